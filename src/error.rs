@@ -1,0 +1,110 @@
+//! The ways in which a peer can break the protocol.
+
+use core::fmt;
+
+/// How a peer broke the protocol: the reason to _Fail the WebSocket Connection_ (§7.1.7).
+///
+/// Each variant is one rule. [`section`](Self::section) says where the rule stands, and
+/// [`CloseCode::from`](crate::frame::CloseCode) which close code tells the peer about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reserved bit is set and no negotiated extension gives it a meaning.
+    ReservedBits,
+    /// The opcode, given here, is none that the RFC defines.
+    ReservedOpcode(u8),
+    /// The payload length is not written in the least number of bytes.
+    NonMinimalLength,
+    /// The most significant bit of the 64-bit payload length is set.
+    LengthTooLarge,
+    /// A server received a frame that is not masked.
+    Unmasked,
+    /// A client received a masked frame.
+    Masked,
+    /// A continuation frame came while no message was in progress.
+    UnexpectedContinuation,
+    /// A new data frame came before the message in progress was finished.
+    ExpectedContinuation,
+    /// A control frame has FIN clear.
+    FragmentedControl,
+    /// A control frame announces more than 125 bytes of payload.
+    ControlTooLong,
+    /// The body of a Close frame is one byte: too short for a status code.
+    TruncatedClose,
+    /// A Close frame carries a status code, given here, that never goes on the wire.
+    ForbiddenCloseCode(u16),
+    /// Text, or the reason of a Close frame, is not UTF-8.
+    InvalidUtf8,
+    /// A frame announces more payload bytes than the limit.
+    FrameTooBig {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// A message grew over the limit.
+    MessageTooBig {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A message came in more frames than the limit.
+    TooManyFragments {
+        /// The limit, in frames.
+        limit: u32,
+    },
+}
+
+impl ProtocolError {
+    /// Names the section that holds the broken rule, for instance `RFC 6455 §5.2`.
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::ReservedBits
+            | Self::ReservedOpcode(_)
+            | Self::NonMinimalLength
+            | Self::LengthTooLarge => "RFC 6455 §5.2",
+            Self::Unmasked | Self::Masked => "RFC 6455 §5.1",
+            Self::UnexpectedContinuation | Self::ExpectedContinuation => "RFC 6455 §5.4",
+            Self::FragmentedControl | Self::ControlTooLong => "RFC 6455 §5.5",
+            Self::TruncatedClose => "RFC 6455 §5.5.1",
+            Self::ForbiddenCloseCode(_) => "RFC 6455 §7.4",
+            Self::InvalidUtf8 => "RFC 6455 §8.1",
+            Self::FrameTooBig { .. }
+            | Self::MessageTooBig { .. }
+            | Self::TooManyFragments { .. } => "RFC 6455 §10.4",
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits => f.write_str("reserved bit set without an extension"),
+            Self::ReservedOpcode(bits) => write!(f, "reserved opcode 0x{bits:X}"),
+            Self::NonMinimalLength => f.write_str("payload length not in its shortest form"),
+            Self::LengthTooLarge => f.write_str("payload length with its top bit set"),
+            Self::Unmasked => f.write_str("frame from a client without masking"),
+            Self::Masked => f.write_str("masked frame from a server"),
+            Self::UnexpectedContinuation => {
+                f.write_str("continuation frame with no message in progress")
+            }
+            Self::ExpectedContinuation => {
+                f.write_str("new data frame inside an unfinished message")
+            }
+            Self::FragmentedControl => f.write_str("fragmented control frame"),
+            Self::ControlTooLong => f.write_str("control frame with more than 125 bytes"),
+            Self::TruncatedClose => f.write_str("close frame with a one-byte body"),
+            Self::ForbiddenCloseCode(code) => {
+                write!(f, "close code {code}, which is never sent")
+            }
+            Self::InvalidUtf8 => f.write_str("text that is not UTF-8"),
+            Self::FrameTooBig { limit } => write!(f, "frame over the limit of {limit} bytes"),
+            Self::MessageTooBig { limit } => {
+                write!(f, "message over the limit of {limit} bytes")
+            }
+            Self::TooManyFragments { limit } => {
+                write!(f, "message in more than the limit of {limit} frames")
+            }
+        }?;
+        write!(f, " ({})", self.section())
+    }
+}
+
+impl core::error::Error for ProtocolError {}

@@ -1,0 +1,169 @@
+use core::fmt;
+
+use crate::error::ProtocolError;
+
+/// A status code that may stand in a Close frame (§7.4).
+///
+/// Codes that never go on the wire cannot be made: 1005 ("no code") is an absent
+/// [`CloseFrame`], 1006 ("no Close frame") is an error, 1015 ("TLS failed") has no connection
+/// to be sent on. Codes 1012 to 1014 are allowed: they were registered after the RFC.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CloseCode(u16);
+
+impl CloseCode {
+    /// 1000: the purpose of the connection is fulfilled.
+    pub const NORMAL: Self = Self(1000);
+    /// 1001: the endpoint goes away, as a server that shuts down.
+    pub const GOING_AWAY: Self = Self(1001);
+    /// 1002: the peer broke the protocol.
+    pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// 1003: the endpoint cannot accept this type of data.
+    pub const UNSUPPORTED_DATA: Self = Self(1003);
+    /// 1007: the content of a message does not fit its type, as text that is not UTF-8.
+    pub const INVALID_PAYLOAD: Self = Self(1007);
+    /// 1008: a message violates the policy of the endpoint.
+    pub const POLICY_VIOLATION: Self = Self(1008);
+    /// 1009: a message is too big to process.
+    pub const MESSAGE_TOO_BIG: Self = Self(1009);
+    /// 1010: the server did not negotiate an extension that the client needs. Clients only.
+    pub const MANDATORY_EXTENSION: Self = Self(1010);
+    /// 1011: an unexpected condition keeps the endpoint from going on.
+    pub const INTERNAL_ERROR: Self = Self(1011);
+
+    /// The code with this number, or `None` if it may not be sent: below 1000, 1004 to 1006,
+    /// 1015 to 2999, 5000 and above.
+    pub const fn new(code: u16) -> Option<Self> {
+        match code {
+            1000..=1003 | 1007..=1014 | 3000..=4999 => Some(Self(code)),
+            _ => None,
+        }
+    }
+
+    /// The number of the code.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The code that tells the peer what it did wrong (§7.4.1).
+impl From<ProtocolError> for CloseCode {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::InvalidUtf8 => Self::INVALID_PAYLOAD,
+            ProtocolError::FrameTooBig { .. }
+            | ProtocolError::MessageTooBig { .. }
+            | ProtocolError::TooManyFragments { .. } => Self::MESSAGE_TOO_BIG,
+            _ => Self::PROTOCOL_ERROR,
+        }
+    }
+}
+
+/// What a Close frame with a body says: why the connection ends (§5.5.1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CloseFrame {
+    code: CloseCode,
+    reason: String,
+}
+
+impl CloseFrame {
+    /// The most bytes that a reason may have: what two bytes of code leave of 125.
+    pub const MAX_REASON_LEN: usize = 123;
+
+    /// A close frame with a code and a reason, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// `ReasonTooLong` if the reason has more than 123 bytes.
+    pub fn new(code: CloseCode, reason: impl Into<String>) -> Result<Self, ReasonTooLong> {
+        let reason = reason.into();
+        if reason.len() > Self::MAX_REASON_LEN {
+            return Err(ReasonTooLong { len: reason.len() });
+        }
+        Ok(Self { code, reason })
+    }
+
+    /// The status code.
+    pub const fn code(&self) -> CloseCode {
+        self.code
+    }
+
+    /// The reason, meant for people who look for the cause; often empty.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Reads the body of a Close frame; an empty one says nothing, which is `None`.
+    ///
+    /// # Errors
+    ///
+    /// `TruncatedClose`, `ForbiddenCloseCode` and `InvalidUtf8`.
+    pub fn decode(payload: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        let Some((code, reason)) = payload.split_first_chunk() else {
+            return if payload.is_empty() {
+                Ok(None)
+            } else {
+                Err(ProtocolError::TruncatedClose)
+            };
+        };
+        let code = u16::from_be_bytes(*code);
+        let code = CloseCode::new(code).ok_or(ProtocolError::ForbiddenCloseCode(code))?;
+        let reason = core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
+        Ok(Some(Self {
+            code,
+            reason: reason.to_owned(),
+        }))
+    }
+
+    /// Appends the body to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.code.get().to_be_bytes());
+        out.extend_from_slice(self.reason.as_bytes());
+    }
+}
+
+/// A close frame without a reason.
+impl From<CloseCode> for CloseFrame {
+    fn from(code: CloseCode) -> Self {
+        Self {
+            code,
+            reason: String::new(),
+        }
+    }
+}
+
+/// The close frame that fails the connection (§7.1.7): the fitting code, and the broken rule
+/// in words.
+impl From<ProtocolError> for CloseFrame {
+    fn from(error: ProtocolError) -> Self {
+        // No rule takes more than 80 bytes to say; a test holds every variant to that.
+        Self {
+            code: error.into(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// A reason for closing that does not fit into a Close frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ReasonTooLong {
+    /// The length of the reason, in bytes.
+    pub len: usize,
+}
+
+impl fmt::Display for ReasonTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, max) = (self.len, CloseFrame::MAX_REASON_LEN);
+        write!(
+            f,
+            "close reason of {len} bytes: at most {max} fit (RFC 6455 §5.5.1)"
+        )
+    }
+}
+
+impl core::error::Error for ReasonTooLong {}

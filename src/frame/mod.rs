@@ -1,0 +1,38 @@
+//! One frame on the wire (§5.2): header, masking, and what a Close frame says.
+//!
+//! ```text
+//!   bit  0    1    2    3    4 ... 7   8     9 ... 15
+//!      +----+----+----+----+---------+-----+-----------+
+//!      |FIN |RSV1|RSV2|RSV3| opcode  |MASK | length    |   2 bytes, always
+//!      +----+----+----+----+---------+-----+-----------+
+//!      | length, if the 7 bits say 126 (16 bits)       |   2 or 8 bytes more,
+//!      |                        or 127 (64 bits)       |   big-endian
+//!      +-----------------------------------------------+
+//!      | masking key, if MASK is set                   |   4 bytes more
+//!      +-----------------------------------------------+
+//!      | payload: each byte XORed with key[i % 4]      |
+//!      +-----------------------------------------------+
+//! ```
+//!
+//! Nothing here does I/O, allocates for a peer, or knows which side it is on: whoever reads
+//! these files knows every byte that a WebSocket puts on the wire, and
+//! [`protocol`](crate::protocol) then says in which order frames may come.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+mod close;
+mod header;
+mod mask;
+mod opcode;
+mod utf8;
+
+pub use close::{CloseCode, CloseFrame, ReasonTooLong};
+pub use header::FrameHeader;
+pub use mask::MaskingKey;
+pub use opcode::Opcode;
+pub use utf8::{Utf8Check, Utf8Piece};

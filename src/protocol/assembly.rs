@@ -1,0 +1,177 @@
+use super::{Limits, Message};
+use crate::error::ProtocolError;
+use crate::frame::{FrameHeader, MaskingKey, Opcode, Utf8Check};
+
+/// A message of which a part has arrived (§5.4).
+#[derive(Debug)]
+pub(super) struct Assembly {
+    content: Content,
+    /// The bytes that its frames so far announced.
+    len: u64,
+    frames: u32,
+}
+
+#[derive(Debug)]
+enum Content {
+    Text(Text),
+    Binary(Vec<u8>),
+}
+
+/// Text that is checked as it arrives, and never again.
+#[derive(Debug, Default)]
+struct Text {
+    text: String,
+    check: Utf8Check,
+    /// Where masked text is unmasked before it is checked and joined to the rest.
+    unmasked: Vec<u8>,
+}
+
+/// Text is unmasked in pieces of this many bytes, so that they stay in the nearest cache.
+const UNMASK_STEP: usize = 4096;
+
+impl Assembly {
+    pub(super) fn new(opcode: Opcode) -> Self {
+        let content = match opcode {
+            Opcode::Text => Content::Text(Text::default()),
+            _ => Content::Binary(Vec::new()),
+        };
+        Self {
+            content,
+            len: 0,
+            frames: 0,
+        }
+    }
+
+    /// Counts in a frame that is about to come (§10.4).
+    pub(super) fn announce(
+        &mut self,
+        header: &FrameHeader,
+        limits: &Limits,
+    ) -> Result<(), ProtocolError> {
+        let Limits {
+            max_message_len,
+            max_frame_len,
+            max_fragments,
+        } = *limits;
+        if header.payload_len > max_frame_len {
+            return Err(ProtocolError::FrameTooBig {
+                limit: max_frame_len,
+            });
+        }
+        // Neither term is above i64::MAX, so the sum is right.
+        self.len += header.payload_len;
+        if self.len > max_message_len as u64 {
+            return Err(ProtocolError::MessageTooBig {
+                limit: max_message_len,
+            });
+        }
+        self.frames += 1;
+        if self.frames > max_fragments {
+            return Err(ProtocolError::TooManyFragments {
+                limit: max_fragments,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) const fn is_first_frame(&self) -> bool {
+        self.frames == 1
+    }
+
+    /// Takes a whole message that came in one piece: the common case, in as few passes over
+    /// the payload as there can be.
+    pub(super) fn whole(
+        self,
+        payload: &[u8],
+        mask: Option<MaskingKey>,
+    ) -> Result<Message, ProtocolError> {
+        let Some(key) = mask else {
+            return Ok(match self.content {
+                Content::Text(_) => Message::Text(
+                    core::str::from_utf8(payload)
+                        .map_err(|_| ProtocolError::InvalidUtf8)?
+                        .into(),
+                ),
+                Content::Binary(_) => Message::Binary(payload.to_vec()),
+            });
+        };
+        let mut data = payload.to_vec();
+        key.apply(&mut data, 0);
+        match self.content {
+            Content::Text(_) => String::from_utf8(data)
+                .map(Message::Text)
+                .map_err(|_| ProtocolError::InvalidUtf8),
+            Content::Binary(_) => Ok(Message::Binary(data)),
+        }
+    }
+
+    /// Adds a piece of a frame. `offset` is its place in that frame, and `frame_left` says how
+    /// many bytes of the frame, this piece among them, were still missing.
+    pub(super) fn push(
+        &mut self,
+        piece: &[u8],
+        mask: Option<MaskingKey>,
+        offset: usize,
+        frame_left: u64,
+    ) -> Result<(), ProtocolError> {
+        match &mut self.content {
+            Content::Text(text) => {
+                if text.text.capacity() - text.text.len() < piece.len() {
+                    text.text
+                        .reserve_exact(growth(text.text.len(), piece.len(), frame_left));
+                }
+                text.push(piece, mask, offset)
+            }
+            Content::Binary(data) => {
+                let start = data.len();
+                if data.capacity() - start < piece.len() {
+                    data.reserve_exact(growth(start, piece.len(), frame_left));
+                }
+                data.extend_from_slice(piece);
+                if let (Some(key), Some(added)) = (mask, data.get_mut(start..)) {
+                    key.apply(added, offset);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<Message, ProtocolError> {
+        match self.content {
+            Content::Text(text) => {
+                text.check.finish()?;
+                Ok(Message::Text(text.text))
+            }
+            Content::Binary(data) => Ok(Message::Binary(data)),
+        }
+    }
+}
+
+impl Text {
+    fn push(
+        &mut self,
+        piece: &[u8],
+        mask: Option<MaskingKey>,
+        offset: usize,
+    ) -> Result<(), ProtocolError> {
+        let Some(key) = mask else {
+            self.check.check(piece)?.append_to(&mut self.text);
+            return Ok(());
+        };
+        // A step is a multiple of four, so all of them begin at the same byte of the key.
+        for step in piece.chunks(UNMASK_STEP) {
+            self.unmasked.clear();
+            self.unmasked.extend_from_slice(step);
+            key.apply(&mut self.unmasked, offset);
+            self.check.check(&self.unmasked)?.append_to(&mut self.text);
+        }
+        Ok(())
+    }
+}
+
+/// How much memory to ask for: as much as has arrived, to grow in few steps, but never more
+/// than the frame still has. What a header announces reserves nothing by itself (§10.4).
+fn growth(len: usize, piece_len: usize, frame_left: u64) -> usize {
+    let frame_left = usize::try_from(frame_left).unwrap_or(usize::MAX);
+    len.max(piece_len).min(frame_left)
+}

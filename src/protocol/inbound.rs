@@ -1,0 +1,225 @@
+use super::assembly::Assembly;
+use super::{Event, Role};
+use crate::error::ProtocolError;
+use crate::frame::{CloseFrame, FrameHeader, Opcode};
+
+/// What a peer may make us hold (§10.4). A message over a limit fails the connection with 1009.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The most bytes in a message; 16 MiB by default.
+    pub max_message_len: usize,
+    /// The most bytes in the payload of one frame; 16 MiB by default.
+    pub max_frame_len: u64,
+    /// The most frames in a message, empty ones among them; 131,072 by default.
+    pub max_fragments: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_len: 16 << 20,
+            max_frame_len: 16 << 20,
+            max_fragments: 1 << 17,
+        }
+    }
+}
+
+/// The bytes of the peer into [`Event`]s (§6.2).
+///
+/// It keeps at most a header and the message in progress. All rules for what a peer may send
+/// are kept here and in [`frame`](crate::frame).
+#[derive(Debug)]
+pub struct Inbound {
+    role: Role,
+    limits: Limits,
+    stage: Stage,
+    /// The header that a cut in the input left unfinished.
+    header_bytes: Vec<u8>,
+    /// The data message in progress.
+    message: Option<Assembly>,
+    /// The payload of the control frame in progress.
+    control: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Header,
+    Payload {
+        header: FrameHeader,
+        received: u64,
+    },
+    /// A Close frame or a violation came: nothing more is processed (§5.5.1, §7.1.7).
+    Over,
+}
+
+impl Inbound {
+    /// The receiving side of an endpoint with this role.
+    pub const fn new(role: Role, limits: Limits) -> Self {
+        Self {
+            role,
+            limits,
+            stage: Stage::Header,
+            header_bytes: Vec::new(),
+            message: None,
+            control: Vec::new(),
+        }
+    }
+
+    /// Eats from the front of `input` until an event is complete.
+    ///
+    /// `None` means that `input` is used up. It makes no difference how the bytes of the peer
+    /// are cut into inputs. After a Close event or an error all further input is discarded.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the peer broke, for which the connection is to be failed (§7.1.7).
+    pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        let outcome = self.advance(input);
+        if matches!(outcome, Err(_) | Ok(Some(Event::Close(_)))) {
+            self.stage = Stage::Over;
+            self.message = None;
+        }
+        outcome
+    }
+
+    /// Whether a message has begun and not ended.
+    pub const fn is_inside_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        loop {
+            match self.stage {
+                Stage::Header => {
+                    let Some(header) = self.take_header(input)? else {
+                        return Ok(None);
+                    };
+                    self.admit(&header)?;
+                    self.stage = Stage::Payload {
+                        header,
+                        received: 0,
+                    };
+                }
+                Stage::Payload { header, received } => {
+                    let left = header.payload_len - received;
+                    let here = usize::try_from(left).map_or(input.len(), |n| n.min(input.len()));
+                    let (piece, rest) = input.split_at_checked(here).unwrap_or((*input, &[]));
+                    *input = rest;
+                    let received = received + piece.len() as u64;
+                    if received < header.payload_len {
+                        self.stage = Stage::Payload { header, received };
+                        self.take_piece(&header, piece, received)?;
+                        return Ok(None);
+                    }
+                    self.stage = Stage::Header;
+                    if let Some(event) = self.finish_frame(&header, piece)? {
+                        return Ok(Some(event));
+                    }
+                }
+                Stage::Over => {
+                    *input = &[];
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Reads a header in place, or byte by byte where an earlier input cut it.
+    fn take_header(&mut self, input: &mut &[u8]) -> Result<Option<FrameHeader>, ProtocolError> {
+        if self.header_bytes.is_empty() {
+            if let Some((header, header_len)) = FrameHeader::decode(input)? {
+                *input = input.get(header_len..).unwrap_or_default();
+                return Ok(Some(header));
+            }
+        }
+        while let Some((&byte, rest)) = input.split_first() {
+            *input = rest;
+            self.header_bytes.push(byte);
+            if let Some((header, _)) = FrameHeader::decode(&self.header_bytes)? {
+                self.header_bytes.clear();
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Applies the rules that depend on the connection, before any payload is looked at.
+    fn admit(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
+        // 1. No extension is in use that would give the reserved bits a meaning (§5.2).
+        if header.has_reserved_bits() {
+            return Err(ProtocolError::ReservedBits);
+        }
+        // 2. Clients mask, servers do not (§5.1).
+        match (self.role, header.mask) {
+            (Role::Server, None) => return Err(ProtocolError::Unmasked),
+            (Role::Client, Some(_)) => return Err(ProtocolError::Masked),
+            _ => {}
+        }
+        // 3. Control frames may come between fragments and change nothing about them (§5.4).
+        if header.opcode.is_control() {
+            return Ok(());
+        }
+        // 4. Fragments of different messages do not mix (§5.4).
+        let mut message = match (header.opcode, self.message.take()) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Continuation, Some(message)) => message,
+            (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
+            (opcode, None) => Assembly::new(opcode),
+        };
+        // 5. Limits hold for what is announced, so that nothing of it need arrive (§10.4).
+        message.announce(header, &self.limits)?;
+        self.message = Some(message);
+        Ok(())
+    }
+
+    /// Keeps a piece that does not finish its frame. `received` counts it in.
+    fn take_piece(
+        &mut self,
+        header: &FrameHeader,
+        piece: &[u8],
+        received: u64,
+    ) -> Result<(), ProtocolError> {
+        let start = received - piece.len() as u64;
+        // Masking looks at the two low bits of the offset only.
+        let offset = (start % 4) as usize;
+        if header.opcode.is_control() {
+            let kept = self.control.len();
+            self.control.extend_from_slice(piece);
+            if let (Some(key), Some(added)) = (header.mask, self.control.get_mut(kept..)) {
+                key.apply(added, offset);
+            }
+            return Ok(());
+        }
+        match &mut self.message {
+            Some(message) => message.push(piece, header.mask, offset, header.payload_len - start),
+            None => Err(ProtocolError::UnexpectedContinuation),
+        }
+    }
+
+    /// Takes the last piece of a frame and says what the frame means.
+    fn finish_frame(
+        &mut self,
+        header: &FrameHeader,
+        piece: &[u8],
+    ) -> Result<Option<Event>, ProtocolError> {
+        if !header.opcode.is_control() && header.fin && piece.len() as u64 == header.payload_len {
+            if let Some(message) = self.message.take_if(|message| message.is_first_frame()) {
+                return message
+                    .whole(piece, header.mask)
+                    .map(|m| Some(Event::Message(m)));
+            }
+        }
+        self.take_piece(header, piece, header.payload_len)?;
+        match header.opcode {
+            Opcode::Ping => Ok(Some(Event::Ping(core::mem::take(&mut self.control)))),
+            Opcode::Pong => Ok(Some(Event::Pong(core::mem::take(&mut self.control)))),
+            Opcode::Close => Ok(Some(Event::Close(CloseFrame::decode(&self.control)?))),
+            _ if !header.fin => Ok(None),
+            _ => match self.message.take() {
+                Some(message) => message.finish().map(|m| Some(Event::Message(m))),
+                None => Err(ProtocolError::UnexpectedContinuation),
+            },
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Frames into messages, and the closing handshake (§5.4 to §8).
+//!
+//! Two machines that share nothing, so that two threads may run them: [`Inbound`] turns the
+//! bytes of the peer into [`Event`]s, [`Outbound`] turns messages into bytes for the peer. What
+//! receiving makes us owe the peer, a Pong or a Close, is noted in [`Owed`] and said by
+//! `Outbound` when it is its turn. [`Connection`] is the three together, for one thread.
+//!
+//! No I/O, no clock, no thread, no randomness: bytes and values go in, bytes and values come
+//! out, and masking keys are asked of a function that the caller gives.
+//!
+//! Closing is two facts, a Close frame sent and one received (§7.1.2 to §7.1.4):
+//!
+//! ```text
+//!   sent  received  state      may send messages   answers pings   next
+//!   no    no        OPEN       yes                 yes
+//!   yes   no        CLOSING    no                  yes             wait for the peer's Close
+//!   no    yes       CLOSING    no                  no              answer with Close
+//!   yes   yes       CLOSED     no                  no              end TCP, the server first
+//! ```
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+mod assembly;
+mod connection;
+mod inbound;
+mod message;
+mod outbound;
+mod owed;
+
+pub use connection::Connection;
+pub use inbound::{Inbound, Limits};
+pub use message::{Message, MessageRef};
+pub use outbound::{KeySource, Outbound, SendError};
+pub use owed::Owed;
+
+use crate::frame::CloseFrame;
+
+/// Which end of the connection this is. Only clients mask (§5.1).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Role {
+    /// The end that opened the connection.
+    Client,
+    /// The end that accepted it.
+    Server,
+}
+
+/// How far a connection is from its end (§7.1.3, §7.1.4).
+///
+/// There is no CONNECTING: during the opening handshake nothing exists that could send.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum State {
+    /// No Close frame was sent or received.
+    Open,
+    /// One was sent or received, not yet both.
+    Closing,
+    /// Both were, or the connection failed.
+    Closed,
+}
+
+/// What the peer said.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A whole message.
+    Message(Message),
+    /// A Ping with its application data. The Pong for it is owed.
+    Ping(Vec<u8>),
+    /// A Pong with its application data.
+    Pong(Vec<u8>),
+    /// The first Close frame, and with it the end of what the peer says. The Close frame that
+    /// answers it is owed, unless one was sent before.
+    Close(Option<CloseFrame>),
+}

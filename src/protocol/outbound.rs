@@ -1,0 +1,298 @@
+use core::fmt;
+
+use super::{MessageRef, Owed, Role};
+use crate::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, ReasonTooLong};
+
+/// Where a client gets its masking keys from: each one fresh, and nobody can foresee it (§5.3).
+///
+/// `None` says that there is no entropy to be had. Nothing is sent then.
+pub type KeySource = fn() -> Option<MaskingKey>;
+
+/// Messages into bytes for the peer (§6.1).
+///
+/// Each method appends whole frames to `out`, or leaves it as it was and returns an error. All
+/// rules for what an endpoint may send are kept here.
+#[derive(Debug)]
+pub struct Outbound {
+    /// A client has one, a server none.
+    keys: Option<KeySource>,
+    /// The opcode of the message that [`fragment`](Self::fragment) began.
+    fragmented: Option<Opcode>,
+    close_sent: bool,
+}
+
+impl Outbound {
+    /// The sending side of a client, which masks with these keys.
+    pub const fn client(keys: KeySource) -> Self {
+        Self {
+            keys: Some(keys),
+            fragmented: None,
+            close_sent: false,
+        }
+    }
+
+    /// The sending side of a server.
+    pub const fn server() -> Self {
+        Self {
+            keys: None,
+            fragmented: None,
+            close_sent: false,
+        }
+    }
+
+    /// Which end of the connection sends here.
+    pub const fn role(&self) -> Role {
+        if self.keys.is_some() {
+            Role::Client
+        } else {
+            Role::Server
+        }
+    }
+
+    /// Whether a Close frame was sent.
+    pub const fn close_sent(&self) -> bool {
+        self.close_sent
+    }
+
+    /// Sends a message in one frame.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `MessageInProgress`, `NoMaskingKey`.
+    pub fn message(&mut self, message: MessageRef<'_>, out: &mut Vec<u8>) -> Result<(), SendError> {
+        let payload = message.as_bytes();
+        let mask = self.message_header(message, out)?;
+        append(payload, mask, out);
+        Ok(())
+    }
+
+    /// Sends the header of the one frame of a message, for a caller that writes the payload
+    /// behind it by itself, masked with the key that is returned if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`message`](Self::message).
+    pub fn message_header(
+        &mut self,
+        message: MessageRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<MaskingKey>, SendError> {
+        if self.close_sent {
+            return Err(SendError::Closed);
+        }
+        if self.fragmented.is_some() {
+            return Err(SendError::MessageInProgress);
+        }
+        self.header(opcode(message), true, message.as_bytes().len(), out)
+    }
+
+    /// Sends a part of a message in a frame of its own; `fin` says that it is the last (§5.4).
+    ///
+    /// All parts of a message are of the kind of the first one.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `NoMaskingKey`, and `MessageInProgress` if the kind is another one.
+    pub fn fragment(
+        &mut self,
+        part: MessageRef<'_>,
+        fin: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if self.close_sent {
+            return Err(SendError::Closed);
+        }
+        let kind = opcode(part);
+        let frame_opcode = match self.fragmented {
+            None => kind,
+            Some(first) if first == kind => Opcode::Continuation,
+            Some(_) => return Err(SendError::MessageInProgress),
+        };
+        self.frame(frame_opcode, fin, part.as_bytes(), out)?;
+        self.fragmented = if fin { None } else { Some(kind) };
+        Ok(())
+    }
+
+    /// Sends a Ping, also between the fragments of a message (§5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `ControlTooLong`, `NoMaskingKey`.
+    pub fn ping(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control(Opcode::Ping, data, out)
+    }
+
+    /// Sends a Pong that answers nothing (§5.5.3). Those that do are in [`Owed`].
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `ControlTooLong`, `NoMaskingKey`.
+    pub fn pong(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control(Opcode::Pong, data, out)
+    }
+
+    /// Sends a Close frame, and with it the last thing that may be sent (§5.5.1). A fragmented
+    /// message that is not finished is abandoned.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if one was sent before, `ForbiddenCloseCode` for 1010 from a server,
+    /// `NoMaskingKey`.
+    pub fn close(
+        &mut self,
+        frame: Option<&CloseFrame>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let code = frame.map(CloseFrame::code);
+        if code == Some(CloseCode::MANDATORY_EXTENSION) && self.role() == Role::Server {
+            return Err(SendError::ForbiddenCloseCode(
+                CloseCode::MANDATORY_EXTENSION,
+            ));
+        }
+        self.close_unchecked(frame, out)
+    }
+
+    /// Says what is owed, a Pong before a Close. Nothing is owed afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `NoMaskingKey`: then the rest stays unsaid.
+    pub fn settle(&mut self, owed: &mut Owed, out: &mut Vec<u8>) -> Result<(), SendError> {
+        if let Some(data) = owed.pong.take() {
+            // Also after our own Close: §5.5.2 frees us only by a Close received.
+            self.frame(Opcode::Pong, true, &data, out)?;
+        }
+        if let Some(frame) = owed.close.take() {
+            if !self.close_sent {
+                // What a client may say, its server may repeat: here 1010 passes.
+                self.close_unchecked(frame.as_ref(), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_unchecked(
+        &mut self,
+        frame: Option<&CloseFrame>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let mut body = Vec::new();
+        if let Some(frame) = frame {
+            frame.encode(&mut body);
+        }
+        self.control(Opcode::Close, &body, out)?;
+        self.close_sent = true;
+        Ok(())
+    }
+
+    fn control(&self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        if self.close_sent {
+            return Err(SendError::Closed);
+        }
+        if payload.len() > FrameHeader::MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong { len: payload.len() });
+        }
+        self.frame(opcode, true, payload, out)
+    }
+
+    fn frame(
+        &self,
+        opcode: Opcode,
+        fin: bool,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let mask = self.header(opcode, fin, payload.len(), out)?;
+        append(payload, mask, out);
+        Ok(())
+    }
+
+    fn header(
+        &self,
+        opcode: Opcode,
+        fin: bool,
+        payload_len: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<MaskingKey>, SendError> {
+        let mask = match self.keys {
+            Some(next_key) => Some(next_key().ok_or(SendError::NoMaskingKey)?),
+            None => None,
+        };
+        let header = FrameHeader {
+            fin,
+            ..FrameHeader::new(opcode, mask, payload_len as u64)
+        };
+        header.encode(out);
+        Ok(mask)
+    }
+}
+
+const fn opcode(message: MessageRef<'_>) -> Opcode {
+    match message {
+        MessageRef::Text(_) => Opcode::Text,
+        MessageRef::Binary(_) => Opcode::Binary,
+    }
+}
+
+/// Appends the payload, masked if there is a key.
+fn append(payload: &[u8], mask: Option<MaskingKey>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(payload);
+    if let (Some(key), Some(added)) = (mask, out.get_mut(start..)) {
+        key.apply(added, 0);
+    }
+}
+
+/// Something that may not be sent, or not now. Nothing of it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A Close frame was sent or received, or the connection failed (§5.5.1).
+    Closed,
+    /// A fragmented message of another kind, or any where a whole one was to be sent, is not
+    /// finished (§5.4).
+    MessageInProgress,
+    /// A Ping or Pong has more than 125 bytes of data (§5.5).
+    ControlTooLong {
+        /// The length of the data, in bytes.
+        len: usize,
+    },
+    /// This close code is not for this end of the connection (§7.4.1).
+    ForbiddenCloseCode(CloseCode),
+    /// The reason for closing has more than 123 bytes (§5.5.1).
+    ReasonTooLong(ReasonTooLong),
+    /// The system gives no entropy for a masking key (§5.3).
+    NoMaskingKey,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the connection is closing: nothing more can be sent"),
+            Self::MessageInProgress => {
+                f.write_str("a fragmented message is in progress: finish it first")
+            }
+            Self::ControlTooLong { len } => {
+                write!(
+                    f,
+                    "ping or pong data of {len} bytes: at most 125 fit (RFC 6455 §5.5)"
+                )
+            }
+            Self::ForbiddenCloseCode(code) => {
+                write!(f, "close code {code} is for clients only (RFC 6455 §7.4.1)")
+            }
+            Self::ReasonTooLong(error) => error.fmt(f),
+            Self::NoMaskingKey => {
+                f.write_str("the system gave no random bytes for a masking key (RFC 6455 §5.3)")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+impl From<ReasonTooLong> for SendError {
+    fn from(error: ReasonTooLong) -> Self {
+        Self::ReasonTooLong(error)
+    }
+}

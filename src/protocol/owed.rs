@@ -1,0 +1,49 @@
+use super::Event;
+use crate::error::ProtocolError;
+use crate::frame::CloseFrame;
+
+/// What receiving has made us owe the peer: at most one Pong and one Close frame.
+///
+/// It stands between [`Inbound`](super::Inbound) and [`Outbound`](super::Outbound) so that who
+/// reads can note a duty without waiting for who writes.
+#[derive(Debug, Default)]
+pub struct Owed {
+    /// The application data of the latest Ping: only that one need be answered (§5.5.3), so
+    /// that a flood of them costs no memory.
+    pub(super) pong: Option<Vec<u8>>,
+    /// The Close frame to send, whose body may be empty.
+    pub(super) close: Option<Option<CloseFrame>>,
+}
+
+impl Owed {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self {
+            pong: None,
+            close: None,
+        }
+    }
+
+    /// Notes what this event makes us owe: to a Ping the Pong with the same data (§5.5.3), to
+    /// a Close a Close with the same code (§5.5.1).
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::Ping(data) => self.pong = Some(data.clone()),
+            Event::Close(frame) => {
+                let echo = frame.as_ref().map(|frame| CloseFrame::from(frame.code()));
+                self.close = Some(echo);
+            }
+            Event::Message(_) | Event::Pong(_) => {}
+        }
+    }
+
+    /// Notes the Close frame that tells the peer how it broke the protocol (§7.1.7).
+    pub fn note_failure(&mut self, error: ProtocolError) {
+        self.close = Some(Some(error.into()));
+    }
+
+    /// Whether there is nothing to be said.
+    pub const fn is_empty(&self) -> bool {
+        self.pong.is_none() && self.close.is_none()
+    }
+}
