@@ -1,5 +1,56 @@
-//! temporary
+//! WebSocket (RFC 6455) for threads: a blocking client and server, made by hand on `std`.
+//!
+//! ```no_run
+//! let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+//! ws.send("Hello")?;
+//! if let Some(message) = ws.recv()? {
+//!     println!("{message:?}");
+//! }
+//! ws.close(tightwire::CloseCode::NORMAL, "")?;
+//! # Ok::<(), tightwire::Error>(())
+//! ```
+//!
+//! # Where to begin
+//!
+//! - [`connect`] and [`Client`] open a connection; [`Server`] serves many, and [`Acceptor`]
+//!   those on streams from elsewhere.
+//! - [`WebSocket`] sends and receives. [`Sender`] and [`Receiver`] are its halves, for two
+//!   threads at once.
+//! - [`Error`] is everything that can go wrong; [`CloseStatus`] says how a connection ended.
+//!
+//! # What it is not
+//!
+//! There is no async runtime here, no HTTP server, and no HTTP/2. A connection blocks the
+//! thread that uses it, and every call but [`WebSocket::recv`] has a deadline.
+//!
+//! # For readers
+//!
+//! `§n` means section n of RFC 6455; other documents are named. The code is in layers, each of
+//! which only looks down:
+//!
+//! ```text
+//!              net           sockets, threads, time, entropy
+//!            ╱     ╲
+//!    handshake     protocol  the opening handshake; frames into messages, closing
+//!                     │
+//!                   frame    one frame on the wire
+//!                     │
+//!               ProtocolError   the ways in which a peer can break the rules
+//! ```
+//!
+//! Only `net` does I/O; the others turn bytes into values and back, and can be used without
+//! it. They read best from the bottom up.
+
 mod error;
 pub mod frame;
+pub mod handshake;
+mod net;
 pub mod protocol;
+
 pub use error::ProtocolError;
+pub use frame::{CloseCode, CloseFrame};
+pub use net::{
+    Acceptor, Client, CloseStatus, ClosedBy, Error, HandlerResult, Messages, Operation, Receiver,
+    Sender, Server, Stream, Timeouts, WebSocket, connect,
+};
+pub use protocol::{Limits, Message, MessageRef, Role, SendError, State};

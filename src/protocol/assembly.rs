@@ -65,12 +65,12 @@ impl Assembly {
                 limit: max_message_len,
             });
         }
-        self.frames += 1;
-        if self.frames > max_fragments {
+        if self.frames >= max_fragments {
             return Err(ProtocolError::TooManyFragments {
                 limit: max_fragments,
             });
         }
+        self.frames += 1;
         Ok(())
     }
 

@@ -67,7 +67,8 @@ impl Connection {
                 owed.note_failure(*error);
             }
         }
-        // Without a masking key nothing can be answered; the next send reports it.
+        // Without a masking key nothing can be answered. The next send reports it, or, where a
+        // Close went unanswered, is refused.
         let _ = self.outbound.settle(&mut owed, out);
         outcome
     }

@@ -19,6 +19,8 @@ pub struct Outbound {
     /// The opcode of the message that [`fragment`](Self::fragment) began.
     fragmented: Option<Opcode>,
     close_sent: bool,
+    /// A Close frame was sent, or one was owed and there was no key for it: nothing else follows.
+    ended: bool,
 }
 
 impl Outbound {
@@ -28,6 +30,7 @@ impl Outbound {
             keys: Some(keys),
             fragmented: None,
             close_sent: false,
+            ended: false,
         }
     }
 
@@ -37,6 +40,7 @@ impl Outbound {
             keys: None,
             fragmented: None,
             close_sent: false,
+            ended: false,
         }
     }
 
@@ -77,7 +81,7 @@ impl Outbound {
         message: MessageRef<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
-        if self.close_sent {
+        if self.ended {
             return Err(SendError::Closed);
         }
         if self.fragmented.is_some() {
@@ -99,7 +103,7 @@ impl Outbound {
         fin: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if self.close_sent {
+        if self.ended {
             return Err(SendError::Closed);
         }
         let kind = opcode(part);
@@ -156,8 +160,10 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// `NoMaskingKey`: then the rest stays unsaid.
+    /// `NoMaskingKey`: then the rest stays unsaid, and if that is a Close frame, nothing but one
+    /// may be sent any more.
     pub fn settle(&mut self, owed: &mut Owed, out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.ended |= owed.close.is_some();
         if let Some(data) = owed.pong.take() {
             // Also after our own Close: §5.5.2 frees us only by a Close received.
             self.frame(Opcode::Pong, true, &data, out)?;
@@ -176,17 +182,21 @@ impl Outbound {
         frame: Option<&CloseFrame>,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        if self.close_sent {
+            return Err(SendError::Closed);
+        }
         let mut body = Vec::new();
         if let Some(frame) = frame {
             frame.encode(&mut body);
         }
-        self.control(Opcode::Close, &body, out)?;
+        self.frame(Opcode::Close, true, &body, out)?;
         self.close_sent = true;
+        self.ended = true;
         Ok(())
     }
 
     fn control(&self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
-        if self.close_sent {
+        if self.ended {
             return Err(SendError::Closed);
         }
         if payload.len() > FrameHeader::MAX_CONTROL_PAYLOAD {

@@ -1,0 +1,46 @@
+//! Runs every case of an Autobahn fuzzing server against this client: it echoes what comes.
+//!
+//! ```text
+//! cargo run --release --example autobahn_client [URL] [AGENT]
+//! ```
+
+use tightwire::{CloseCode, Error};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    let url = args.next().unwrap_or_else(|| "ws://127.0.0.1:9001".into());
+    let agent = args.next().unwrap_or_else(|| "tightwire".into());
+
+    let count = case_count(&url)?;
+    for case in 1..=count {
+        // Most cases break the protocol on purpose, so an error is no news.
+        if let Err(error) = run_case(&format!("{url}/runCase?case={case}&agent={agent}")) {
+            println!("case {case} of {count}: {error}");
+        }
+    }
+    let mut ws = tightwire::connect(&format!("{url}/updateReports?agent={agent}"))?;
+    ws.close(CloseCode::NORMAL, "")?;
+    println!("{count} cases run");
+    Ok(())
+}
+
+fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
+    let mut ws = tightwire::connect(&format!("{url}/getCaseCount"))?;
+    let message = ws
+        .recv()?
+        .ok_or("the server closed before it gave the number of cases")?;
+    let count = message
+        .as_text()
+        .ok_or("the number of cases is no text")?
+        .parse()?;
+    ws.close(CloseCode::NORMAL, "")?;
+    Ok(count)
+}
+
+fn run_case(url: &str) -> Result<(), Error> {
+    let mut ws = tightwire::connect(url)?;
+    while let Some(message) = ws.recv()? {
+        ws.feed(&message)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+use super::error::owned_by_handshake;
+use super::{Agreed, Extension, HandshakeError, Headers, Key, Request, Response, Uri};
+use super::{accept_value, grammar};
+
+/// What a client asks for besides the URI (§4.1).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Offer {
+    /// Further fields, such as `Cookie`.
+    pub headers: Headers,
+    /// Subprotocols, the preferred one first.
+    pub subprotocols: Vec<String>,
+    /// The origin of the code that connects, if that means something.
+    pub origin: Option<String>,
+    /// Extensions, the preferred one first.
+    pub extensions: Vec<Extension>,
+}
+
+/// The client's side of an opening handshake (§4.1): the request, and what may answer it.
+///
+/// ```
+/// use tightwire::handshake::{ClientHandshake, HeadLimits, Key, Offer, Response, Uri};
+///
+/// let uri: Uri = "ws://server.example.com/chat".parse()?;
+/// let key = Key::new(*b"the sample nonce"); // a real one is random
+/// let handshake = ClientHandshake::new(&uri, &Offer::default(), key)?;
+/// let mut request = Vec::new();
+/// handshake.encode(&mut request);
+/// assert!(request.starts_with(b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\n"));
+///
+/// let bytes = b"HTTP/1.1 101 Switching Protocols\r\n\
+///     Upgrade: websocket\r\n\
+///     Connection: Upgrade\r\n\
+///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+/// let (response, _) = Response::decode(bytes, &HeadLimits::default())?.expect("it is whole");
+/// let agreed = handshake.judge(&response)?;
+/// assert_eq!(agreed.subprotocol, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientHandshake {
+    request: Request,
+    subprotocols: Vec<String>,
+    extensions: Vec<String>,
+    accept: String,
+}
+
+impl ClientHandshake {
+    /// A handshake that asks for the resource of `uri`. The key has to be made of random
+    /// bytes, new for each connection.
+    ///
+    /// # Errors
+    ///
+    /// `Header`, `OwnedHeader`, `Subprotocol` or `RepeatedSubprotocol` for an offer that
+    /// cannot be made.
+    pub fn new(uri: &Uri, offer: &Offer, key: Key) -> Result<Self, HandshakeError> {
+        check_subprotocols(&offer.subprotocols)?;
+        let key = key.encoded();
+        let mut request = Request::new("GET", uri.resource_name());
+        let headers = request.headers_mut();
+        headers.push("Host", uri.authority());
+        headers.push("Upgrade", "websocket");
+        headers.push("Connection", "Upgrade");
+        headers.push("Sec-WebSocket-Key", key.as_str());
+        if let Some(origin) = &offer.origin {
+            headers.append("Origin", origin)?;
+        }
+        if !offer.subprotocols.is_empty() {
+            headers.push("Sec-WebSocket-Protocol", offer.subprotocols.join(", "));
+        }
+        headers.push("Sec-WebSocket-Version", "13");
+        if !offer.extensions.is_empty() {
+            let list: Vec<_> = offer.extensions.iter().map(ToString::to_string).collect();
+            headers.append("Sec-WebSocket-Extensions", list.join(", "))?;
+        }
+        for (name, value) in offer.headers.iter() {
+            let repeats_origin = offer.origin.is_some() && name.eq_ignore_ascii_case("Origin");
+            if repeats_origin || name.eq_ignore_ascii_case("Host") || owned_by_handshake(name) {
+                return Err(HandshakeError::OwnedHeader(name.to_owned()));
+            }
+            headers.push(name, value);
+        }
+        // A field of the caller's says more than the URI.
+        if let (None, Some(value)) = (headers.get("Authorization"), uri.authorization()) {
+            headers.push("Authorization", value);
+        }
+        let extensions = offer
+            .extensions
+            .iter()
+            .map(|extension| extension.name.clone())
+            .collect();
+        let subprotocols = offer.subprotocols.clone();
+        Ok(Self {
+            request,
+            subprotocols,
+            extensions,
+            accept: accept_value(&key),
+        })
+    }
+
+    /// The request.
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Appends the request to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.request.encode(out);
+    }
+
+    /// Says what the response agrees to, if it is one that opens the connection.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` for any status but 101; otherwise the rule that the response breaks.
+    pub fn judge(&self, response: &Response) -> Result<Agreed, HandshakeError> {
+        // The checks of §4.1, in its order.
+        if response.status() != 101 {
+            return Err(HandshakeError::Refused(Box::new(response.clone())));
+        }
+        let headers = response.headers();
+        let upgrade = headers
+            .single("Upgrade")?
+            .ok_or(HandshakeError::Missing("Upgrade"))?;
+        if !upgrade.eq_ignore_ascii_case("websocket") {
+            return Err(HandshakeError::Invalid("Upgrade"));
+        }
+        if headers.get("Connection").is_none() {
+            return Err(HandshakeError::Missing("Connection"));
+        }
+        if !headers.has_token("Connection", "Upgrade") {
+            return Err(HandshakeError::Invalid("Connection"));
+        }
+        let accept = headers.single("Sec-WebSocket-Accept")?;
+        if accept.ok_or(HandshakeError::Missing("Sec-WebSocket-Accept"))? != self.accept {
+            return Err(HandshakeError::Invalid("Sec-WebSocket-Accept"));
+        }
+        let extensions = self.judge_extensions(headers)?;
+        let subprotocol = self.judge_subprotocol(headers)?;
+        Ok(Agreed {
+            subprotocol,
+            extensions,
+        })
+    }
+
+    /// Extensions may be spread over several fields (erratum 3433).
+    fn judge_extensions(&self, headers: &Headers) -> Result<Vec<Extension>, HandshakeError> {
+        let extensions = Extension::decode_list(headers.get_all("Sec-WebSocket-Extensions"))?;
+        match extensions
+            .iter()
+            .find(|extension| !self.extensions.contains(&extension.name))
+        {
+            Some(extension) => Err(HandshakeError::UnofferedExtension(extension.name.clone())),
+            None => Ok(extensions),
+        }
+    }
+
+    fn judge_subprotocol(&self, headers: &Headers) -> Result<Option<String>, HandshakeError> {
+        let Some(name) = headers.single("Sec-WebSocket-Protocol")? else {
+            return Ok(None);
+        };
+        if !self.subprotocols.iter().any(|offered| offered == name) {
+            return Err(HandshakeError::UnofferedSubprotocol(name.to_owned()));
+        }
+        Ok(Some(name.to_owned()))
+    }
+}
+
+fn check_subprotocols(names: &[String]) -> Result<(), HandshakeError> {
+    let mut seen = Vec::new();
+    for name in names {
+        if !grammar::is_token(name) {
+            return Err(HandshakeError::Subprotocol(name.clone()));
+        }
+        if seen.contains(&name) {
+            return Err(HandshakeError::RepeatedSubprotocol(name.clone()));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+use core::{fmt, str};
+
+use super::{Headers, grammar};
+
+/// How large the head of a request or a response may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HeadLimits {
+    /// The most bytes in a head, of which the first line may take half; 16 KiB by default.
+    pub max_len: usize,
+    /// The most fields; 100 by default.
+    pub max_fields: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self {
+            max_len: 16 << 10,
+            max_fields: 100,
+        }
+    }
+}
+
+/// Finds the end of a head that arrives in pieces, and looks at each byte once.
+#[derive(Clone, Debug)]
+pub struct HeadScanner {
+    limits: HeadLimits,
+    scanned: usize,
+    line_start: usize,
+    /// Lines that were not empty.
+    lines: usize,
+    after_cr: bool,
+}
+
+impl HeadScanner {
+    /// A scanner at the beginning of a head.
+    pub const fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            scanned: 0,
+            line_start: 0,
+            lines: 0,
+            after_cr: false,
+        }
+    }
+
+    /// Looks for the end in `bytes`: all that has arrived so far, of which earlier calls saw a
+    /// part. It returns the length of the head, with the empty line that ends it.
+    ///
+    /// # Errors
+    ///
+    /// `LineEnd`, `Control`, and what is over a limit, each as soon as it is there.
+    pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
+        for &byte in bytes.get(self.scanned..).unwrap_or_default() {
+            self.scanned += 1;
+            if self.step(byte)? {
+                return Ok(Some(self.scanned));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at the next byte, and says whether it ends the head.
+    fn step(&mut self, byte: u8) -> Result<bool, HttpError> {
+        let HeadLimits {
+            max_len,
+            max_fields,
+        } = self.limits;
+        if self.lines == 0 && self.scanned > max_len / 2 {
+            return Err(HttpError::StartLineTooLong { limit: max_len / 2 });
+        }
+        if self.scanned > max_len {
+            return Err(HttpError::TooLong { limit: max_len });
+        }
+        // Who takes a lone CR or LF for a line end sees another head than who does not.
+        if self.after_cr != (byte == b'\n') {
+            return Err(HttpError::LineEnd);
+        }
+        self.after_cr = byte == b'\r';
+        match byte {
+            0 => return Err(HttpError::Control),
+            b'\n' => {}
+            _ => return Ok(false),
+        }
+        let line_is_empty = self.scanned - self.line_start == 2;
+        self.line_start = self.scanned;
+        if line_is_empty {
+            // One empty line before the first is ignored (RFC 9112 §2.2).
+            return match (self.lines, self.scanned) {
+                (0, 2) => Ok(false),
+                (0, _) => Err(HttpError::StartLine),
+                _ => Ok(true),
+            };
+        }
+        self.lines += 1;
+        if self.lines > max_fields + 1 {
+            return Err(HttpError::TooManyFields { limit: max_fields });
+        }
+        Ok(false)
+    }
+}
+
+/// A head taken apart: the first line, the fields, and the length of it all.
+pub(super) fn decode_head(
+    bytes: &[u8],
+    limits: &HeadLimits,
+) -> Result<Option<(String, Headers, usize)>, HttpError> {
+    let Some(head_len) = HeadScanner::new(*limits).find_end(bytes)? else {
+        return Ok(None);
+    };
+    let head = bytes.get(..head_len).unwrap_or_default();
+    let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+    let head = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
+    // The scanner has seen that each LF has its CR.
+    let mut lines = head
+        .split(|&byte| byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let first = lines.next().unwrap_or_default();
+    let first = str::from_utf8(first).ok().filter(|line| line.is_ascii());
+    let first = first.ok_or(HttpError::StartLine)?.to_owned();
+    let mut headers = Headers::new();
+    for line in lines {
+        decode_field(line, &mut headers)?;
+    }
+    Ok(Some((first, headers, head_len)))
+}
+
+fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err(HttpError::Folded);
+    }
+    let colon = line
+        .iter()
+        .position(|&byte| byte == b':')
+        .ok_or(HttpError::Field)?;
+    let (name, value) = line.split_at_checked(colon).ok_or(HttpError::Field)?;
+    let value = value.strip_prefix(b":").unwrap_or(value);
+    // White space before the colon is no part of a token: others may skip it.
+    let name = str::from_utf8(name)
+        .ok()
+        .filter(|name| grammar::is_token(name));
+    let name = name.ok_or(HttpError::Field)?;
+    if value
+        .iter()
+        .any(|&byte| byte != b'\t' && byte.is_ascii_control())
+    {
+        return Err(HttpError::Control);
+    }
+    // Bytes over 0x7F are old and undefined; where they are not UTF-8 they are taken for
+    // Latin-1, whose characters have the same numbers.
+    let value = match str::from_utf8(value) {
+        Ok(value) => grammar::trim(value).to_owned(),
+        Err(_) => value
+            .trim_ascii()
+            .iter()
+            .map(|&byte| char::from(byte))
+            .collect(),
+    };
+    headers.push(name, value);
+    Ok(())
+}
+
+/// Whether a version is one that can upgrade: 1.1, or a later 1.x.
+pub(super) fn check_version(version: &str) -> Result<(), HttpError> {
+    let digits = version.strip_prefix("HTTP/").ok_or(HttpError::StartLine)?;
+    match digits.as_bytes() {
+        [b'1', b'.', b'1'..=b'9'] => Ok(()),
+        [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            Err(HttpError::Version)
+        }
+        _ => Err(HttpError::StartLine),
+    }
+}
+
+/// What is wrong with a head as HTTP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The first line is no request line, or no status line.
+    StartLine,
+    /// The version of HTTP is not 1.1.
+    Version,
+    /// The request target is no path, and no absolute URI of HTTP.
+    Target,
+    /// A line is no field: there is no colon, or what precedes it is no token.
+    Field,
+    /// A field goes on in the next line.
+    Folded,
+    /// A CR without LF, or an LF without CR.
+    LineEnd,
+    /// A control character.
+    Control,
+    /// The first line is over the limit.
+    StartLineTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The head is over the limit.
+    TooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// There are more fields than the limit.
+    TooManyFields {
+        /// The limit, in fields.
+        limit: usize,
+    },
+}
+
+impl HttpError {
+    /// The status with which a server answers such a request.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::StartLineTooLong { .. } => 414,
+            Self::TooLong { .. } | Self::TooManyFields { .. } => 431,
+            _ => 400,
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StartLine => f.write_str("the first line is not HTTP"),
+            Self::Version => f.write_str("the version of HTTP is not 1.1"),
+            Self::Target => f.write_str("the request target is no path"),
+            Self::Field => f.write_str("a line is no header field"),
+            Self::Folded => f.write_str("a header field is folded over several lines"),
+            Self::LineEnd => f.write_str("a line does not end in CR LF"),
+            Self::Control => f.write_str("a control character in the head"),
+            Self::StartLineTooLong { limit } => {
+                write!(f, "the first line is over the limit of {limit} bytes")
+            }
+            Self::TooLong { limit } => write!(f, "the head is over the limit of {limit} bytes"),
+            Self::TooManyFields { limit } => {
+                write!(f, "more than the limit of {limit} header fields")
+            }
+        }
+    }
+}
+
+impl core::error::Error for HttpError {}

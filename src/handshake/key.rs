@@ -1,0 +1,55 @@
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{alphabet, engine::general_purpose::STANDARD};
+use sha1::{Digest, Sha1};
+
+/// The nonce by which a client knows that it is answered by a WebSocket server (§4.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Key([u8; 16]);
+
+/// What the server appends to the key before it hashes (§1.3).
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The padding bits of the last character need not be zero: those of the key in RFC 6455 §4.1
+/// itself are not (erratum 3150), and the server does not use what it decodes.
+const ANY_PADDING_BITS: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+impl Key {
+    /// A key of these bytes, which have to be random.
+    pub const fn new(nonce: [u8; 16]) -> Self {
+        Self(nonce)
+    }
+
+    /// The value of `Sec-WebSocket-Key`.
+    pub fn encoded(&self) -> String {
+        encode(&self.0)
+    }
+}
+
+/// The value of `Sec-WebSocket-Accept` for a key, which is used as it was sent (§4.2.2).
+///
+/// ```
+/// let accept = tightwire::handshake::accept_value("dGhlIHNhbXBsZSBub25jZQ==");
+/// assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+pub fn accept_value(encoded_key: &str) -> String {
+    let mut hash = Sha1::new();
+    hash.update(encoded_key.as_bytes());
+    hash.update(GUID.as_bytes());
+    encode(&hash.finalize())
+}
+
+/// Whether this is the base64 form of 16 bytes (§4.2.1).
+pub(super) fn is_encoded_key(text: &str) -> bool {
+    text.len() == 24
+        && ANY_PADDING_BITS
+            .decode(text)
+            .is_ok_and(|nonce| nonce.len() == 16)
+}
+
+pub(super) fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}

@@ -1,0 +1,148 @@
+use super::http::{check_version, decode_head};
+use super::{HeadLimits, Headers, HttpError, grammar};
+
+/// The head of an HTTP request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Request {
+    method: String,
+    target: String,
+    headers: Headers,
+}
+
+impl Request {
+    /// A request without fields, for instance to hand in what another HTTP server has read.
+    pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
+        Self {
+            method: method.into(),
+            target: target.into(),
+            headers: Headers::new(),
+        }
+    }
+
+    /// The method; case matters.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// What is asked for, as it was sent.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The path of the target: with a slash in front, and still percent-encoded.
+    pub fn path(&self) -> &str {
+        let (path, _) = self.resource();
+        if path.is_empty() { "/" } else { path }
+    }
+
+    /// The query of the target, without its question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.resource().1
+    }
+
+    /// The host that is asked: that of an absolute target, or the `Host` field
+    /// (RFC 9112 §3.2.2).
+    pub fn host(&self) -> Option<&str> {
+        match split_absolute(&self.target) {
+            Some((authority, _)) => Some(authority),
+            None => self.headers.get("Host"),
+        }
+    }
+
+    /// The fields.
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The fields, to add some.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// Reads the head that `bytes` begins with, and says how many bytes it took. `None` means
+    /// that more are needed; for a head that comes in many pieces, ask a
+    /// [`HeadScanner`](super::HeadScanner) first.
+    ///
+    /// ```
+    /// use tightwire::handshake::{HeadLimits, Request};
+    ///
+    /// let bytes = b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\n\r\n";
+    /// let (request, _) = Request::decode(bytes, &HeadLimits::default())?.expect("it is whole");
+    /// assert_eq!((request.path(), request.query()), ("/chat", Some("room=1")));
+    /// # Ok::<(), tightwire::handshake::HttpError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it as HTTP. Whether it asks for WebSocket is judged by
+    /// [`Upgrade::from_request`](super::Upgrade::from_request).
+    pub fn decode(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Self, usize)>, HttpError> {
+        let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
+            return Ok(None);
+        };
+        let mut parts = line.split(' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(HttpError::StartLine);
+        };
+        if !grammar::is_token(method) {
+            return Err(HttpError::StartLine);
+        }
+        check_version(version)?;
+        let is_target_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        let has_form = target.starts_with('/') || split_absolute(target).is_some();
+        if !has_form || !target.bytes().all(is_target_byte) {
+            return Err(HttpError::Target);
+        }
+        let request = Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers,
+        };
+        Ok(Some((request, head_len)))
+    }
+
+    /// Appends the head to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.method.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.target.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        self.headers.encode(out);
+    }
+
+    /// The path and the query.
+    fn resource(&self) -> (&str, Option<&str>) {
+        let resource = match split_absolute(&self.target) {
+            Some((_, resource)) => resource,
+            None => &self.target,
+        };
+        match resource.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (resource, None),
+        }
+    }
+}
+
+/// Whether a request asks for WebSocket at all: whether it does so correctly is another
+/// question, which [`Upgrade::from_request`](super::Upgrade::from_request) answers.
+pub fn is_upgrade_request(request: &Request) -> bool {
+    request.method == "GET" && asks_for_websocket(&request.headers)
+}
+
+/// Whether the fields ask to go on with WebSocket (§4.2.1).
+pub(super) fn asks_for_websocket(headers: &Headers) -> bool {
+    headers.has_token("Upgrade", "websocket") && headers.has_token("Connection", "Upgrade")
+}
+
+/// The authority of an absolute target, and what follows it.
+fn split_absolute(target: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = target.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
+    rest.split_at_checked(authority_len)
+        .filter(|(authority, _)| !authority.is_empty())
+}

@@ -1,0 +1,139 @@
+use super::http::{check_version, decode_head};
+use super::{HeadLimits, Headers, HttpError, InvalidHeader};
+
+/// An HTTP response: an answer to a handshake, or a page.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Response {
+    status: u16,
+    headers: Headers,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// A response with this status, without fields or body.
+    pub const fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Headers::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Adds a field.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidHeader`, as [`Headers::append`].
+    pub fn with_header(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Result<Self, InvalidHeader> {
+        self.headers.append(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets the body.
+    pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            body: body.into(),
+            ..self
+        }
+    }
+
+    /// The status code.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The fields.
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The fields, to add some.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The body; of a response that was received, no more than its start.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Reads the head that `bytes` begins with, and says how many bytes it took. `None` means
+    /// that more are needed. The body is left out: where it ends is not for a handshake to know.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it as HTTP.
+    pub fn decode(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Self, usize)>, HttpError> {
+        let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
+            return Ok(None);
+        };
+        let (version, rest) = line.split_once(' ').ok_or(HttpError::StartLine)?;
+        check_version(version)?;
+        // The phrase says nothing, and servers leave it out, blank and all.
+        let (status, _phrase) = rest.split_once(' ').unwrap_or((rest, ""));
+        if status.len() != 3 || !status.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(HttpError::StartLine);
+        }
+        let status = status.parse().map_err(|_| HttpError::StartLine)?;
+        Ok(Some((
+            Self {
+                status,
+                headers,
+                body: Vec::new(),
+            },
+            head_len,
+        )))
+    }
+
+    /// Appends head and body to `out`. A final response gets the fields that say where it ends:
+    /// `Content-Length`, and `Connection: close` unless it has a `Connection` field.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let phrase = phrase(self.status);
+        out.extend_from_slice(format!("HTTP/1.1 {} {phrase}\r\n", self.status).as_bytes());
+        let has_body = self.status >= 200 && self.status != 204;
+        let mut framing = String::new();
+        if has_body && self.headers.get("Content-Length").is_none() {
+            framing.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        }
+        if self.status >= 200 && self.headers.get("Connection").is_none() {
+            framing.push_str("Connection: close\r\n");
+        }
+        out.extend_from_slice(framing.as_bytes());
+        self.headers.encode(out);
+        if has_body {
+            out.extend_from_slice(&self.body);
+        }
+    }
+}
+
+const fn phrase(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        // Allowed to be empty; the number is what counts (RFC 9112 §4).
+        _ => "",
+    }
+}

@@ -1,0 +1,219 @@
+use super::error::owned_by_handshake;
+use super::key::is_encoded_key;
+use super::request::asks_for_websocket;
+use super::{Agreed, Extension, HandshakeError, Headers, Rejection, Request, Response};
+use super::{accept_value, grammar};
+
+/// With what a handshake is accepted.
+#[derive(Clone, Debug, Default)]
+pub struct Accept {
+    headers: Vec<(String, String)>,
+    subprotocol: Option<String>,
+}
+
+impl Accept {
+    /// With nothing in particular.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a field to the response. One that cannot be sent, or that the handshake makes by
+    /// itself, turns the acceptance into a failure of the server (500).
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Agrees on this subprotocol. One that the client did not offer turns the acceptance into
+    /// a failure of the server (500).
+    pub fn subprotocol(self, name: impl Into<String>) -> Self {
+        Self {
+            subprotocol: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// The subprotocol, if one was chosen.
+    pub fn chosen_subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+}
+
+/// A request that is a valid opening handshake (§4.2.1): there is no other `Upgrade`.
+///
+/// ```
+/// use tightwire::handshake::{Accept, Request, Upgrade};
+///
+/// let mut request = Request::new("GET", "/chat");
+/// for (name, value) in [
+///     ("Host", "server.example.com"),
+///     ("Upgrade", "websocket"),
+///     ("Connection", "keep-alive, Upgrade"),
+///     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+///     ("Sec-WebSocket-Version", "13"),
+///     ("Sec-WebSocket-Protocol", "chat, superchat"),
+/// ] {
+///     request.headers_mut().append(name, value)?;
+/// }
+/// let upgrade = Upgrade::from_request(&request).map_err(|rejection| rejection.into_error())?;
+/// let chosen = upgrade.select_subprotocol(&["superchat"]).unwrap_or_default();
+/// let accept = Accept::new().subprotocol(chosen);
+/// let (response, agreed) = upgrade.accept(&accept).map_err(|rejection| rejection.into_error())?;
+/// assert_eq!(response.status(), 101);
+/// assert_eq!(agreed.subprotocol.as_deref(), Some("superchat"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Upgrade<'a> {
+    request: &'a Request,
+    key: &'a str,
+    subprotocols: Vec<&'a str>,
+    extensions: Vec<Extension>,
+}
+
+impl<'a> Upgrade<'a> {
+    /// Judges a request.
+    ///
+    /// # Errors
+    ///
+    /// A rejection that names the broken rule and holds the response to answer with: 400, 405
+    /// for another method than GET, 426 for a request that asks for no WebSocket or for another
+    /// version.
+    pub fn from_request(request: &'a Request) -> Result<Self, Rejection> {
+        Ok(Self::judge(request)?)
+    }
+
+    fn judge(request: &'a Request) -> Result<Self, HandshakeError> {
+        let headers = request.headers();
+        // 1. HTTP: a host, and nothing that would make bytes of ours the body of a request.
+        let host = headers
+            .single("Host")?
+            .ok_or(HandshakeError::Missing("Host"))?;
+        if !is_host(host) {
+            return Err(HandshakeError::Invalid("Host"));
+        }
+        // 2. Is it for us at all?
+        if !asks_for_websocket(headers) {
+            return Err(HandshakeError::NoUpgrade);
+        }
+        if request.method() != "GET" {
+            return Err(HandshakeError::Method);
+        }
+        if headers.get("Transfer-Encoding").is_some() {
+            return Err(HandshakeError::Body);
+        }
+        if headers.get_all("Content-Length").any(|len| len != "0") {
+            return Err(HandshakeError::Body);
+        }
+        // 3. The fields of §4.2.1.
+        let version = headers.single("Sec-WebSocket-Version")?;
+        if version.ok_or(HandshakeError::Missing("Sec-WebSocket-Version"))? != "13" {
+            return Err(HandshakeError::Version);
+        }
+        let key = headers.single("Sec-WebSocket-Key")?;
+        let key = key.ok_or(HandshakeError::Missing("Sec-WebSocket-Key"))?;
+        if !is_encoded_key(key) {
+            return Err(HandshakeError::Invalid("Sec-WebSocket-Key"));
+        }
+        headers.single("Origin")?;
+        let subprotocols = decode_subprotocols(headers)?;
+        let extensions = Extension::decode_list(headers.get_all("Sec-WebSocket-Extensions"))?;
+        Ok(Self {
+            request,
+            key,
+            subprotocols,
+            extensions,
+        })
+    }
+
+    /// The request.
+    pub const fn request(&self) -> &'a Request {
+        self.request
+    }
+
+    /// The subprotocols that the client offers, its preferred one first.
+    pub fn subprotocols(&self) -> &[&'a str] {
+        &self.subprotocols
+    }
+
+    /// The extensions that the client offers, its preferred one first.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+
+    /// The origin of the code that connects, in lower case (§4.2.2). Browsers say it, and say
+    /// the truth; others may say what they like (§10.2).
+    pub fn origin(&self) -> Option<String> {
+        self.request
+            .headers()
+            .get("Origin")
+            .map(str::to_ascii_lowercase)
+    }
+
+    /// The first of these subprotocols that the client offers.
+    pub fn select_subprotocol(&self, supported: &[impl AsRef<str>]) -> Option<&'a str> {
+        let mut supported = supported.iter().map(AsRef::as_ref);
+        supported.find_map(|name| self.subprotocols.iter().copied().find(|&o| o == name))
+    }
+
+    /// The response that opens the connection (§4.2.2), and what it agrees to.
+    ///
+    /// # Errors
+    ///
+    /// A rejection with 500 if the acceptance itself is faulty: a subprotocol that was not
+    /// offered, or a field that cannot be sent.
+    pub fn accept(&self, accept: &Accept) -> Result<(Response, Agreed), Rejection> {
+        let mut response = Response::new(101);
+        let headers = response.headers_mut();
+        headers.push("Upgrade", "websocket");
+        headers.push("Connection", "Upgrade");
+        headers.push("Sec-WebSocket-Accept", accept_value(self.key));
+        if let Some(name) = accept.chosen_subprotocol() {
+            if !self.subprotocols.contains(&name) {
+                let error = HandshakeError::UnofferedSubprotocol(name.to_owned());
+                return Err(Rejection::own_fault(error));
+            }
+            headers.push("Sec-WebSocket-Protocol", name);
+        }
+        for (name, value) in &accept.headers {
+            if owned_by_handshake(name) {
+                return Err(Rejection::own_fault(HandshakeError::OwnedHeader(
+                    name.clone(),
+                )));
+            }
+            headers
+                .append(name, value)
+                .map_err(|error| Rejection::own_fault(error.into()))?;
+        }
+        let subprotocol = accept.subprotocol.clone();
+        Ok((
+            response,
+            Agreed {
+                subprotocol,
+                extensions: Vec::new(),
+            },
+        ))
+    }
+}
+
+/// The tokens of all `Sec-WebSocket-Protocol` fields; a field with none is malformed (§4.3).
+fn decode_subprotocols(headers: &Headers) -> Result<Vec<&str>, HandshakeError> {
+    const NAME: &str = "Sec-WebSocket-Protocol";
+    let mut names = Vec::new();
+    for value in headers.get_all(NAME) {
+        let before = names.len();
+        names.extend(grammar::elements(value));
+        if names.len() == before || !names.iter().all(|name| grammar::is_token(name)) {
+            return Err(HandshakeError::Invalid(NAME));
+        }
+    }
+    Ok(names)
+}
+
+/// Whether this can be a host and a port (RFC 9110 §7.2). Which one is for others to judge.
+fn is_host(host: &str) -> bool {
+    let is_host_byte = |byte: u8| {
+        byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'@' | b',' | b'\\')
+    };
+    !host.is_empty() && host.bytes().all(is_host_byte)
+}

@@ -1,0 +1,289 @@
+use core::fmt;
+use core::net::Ipv6Addr;
+use core::str::FromStr;
+
+use super::key;
+
+/// A WebSocket URI (§3): where to connect, and what to ask for there.
+///
+/// ```
+/// use tightwire::handshake::Uri;
+///
+/// let uri: Uri = "ws://[::1]:8080/chat?room=1".parse()?;
+/// assert_eq!((uri.host(), uri.port(), uri.is_secure()), ("::1", 8080, false));
+/// assert_eq!(uri.resource_name(), "/chat?room=1");
+/// assert_eq!(uri.authority(), "[::1]:8080");
+/// # Ok::<(), tightwire::handshake::UriError>(())
+/// ```
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct Uri {
+    secure: bool,
+    host: String,
+    port: u16,
+    resource_name: String,
+    /// Decoded: name, colon, password.
+    userinfo: Option<Vec<u8>>,
+}
+
+impl Uri {
+    /// Whether the scheme is `wss`, that is, whether to use TLS.
+    pub const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The name or address to connect to; an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port to connect to: 80 for `ws` and 443 for `wss` if the URI names none.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The path, and the query if there is one: what the request asks for.
+    pub fn resource_name(&self) -> &str {
+        &self.resource_name
+    }
+
+    /// The value of the `Host` field: the host, and the port unless it is the scheme's own.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        if self.port == default_port(self.secure) {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
+
+    /// The value of an `Authorization` field that says the name and password of the URI, if it
+    /// has them (RFC 7617).
+    pub fn authorization(&self) -> Option<String> {
+        self.userinfo
+            .as_ref()
+            .map(|userinfo| format!("Basic {}", key::encode(userinfo)))
+    }
+}
+
+impl FromStr for Uri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        let (scheme, rest) = text.split_once("://").ok_or(UriError::Scheme)?;
+        let secure = match scheme {
+            _ if scheme.eq_ignore_ascii_case("ws") => false,
+            _ if scheme.eq_ignore_ascii_case("wss") => true,
+            _ => return Err(UriError::Scheme),
+        };
+        if rest.contains('#') {
+            return Err(UriError::Fragment);
+        }
+        let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, resource) = rest.split_at_checked(authority_len).unwrap_or((rest, ""));
+        let (userinfo, host_and_port) = match authority.rsplit_once('@') {
+            Some((userinfo, rest)) => (Some(decode_userinfo(userinfo)?), rest),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(host_and_port)?;
+        Ok(Self {
+            secure,
+            host: decode_host(host)?,
+            port: decode_port(port, secure)?,
+            resource_name: decode_resource_name(resource)?,
+            userinfo,
+        })
+    }
+}
+
+/// Without name and password: URIs end up in logs.
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.resource_name)
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Uri({self})")
+    }
+}
+
+const fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
+
+fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
+    if let Some(bracketed) = host_and_port.strip_prefix('[') {
+        let (host, rest) = bracketed.split_once(']').ok_or(UriError::Host)?;
+        let port = match rest.strip_prefix(':') {
+            Some(port) => port,
+            None if rest.is_empty() => "",
+            None => return Err(UriError::Port),
+        };
+        // The colon tells it from a name, and a name with a colon is none.
+        return if host.contains(':') {
+            Ok((host, port))
+        } else {
+            Err(UriError::Host)
+        };
+    }
+    match host_and_port.split_once(':') {
+        Some((host, port)) => Ok((host, port)),
+        None => Ok((host_and_port, "")),
+    }
+}
+
+fn decode_host(host: &str) -> Result<String, UriError> {
+    if host.is_empty() {
+        return Err(UriError::NoHost);
+    }
+    let valid = if host.contains(':') {
+        host.parse::<Ipv6Addr>().is_ok()
+    } else {
+        is_valid(host, |byte| is_unreserved(byte) || is_sub_delimiter(byte))
+    };
+    // A percent-encoded name is valid by RFC 3986, but no resolver takes it.
+    if valid && !host.contains('%') {
+        Ok(host.to_owned())
+    } else {
+        Err(UriError::Host)
+    }
+}
+
+fn decode_port(port: &str, secure: bool) -> Result<u16, UriError> {
+    if port.is_empty() {
+        return Ok(default_port(secure));
+    }
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(UriError::Port);
+    }
+    match port.parse() {
+        Ok(0) | Err(_) => Err(UriError::Port),
+        Ok(port) => Ok(port),
+    }
+}
+
+/// The resource name (§3): no path is the path "/", and an empty query is none.
+fn decode_resource_name(resource: &str) -> Result<String, UriError> {
+    let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
+    let is_path_byte =
+        |byte| is_unreserved(byte) || is_sub_delimiter(byte) || matches!(byte, b':' | b'@' | b'/');
+    let is_query_byte = |byte| is_path_byte(byte) || byte == b'?';
+    if !is_valid(path, is_path_byte) || !is_valid(query, is_query_byte) {
+        return Err(UriError::ResourceName);
+    }
+    let path = if path.is_empty() { "/" } else { path };
+    Ok(if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    })
+}
+
+/// Decodes `name:password` for Basic authorization, which needs the colon (RFC 7617 §2).
+fn decode_userinfo(userinfo: &str) -> Result<Vec<u8>, UriError> {
+    let is_userinfo_byte = |byte| is_unreserved(byte) || is_sub_delimiter(byte) || byte == b':';
+    if !is_valid(userinfo, is_userinfo_byte) {
+        return Err(UriError::Userinfo);
+    }
+    let (name, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let (name, password) = (percent_decode(name), percent_decode(password));
+    // A colon in the name would move part of it into the password.
+    if name.contains(&b':') || name.iter().chain(&password).any(u8::is_ascii_control) {
+        return Err(UriError::Userinfo);
+    }
+    Ok([name.as_slice(), b":", &password].concat())
+}
+
+/// Whether all bytes are of a kind, or percent-encoded (RFC 3986 §2.1).
+fn is_valid(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let valid = match byte {
+            b'%' => (0..2).all(|_| bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
+            _ => is_allowed(byte),
+        };
+        if !valid {
+            return false;
+        }
+    }
+    true
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::new();
+    let digit = |byte: Option<u8>| {
+        byte.and_then(|byte| char::from(byte).to_digit(16))
+            .unwrap_or(0)
+    };
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => u8::try_from(digit(bytes.next()) * 16 + digit(bytes.next())).unwrap_or(0),
+            _ => byte,
+        };
+        decoded.push(byte);
+    }
+    decoded
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+const fn is_sub_delimiter(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    )
+}
+
+/// Why a text is no WebSocket URI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum UriError {
+    /// It does not begin with `ws://` or `wss://`.
+    Scheme,
+    /// It names no host.
+    NoHost,
+    /// The host is no name and no address.
+    Host,
+    /// The port is no number from 1 to 65535.
+    Port,
+    /// The path or the query holds a character that URIs do not have.
+    ResourceName,
+    /// There is a fragment.
+    Fragment,
+    /// The name or the password cannot be sent.
+    Userinfo,
+}
+
+impl fmt::Display for UriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "a WebSocket URI begins with ws:// or wss://",
+            Self::NoHost => "the URI names no host",
+            Self::Host => {
+                "the host is neither a name of ASCII characters (others go in as punycode), an \
+                 IPv4 address, nor an IPv6 address in brackets"
+            }
+            Self::Port => "the port is no number from 1 to 65535",
+            Self::ResourceName => {
+                "the path or the query holds a character that has to be percent-encoded"
+            }
+            Self::Fragment => "a WebSocket URI has no fragment: write %23 for a # in its path",
+            Self::Userinfo => {
+                "the name or the password before the @ holds a character that has to be \
+                 percent-encoded, or that cannot be sent at all"
+            }
+        })?;
+        f.write_str(" (RFC 6455 §3)")
+    }
+}
+
+impl core::error::Error for UriError {}

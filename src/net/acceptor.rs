@@ -1,0 +1,231 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::deadline::Deadline;
+use super::websocket::Options;
+use super::{Error, Stream, Timeouts, WebSocket, opening};
+use crate::handshake::{
+    Accept, Agreed, HandshakeError, HeadLimits, Rejection, Request, Response, Upgrade,
+};
+use crate::protocol::{Limits, Outbound};
+
+type Decide = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
+
+/// Answers the opening handshakes of clients (§4.2), on streams that are connected already.
+///
+/// [`Server`](crate::Server) has one; by itself it serves streams from elsewhere.
+///
+/// ```no_run
+/// use std::os::unix::net::UnixListener;
+/// use tightwire::Acceptor;
+///
+/// let acceptor = Acceptor::new().subprotocols(["chat"]);
+/// for stream in UnixListener::bind("/tmp/chat.sock")?.incoming() {
+///     let (mut ws, request) = acceptor.accept(stream?)?;
+///     println!("asked for {}", request.path());
+///     ws.send("Hello")?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Acceptor {
+    subprotocols: Vec<String>,
+    decide: Option<Arc<Decide>>,
+    head_limits: HeadLimits,
+    options: Options,
+}
+
+/// Why there is no connection, and what the client is told.
+enum Refusal {
+    Rejected(Box<Rejection>),
+    Answered(Response),
+}
+
+impl Acceptor {
+    /// An acceptor that takes every valid handshake, without a subprotocol.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The subprotocols that the server speaks, the preferred one first: the first of them
+    /// that the client offers is agreed on (§4.2.2).
+    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Has `decide` look at every request before it is answered, also at those that ask for no
+    /// WebSocket. `Ok` goes on with the handshake, `Err` answers with a response instead: a
+    /// refusal, a redirect, or a page.
+    ///
+    /// ```
+    /// use tightwire::Acceptor;
+    /// use tightwire::handshake::{Accept, Response};
+    ///
+    /// let acceptor = Acceptor::new().decide(|request| match request.path() {
+    ///     "/chat" => Ok(Accept::new().header("Set-Cookie", "seen=1")),
+    ///     "/health" => Err(Response::new(200).with_body("fine\n")),
+    ///     _ => Err(Response::new(404)),
+    /// });
+    /// ```
+    pub fn decide<F>(mut self, decide: F) -> Self
+    where
+        F: Fn(&Request) -> Result<Accept, Response> + Send + Sync + 'static,
+    {
+        self.decide = Some(Arc::new(decide));
+        self
+    }
+
+    /// Bounds what a client may make us hold.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Bounds the head of a request.
+    pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head_limits = limits;
+        self
+    }
+
+    /// Bounds how long blocking operations take.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.options.timeouts = timeouts;
+        self
+    }
+
+    /// Reads a request and answers it. What is no valid handshake gets the fitting HTTP status,
+    /// never a silent close.
+    ///
+    /// # Errors
+    ///
+    /// - `Handshake` with the rule that the request breaks, or `Handshake(Answered)` if the
+    ///   decision was to answer with a response of its own.
+    /// - `Timeout(Handshake)` if the request does not come in time; it is answered with 408.
+    /// - `Io` if the stream fails.
+    pub fn accept(&self, stream: impl Stream) -> Result<(WebSocket, Request), Error> {
+        let stream: Box<dyn Stream> = Box::new(stream);
+        let deadline = Deadline::after(Some(self.options.timeouts.handshake));
+        stream.set_nodelay()?;
+        let mut buffer = Vec::new();
+        let head_len = match opening::read_head(&*stream, deadline, self.head_limits, &mut buffer) {
+            Ok(head_len) => head_len,
+            Err(Error::Handshake(HandshakeError::Http(error))) => {
+                return Err(self.refuse(&*stream, Rejection::from(error).into()));
+            }
+            Err(Error::Timeout(operation)) => {
+                self.answer(&*stream, &Response::new(408));
+                return Err(Error::Timeout(operation));
+            }
+            Err(error) => return Err(error),
+        };
+        let read_ahead = buffer.split_off(head_len);
+        let (request, response, agreed) = match self.judge(&buffer) {
+            Ok(judged) => judged,
+            Err(refusal) => return Err(self.refuse(&*stream, refusal)),
+        };
+        buffer.clear();
+        response.encode(&mut buffer);
+        opening::write_all(&*stream, deadline, &buffer)?;
+        let outbound = Outbound::server();
+        let websocket = WebSocket::open(stream, outbound, self.options, agreed, read_ahead)?;
+        Ok((websocket, request))
+    }
+
+    /// Takes over a stream on which another HTTP server answered the opening handshake, with
+    /// the bytes that it had read ahead.
+    ///
+    /// What to answer is found by [`Upgrade`]:
+    ///
+    /// ```no_run
+    /// use tightwire::Acceptor;
+    /// use tightwire::handshake::{Accept, Request, Upgrade};
+    ///
+    /// # fn answered(_: tightwire::handshake::Response) -> (std::net::TcpStream, Vec<u8>) { todo!() }
+    /// # fn upgrade(request: &Request) -> Result<(), Box<dyn std::error::Error>> {
+    /// let upgrade = Upgrade::from_request(request).map_err(|rejection| rejection.into_error())?;
+    /// let (response, agreed) =
+    ///     upgrade.accept(&Accept::new()).map_err(|rejection| rejection.into_error())?;
+    /// let (stream, read_ahead) = answered(response);
+    /// let mut ws = Acceptor::new().take_over(stream, agreed, read_ahead)?;
+    /// ws.send("Hello")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Io` if the stream cannot be set up.
+    pub fn take_over(
+        &self,
+        stream: impl Stream,
+        agreed: Agreed,
+        read_ahead: Vec<u8>,
+    ) -> Result<WebSocket, Error> {
+        WebSocket::open(
+            Box::new(stream),
+            Outbound::server(),
+            self.options,
+            agreed,
+            read_ahead,
+        )
+    }
+
+    fn judge(&self, head: &[u8]) -> Result<(Request, Response, Agreed), Refusal> {
+        let request = match Request::decode(head, &self.head_limits) {
+            Ok(Some((request, _))) => request,
+            Ok(None) => return Err(Rejection::from(crate::handshake::HttpError::StartLine).into()),
+            Err(error) => return Err(Rejection::from(error).into()),
+        };
+        let mut accept = match &self.decide {
+            Some(decide) => decide(&request).map_err(Refusal::Answered)?,
+            None => Accept::new(),
+        };
+        let upgrade = Upgrade::from_request(&request)?;
+        if accept.chosen_subprotocol().is_none() {
+            if let Some(name) = upgrade.select_subprotocol(&self.subprotocols) {
+                accept = accept.subprotocol(name);
+            }
+        }
+        let (response, agreed) = upgrade.accept(&accept)?;
+        Ok((request, response, agreed))
+    }
+
+    fn refuse(&self, stream: &dyn Stream, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Rejected(rejection) => {
+                self.answer(stream, rejection.response());
+                rejection.into_error().into()
+            }
+            Refusal::Answered(response) => {
+                self.answer(stream, &response);
+                HandshakeError::Answered(response.status()).into()
+            }
+        }
+    }
+
+    fn answer(&self, stream: &dyn Stream, response: &Response) {
+        opening::refuse(
+            stream,
+            Deadline::after(Some(self.options.timeouts.write)),
+            response,
+        );
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(Box::new(rejection))
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor")
+            .field("subprotocols", &self.subprotocols)
+            .field("decide", &self.decide.is_some())
+            .field("head_limits", &self.head_limits)
+            .field("options", &self.options)
+            .finish()
+    }
+}

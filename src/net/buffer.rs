@@ -1,0 +1,71 @@
+use std::io;
+
+use super::Stream;
+
+/// Bytes that were read and not yet eaten.
+///
+/// It starts small, grows when a read fills it, and shrinks when many reads in a row would have
+/// fitted into the small one: an idle connection holds little memory.
+#[derive(Debug)]
+pub(super) struct ReadBuffer {
+    bytes: Vec<u8>,
+    /// `bytes[start..end]` is unread.
+    start: usize,
+    end: usize,
+    /// How long the buffer of the next read is to be.
+    wanted: usize,
+    small_reads: u32,
+}
+
+const MIN_LEN: usize = 4 << 10;
+const MAX_LEN: usize = 256 << 10;
+/// So many small reads in a row say that the large ones are over.
+const SMALL_READS: u32 = 64;
+
+impl ReadBuffer {
+    /// A buffer that begins with bytes which somebody else had read already.
+    pub(super) fn new(read_ahead: Vec<u8>) -> Self {
+        let end = read_ahead.len();
+        Self {
+            bytes: read_ahead,
+            start: 0,
+            end,
+            wanted: MIN_LEN,
+            small_reads: 0,
+        }
+    }
+
+    pub(super) fn unread(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Keeps only the last `left` bytes of what is unread.
+    pub(super) fn keep(&mut self, left: usize) {
+        self.start = self.end - left;
+    }
+
+    /// Reads once into the buffer, whose bytes must all have been eaten; 0 is the end.
+    pub(super) fn fill(&mut self, stream: &dyn Stream) -> io::Result<usize> {
+        self.start = 0;
+        self.end = 0;
+        if self.bytes.len() != self.wanted {
+            self.bytes = vec![0; self.wanted];
+        }
+        let count = stream.read(&mut self.bytes)?;
+        self.end = count;
+        if count == self.bytes.len() {
+            // There is likely more.
+            self.wanted = (count * 4).min(MAX_LEN);
+        }
+        self.small_reads = if count > MIN_LEN {
+            0
+        } else {
+            self.small_reads + 1
+        };
+        if self.small_reads >= SMALL_READS {
+            self.wanted = MIN_LEN;
+            self.small_reads = 0;
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,191 @@
+use super::deadline::Deadline;
+use super::websocket::Options;
+use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, opening};
+use crate::handshake::{
+    Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, Key, Offer, Response, Uri,
+};
+use crate::protocol::{Limits, Outbound, SendError};
+
+/// Opens a connection to a `ws://` URI, with the defaults of [`Client`].
+///
+/// ```no_run
+/// let mut ws = tightwire::connect("ws://127.0.0.1:9001/chat")?;
+/// ws.send("Hello")?;
+/// # Ok::<(), tightwire::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`Client::connect`].
+pub fn connect(uri: &str) -> Result<WebSocket, Error> {
+    Client::new().connect(uri)
+}
+
+/// Opens connections (§4.1).
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tightwire::{Client, Timeouts};
+///
+/// let mut timeouts = Timeouts::default();
+/// timeouts.handshake = Duration::from_secs(3);
+/// let ws = Client::new()
+///     .header("Cookie", "session=1")
+///     .subprotocols(["chat.v2", "chat.v1"])
+///     .timeouts(timeouts)
+///     .connect("ws://127.0.0.1:9001/chat")?;
+/// println!("{:?}", ws.subprotocol());
+/// # Ok::<(), tightwire::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    headers: Vec<(String, String)>,
+    subprotocols: Vec<String>,
+    origin: Option<String>,
+    head_limits: HeadLimits,
+    options: Options,
+}
+
+impl Client {
+    /// A client that asks for nothing in particular.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a field to the request, such as `Cookie` or `Authorization`.
+    ///
+    /// Fields that the handshake makes by itself, and values with CR, LF or NUL, are refused
+    /// when connecting.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asks for one of these subprotocols, the preferred one first (§1.9).
+    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sends an `Origin` field. Browsers must; others may (§4.1).
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Bounds what the server may make us hold.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Bounds the head of the server's response.
+    pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head_limits = limits;
+        self
+    }
+
+    /// Bounds how long blocking operations take.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.options.timeouts = timeouts;
+        self
+    }
+
+    /// Connects over TCP: to each address of the host in turn, until one takes it. All of it,
+    /// from name resolution to the end of the handshake, shares one deadline.
+    ///
+    /// A name and password in the URI go out as Basic authorization. Redirects are not
+    /// followed.
+    ///
+    /// # Errors
+    ///
+    /// - `Uri`, `TlsUnsupported`, or `Handshake` for headers, subprotocols or an origin that
+    ///   may not be sent: nothing was connected.
+    /// - `Io` or `Timeout` if there is no connection, or it broke.
+    /// - `Handshake(Refused)` with the server's response, if it did not switch protocols;
+    ///   otherwise `Handshake` with the rule that the response breaks.
+    pub fn connect(&self, uri: &str) -> Result<WebSocket, Error> {
+        let uri: Uri = uri.parse()?;
+        if uri.is_secure() {
+            return Err(Error::TlsUnsupported);
+        }
+        let deadline = Deadline::after(Some(self.options.timeouts.handshake));
+        // First, so that nothing is connected for a request that cannot be made.
+        let handshake = self.request(&uri)?;
+        let stream = dial::dial(uri.host(), uri.port(), deadline)?;
+        self.negotiate(&handshake, Box::new(stream), deadline)
+    }
+
+    /// Makes the opening handshake on a stream that is connected already, for instance a
+    /// `UnixStream`, or one with TLS. The URI says what to ask for; where it leads is not
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub fn handshake(&self, uri: &str, stream: impl Stream) -> Result<WebSocket, Error> {
+        let uri: Uri = uri.parse()?;
+        let deadline = Deadline::after(Some(self.options.timeouts.handshake));
+        self.negotiate(&self.request(&uri)?, Box::new(stream), deadline)
+    }
+
+    /// Takes over a stream on which somebody else made the opening handshake, with the bytes
+    /// that were read from it ahead.
+    ///
+    /// # Errors
+    ///
+    /// `Io` if the stream cannot be set up.
+    pub fn take_over(
+        &self,
+        stream: impl Stream,
+        agreed: Agreed,
+        read_ahead: Vec<u8>,
+    ) -> Result<WebSocket, Error> {
+        let outbound = Outbound::client(entropy::masking_key);
+        WebSocket::open(Box::new(stream), outbound, self.options, agreed, read_ahead)
+    }
+
+    fn request(&self, uri: &Uri) -> Result<ClientHandshake, Error> {
+        let mut offer = Offer::default();
+        let mut headers = Headers::new();
+        for (name, value) in &self.headers {
+            headers.append(name, value).map_err(HandshakeError::from)?;
+        }
+        offer.headers = headers;
+        offer.subprotocols.clone_from(&self.subprotocols);
+        offer.origin.clone_from(&self.origin);
+        let key = Key::new(entropy::nonce().ok_or(SendError::NoMaskingKey)?);
+        Ok(ClientHandshake::new(uri, &offer, key)?)
+    }
+
+    fn negotiate(
+        &self,
+        handshake: &ClientHandshake,
+        stream: Box<dyn Stream>,
+        deadline: Deadline,
+    ) -> Result<WebSocket, Error> {
+        stream.set_nodelay()?;
+        let mut request = Vec::new();
+        handshake.encode(&mut request);
+        opening::write_all(&*stream, deadline, &request)?;
+
+        let mut buffer = Vec::new();
+        let head_len = opening::read_head(&*stream, deadline, self.head_limits, &mut buffer)?;
+        let read_ahead = buffer.split_off(head_len);
+        let response = match Response::decode(&buffer, &self.head_limits) {
+            Ok(Some((response, _))) => response,
+            Ok(None) => {
+                return Err(HandshakeError::from(crate::handshake::HttpError::StartLine).into());
+            }
+            Err(error) => return Err(HandshakeError::from(error).into()),
+        };
+        if response.status() != 101 {
+            let body = opening::read_body(&*stream, deadline, &response, read_ahead);
+            return Err(HandshakeError::Refused(Box::new(response.with_body(body))).into());
+        }
+        let agreed = handshake.judge(&response)?;
+        let outbound = Outbound::client(entropy::masking_key);
+        let websocket = WebSocket::open(stream, outbound, self.options, agreed, read_ahead)?;
+        Ok(websocket.with_response(response))
+    }
+}

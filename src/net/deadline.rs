@@ -1,0 +1,34 @@
+use std::time::{Duration, Instant};
+
+/// The moment at which a blocking operation gives up, whatever it consists of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// `None` waits for ever.
+    pub(super) fn after(timeout: Option<Duration>) -> Self {
+        // A time-out too long for the clock is as good as none.
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    pub(super) const fn never() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn earlier(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Self(Some(a.min(b))),
+            (a, b) => Self(a.or(b)),
+        }
+    }
+
+    pub(super) fn is_over(self) -> bool {
+        self.0.is_some_and(|instant| instant <= Instant::now())
+    }
+
+    /// What is left, as a time-out for a stream: never zero, which streams refuse.
+    pub(super) fn left(self) -> Option<Duration> {
+        let left = self.0?.saturating_duration_since(Instant::now());
+        Some(left.max(Duration::from_millis(1)))
+    }
+}

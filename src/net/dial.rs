@@ -1,0 +1,63 @@
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::{io, thread};
+
+use super::deadline::Deadline;
+use super::error::is_timeout;
+use super::{Error, Operation};
+
+/// Opens a TCP connection to the first address of `host` that takes it.
+pub(super) fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, Error> {
+    let addresses = resolve(host, port, deadline)?;
+    let mut failure = Error::Io(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("{host} has no address"),
+    ));
+    for (tried, address) in addresses.iter().enumerate() {
+        // An address that does not answer leaves the others their share of the time.
+        let left = deadline
+            .left()
+            .map(|left| left / (addresses.len() - tried) as u32);
+        let attempt = match left {
+            Some(timeout) => TcpStream::connect_timeout(address, timeout),
+            None => TcpStream::connect(address),
+        };
+        match attempt {
+            Ok(stream) => return Ok(stream),
+            Err(error) if is_timeout(&error) => failure = Error::Timeout(Operation::Connect),
+            Err(error) => failure = Error::Io(error),
+        }
+        if deadline.is_over() {
+            return Err(Error::Timeout(Operation::Connect));
+        }
+    }
+    Err(failure)
+}
+
+/// Finds the addresses of `host`. The system's resolver knows no deadline, so it works in a
+/// thread of its own, which outlives us if it must; a literal address needs none.
+fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, Error> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let (sender, receiver) = mpsc::channel();
+    let host = host.to_owned();
+    thread::Builder::new()
+        .name("tightwire resolve".into())
+        .spawn(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            // Nobody listens any more if it took too long.
+            let _ = sender.send(addresses.map(Iterator::collect));
+        })?;
+    let answer = match deadline.left() {
+        Some(timeout) => receiver.recv_timeout(timeout),
+        None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    match answer {
+        Ok(addresses) => Ok(addresses?),
+        Err(RecvTimeoutError::Timeout) => Err(Error::Timeout(Operation::Connect)),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(io::Error::other("the name resolution ended without an answer").into())
+        }
+    }
+}

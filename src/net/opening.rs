@@ -1,0 +1,120 @@
+//! The bytes of the opening handshake to and from a stream. What they mean is judged in
+//! [`handshake`](crate::handshake).
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use super::deadline::Deadline;
+use super::error::{is_timeout, unexpected_eof};
+use super::{Error, Operation, Stream};
+use crate::handshake::{HandshakeError, HeadLimits, HeadScanner, Response};
+
+/// How much of the body of a refusal is kept.
+const MAX_BODY: usize = 4 << 10;
+/// How long a refusal's body is waited for, and a refused client's last bytes.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Reads a head into `buffer` and returns its length; what follows it was read ahead.
+pub(super) fn read_head(
+    stream: &dyn Stream,
+    deadline: Deadline,
+    limits: HeadLimits,
+    buffer: &mut Vec<u8>,
+) -> Result<usize, Error> {
+    let mut scanner = HeadScanner::new(limits);
+    loop {
+        let end = scanner.find_end(buffer).map_err(HandshakeError::from)?;
+        if let Some(head_len) = end {
+            return Ok(head_len);
+        }
+        if read_some(stream, deadline, buffer)? == 0 {
+            return Err(unexpected_eof(
+                "the stream ended inside the opening handshake",
+            ));
+        }
+    }
+}
+
+/// Writes all of `bytes`.
+pub(super) fn write_all(
+    stream: &dyn Stream,
+    deadline: Deadline,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let mut bytes = bytes;
+    while !bytes.is_empty() {
+        if deadline.is_over() {
+            return Err(Error::Timeout(Operation::Handshake));
+        }
+        stream.set_write_timeout(deadline.left())?;
+        match stream.write_vectored(&[IoSlice::new(bytes)]) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the start of the body that follows a head, as far as it comes soon. It is there to
+/// explain a refusal, so whatever goes wrong only makes it shorter.
+pub(super) fn read_body(
+    stream: &dyn Stream,
+    deadline: Deadline,
+    response: &Response,
+    read_ahead: Vec<u8>,
+) -> Vec<u8> {
+    let announced = response
+        .headers()
+        .get("Content-Length")
+        .and_then(|len| len.parse().ok());
+    let body_len = announced.unwrap_or(MAX_BODY).min(MAX_BODY);
+    let deadline = deadline.earlier(Deadline::after(Some(PATIENCE)));
+    let mut body = read_ahead;
+    while body.len() < body_len && matches!(read_some(stream, deadline, &mut body), Ok(1..)) {}
+    body.truncate(body_len);
+    body
+}
+
+/// Answers a handshake that comes to nothing, and ends TCP so that the answer is read: a reset,
+/// which unread bytes would cause, could overtake it.
+pub(super) fn refuse(stream: &dyn Stream, deadline: Deadline, response: &Response) {
+    let mut bytes = Vec::new();
+    response.encode(&mut bytes);
+    // The refusal is what gets reported; that the peer is gone already adds nothing to it.
+    if write_all(stream, deadline, &bytes).is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
+        let deadline = Deadline::after(Some(PATIENCE));
+        let mut rest = Vec::new();
+        while matches!(read_some(stream, deadline, &mut rest), Ok(1..)) {
+            rest.clear();
+        }
+    }
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// Reads once, and appends to `buffer` what came.
+fn read_some(
+    stream: &dyn Stream,
+    deadline: Deadline,
+    buffer: &mut Vec<u8>,
+) -> Result<usize, Error> {
+    let mut bytes = [0; 2048];
+    loop {
+        if deadline.is_over() {
+            return Err(Error::Timeout(Operation::Handshake));
+        }
+        stream.set_read_timeout(deadline.left())?;
+        match stream.read(&mut bytes) {
+            Ok(count) => {
+                buffer.extend_from_slice(bytes.get(..count).unwrap_or_default());
+                return Ok(count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

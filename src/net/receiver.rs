@@ -1,0 +1,251 @@
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::buffer::ReadBuffer;
+use super::deadline::Deadline;
+use super::error::{is_timeout, unexpected_eof};
+use super::link::Link;
+use super::status::{CloseStatus, ClosedBy};
+use super::{Error, Operation, State};
+use crate::frame::CloseFrame;
+use crate::protocol::{Event, Inbound, Message};
+
+/// The half of a connection that receives.
+///
+/// It has to be read from for the connection to live: it is in [`recv`](Self::recv) that Pings
+/// and Close frames are met and answered.
+#[derive(Debug)]
+pub struct Receiver {
+    link: Arc<Link>,
+    inbound: Inbound,
+    buffer: ReadBuffer,
+    /// What the stream was last told.
+    read_timeout: Option<Duration>,
+    /// Until when the peer may answer our Close frame.
+    close_deadline: Option<Deadline>,
+    status: Option<CloseStatus>,
+}
+
+impl Receiver {
+    pub(super) fn new(link: Arc<Link>, inbound: Inbound, read_ahead: Vec<u8>) -> Self {
+        Self {
+            link,
+            inbound,
+            buffer: ReadBuffer::new(read_ahead),
+            read_timeout: None,
+            close_deadline: None,
+            status: None,
+        }
+    }
+
+    /// Waits for the next message; `None` is the end of a connection that closed in order.
+    ///
+    /// Pings are answered on the way, and the closing handshake of a peer that closes is
+    /// completed (§5.5, §7). Before it waits, it writes what was fed.
+    ///
+    /// # Errors
+    ///
+    /// - `Protocol` if the peer broke the rules; it was told so and the connection is closed.
+    /// - `Io` if the transport failed, or ended with no Close frame (`UnexpectedEof`).
+    /// - `Timeout(Flush)` if the peer does not read what is to be written first; the next call
+    ///   goes on. `Timeout(Close)` if it does not answer our Close frame.
+    ///
+    /// After `None`, and after an error that ended the connection, it returns `None`.
+    pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        self.recv_by(Deadline::never())
+    }
+
+    /// As [`recv`](Self::recv), but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout(Receive)` if no message was complete by then. What has arrived of one is kept,
+    /// and the next call goes on with it. Otherwise as for [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
+        self.recv_by(Deadline::after(Some(timeout)))
+    }
+
+    /// The messages of the peer until the connection ends, as [`recv`](Self::recv) gives them.
+    pub const fn messages(&mut self) -> Messages<'_> {
+        Messages {
+            receiver: self,
+            done: false,
+        }
+    }
+
+    /// How far the connection is from its end.
+    pub fn state(&self) -> State {
+        if self.status.is_some() {
+            State::Closed
+        } else {
+            self.link.state()
+        }
+    }
+
+    /// How the connection ended, once it has.
+    pub const fn close_status(&self) -> Option<&CloseStatus> {
+        self.status.as_ref()
+    }
+
+    fn recv_by(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
+        loop {
+            if self.status.is_some() {
+                return Ok(None);
+            }
+            match self.next_buffered() {
+                Ok(Some(Event::Message(message))) => return Ok(Some(message)),
+                Ok(Some(Event::Close(frame))) => {
+                    self.finish(frame);
+                    return Ok(None);
+                }
+                Ok(Some(Event::Ping(_))) => self.link.try_settle(),
+                Ok(Some(Event::Pong(_))) => {}
+                Ok(None) => self.wait(deadline)?,
+                Err(error) => {
+                    self.fail(error);
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    fn next_buffered(&mut self) -> Result<Option<Event>, crate::ProtocolError> {
+        let mut input = self.buffer.unread();
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let outcome = self.inbound.next_event(&mut input);
+        let left = input.len();
+        self.buffer.keep(left);
+        if let Ok(Some(event)) = &outcome {
+            self.link.note(event);
+        }
+        outcome
+    }
+
+    /// Writes what has to go out first, then reads once.
+    fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
+        match self.link.try_flush() {
+            // What the peer sent before its end broke may still be there to be read.
+            Ok(()) | Err(Error::Io(_) | Error::Send(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let close = self.close_deadline();
+        match self.fill(deadline.earlier(close)) {
+            Ok(0) if self.inbound.is_inside_message() => {
+                Err(self.abandon(unexpected_eof("the stream ended inside a message")))
+            }
+            Ok(0) => Err(self.abandon(unexpected_eof("the stream ended without a Close frame"))),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if !is_timeout(&error) => Err(self.abandon(error.into())),
+            Err(_) if close.is_over() => Err(self.abandon(Error::Timeout(Operation::Close))),
+            Err(_) if deadline.is_over() => Err(Error::Timeout(Operation::Receive)),
+            // Woken a little early.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Until when the peer has to answer our Close frame, if we sent one.
+    pub(super) fn close_deadline(&mut self) -> Deadline {
+        if !self.link.close_sent() {
+            return Deadline::never();
+        }
+        let timeout = self.link.timeouts.close;
+        *self
+            .close_deadline
+            .get_or_insert_with(|| Deadline::after(Some(timeout)))
+    }
+
+    fn fill(&mut self, deadline: Deadline) -> io::Result<usize> {
+        let timeout = deadline.left();
+        if timeout != self.read_timeout {
+            self.link.stream.set_read_timeout(timeout)?;
+            self.read_timeout = timeout;
+        }
+        self.buffer.fill(&*self.link.stream)
+    }
+
+    /// Ends a connection whose peer sent a Close frame: the answer is written, then TCP ended
+    /// so that the peer reads all of it (§7.1.1).
+    fn finish(&mut self, frame: Option<CloseFrame>) {
+        let closed_by = if self.link.close_sent() {
+            ClosedBy::Us
+        } else {
+            ClosedBy::Peer
+        };
+        // Whoever has the turn writes the answer if we cannot, while we drain.
+        let _ = self.link.try_flush();
+        self.drain();
+        self.status = Some(CloseStatus::received(
+            frame,
+            closed_by,
+            self.link.close_sent(),
+        ));
+    }
+
+    /// Fails the connection: the peer is told why, if it can be told (§7.1.7).
+    fn fail(&mut self, error: crate::ProtocolError) {
+        self.link.note_failure(error);
+        self.status = Some(CloseStatus::abnormal());
+        if self.link.try_flush().is_ok() {
+            self.drain();
+        } else {
+            self.cut();
+        }
+    }
+
+    /// Reads to the end of the stream: TCP would answer unread bytes with a reset, and that
+    /// would destroy the Close frame on its way.
+    fn drain(&mut self) {
+        let deadline = Deadline::after(Some(self.link.timeouts.close));
+        while !deadline.is_over() {
+            match self.fill(deadline) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        self.cut();
+    }
+
+    /// Notes the end of a connection that ended without a Close frame of the peer.
+    pub(super) fn abandon(&mut self, error: Error) -> Error {
+        self.status = Some(CloseStatus::abnormal());
+        self.cut();
+        error
+    }
+
+    fn cut(&mut self) {
+        self.link.note_broken();
+        // Wakes a writer that still waits for the peer. It may be closed already.
+        let _ = self.link.stream.shutdown(Shutdown::Both);
+        self.buffer = ReadBuffer::new(Vec::new());
+    }
+}
+
+/// The messages of a connection: made by [`Receiver::messages`] and
+/// [`WebSocket::messages`](crate::WebSocket::messages).
+///
+/// It ends when the connection does; an error comes once, as the last item.
+#[derive(Debug)]
+pub struct Messages<'a> {
+    receiver: &'a mut Receiver,
+    done: bool,
+}
+
+impl Iterator for Messages<'_> {
+    type Item = Result<Message, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let item = self.receiver.recv().transpose();
+        self.done = !matches!(item, Some(Ok(_)));
+        item
+    }
+}

@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use super::link::Link;
+use super::{Error, State};
+use crate::frame::{CloseCode, CloseFrame};
+use crate::protocol::{MessageRef, Outbound};
+
+/// The half of a connection that sends.
+///
+/// Clones send on the same connection, from any thread: messages never mix, and who calls waits
+/// until those before it are written. A call that waits for the peer to read does so for as
+/// long as [`Timeouts::write`](crate::Timeouts) says.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    link: Arc<Link>,
+}
+
+impl Sender {
+    pub(super) const fn new(link: Arc<Link>) -> Self {
+        Self { link }
+    }
+
+    /// Sends a message: a `&str` as text, bytes as binary, or a
+    /// [`&Message`](crate::Message) as what it is (§6.1).
+    ///
+    /// It is on its way when this returns.
+    ///
+    /// # Errors
+    ///
+    /// - `Send(Closed)` once the connection is closing.
+    /// - `Timeout(Flush)` if the peer did not read all of it in time: it is accepted, and goes
+    ///   on with the next call that writes. `Timeout(Queue)` if earlier messages still wait:
+    ///   this one was not accepted.
+    /// - `Io` if the transport failed.
+    pub fn send<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
+        self.link.send(message.into(), true)
+    }
+
+    /// Accepts a message that need not be on its way yet: it goes out with the next
+    /// [`flush`](Self::flush) or [`send`](Self::send), or once 64 KiB have gathered.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
+        self.link.send(message.into(), false)
+    }
+
+    /// Writes what was fed, and what a call that timed out left over.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout(Flush)`, and `Io` if the transport failed.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.link.flush()
+    }
+
+    /// Sends a Ping with up to 125 bytes of data (§5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// `Send(ControlTooLong)`, and as for [`send`](Self::send).
+    pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
+        self.link
+            .control(|outbound: &mut Outbound, out| outbound.ping(data, out))
+    }
+
+    /// Sends a Close frame: the peer gets to know that no more messages follow, and why
+    /// (§7.1.2). The receiving half still gives out what the peer sends before it answers.
+    ///
+    /// # Errors
+    ///
+    /// `Send(Closed)` if one was sent before, `Send(ReasonTooLong)` over 123 bytes,
+    /// `Send(ForbiddenCloseCode)` for 1010 from a server, and as for [`send`](Self::send).
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        let frame = CloseFrame::new(code, reason).map_err(crate::SendError::from)?;
+        self.link
+            .control(|outbound: &mut Outbound, out| outbound.close(Some(&frame), out))
+    }
+
+    /// How far the connection is from its end.
+    pub fn state(&self) -> State {
+        self.link.state()
+    }
+}

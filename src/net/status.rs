@@ -1,0 +1,67 @@
+use crate::frame::CloseFrame;
+
+/// How a connection ended (§7.1.4 to §7.1.6).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CloseStatus {
+    code: u16,
+    reason: String,
+    closed_by: ClosedBy,
+    clean: bool,
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ClosedBy {
+    /// Our Close frame was the first.
+    Us,
+    /// The Close frame of the peer was the first.
+    Peer,
+    /// No Close frame came from the peer: the connection failed or was lost.
+    Nobody,
+}
+
+impl CloseStatus {
+    /// _The WebSocket Connection Close Code_ (§7.1.5): that of the peer's Close frame, 1005 if
+    /// there was none in it, 1006 if there was no Close frame.
+    pub const fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// _The WebSocket Connection Close Reason_ (§7.1.6): that of the peer's Close frame, or
+    /// nothing.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Who ended the connection.
+    pub const fn closed_by(&self) -> ClosedBy {
+        self.closed_by
+    }
+
+    /// Whether the closing handshake was completed (§7.1.4).
+    pub const fn was_clean(&self) -> bool {
+        self.clean
+    }
+
+    pub(super) fn received(frame: Option<CloseFrame>, closed_by: ClosedBy, clean: bool) -> Self {
+        let (code, reason) = match frame {
+            Some(frame) => (frame.code().get(), frame.reason().to_owned()),
+            None => (1005, String::new()),
+        };
+        Self {
+            code,
+            reason,
+            closed_by,
+            clean,
+        }
+    }
+
+    pub(super) const fn abnormal() -> Self {
+        Self {
+            code: 1006,
+            reason: String::new(),
+            closed_by: ClosedBy::Nobody,
+            clean: false,
+        }
+    }
+}

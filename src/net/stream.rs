@@ -1,0 +1,113 @@
+use std::fmt::Debug;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A byte stream that one thread may read while another writes: hence `&self`.
+///
+/// It is what a WebSocket runs on: a [`TcpStream`], on Unix a `UnixStream`, or a type of your
+/// own, for instance around TLS. Reading must not wait for a write in progress, nor the other
+/// way round: two peers that both send would stop each other for ever.
+pub trait Stream: Debug + Send + Sync + 'static {
+    /// Reads what has arrived into `buffer`, or waits for some; 0 is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` or `TimedOut` when the read time-out is over; nothing was read then.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes from the front of `buffers`, in their order, and says how many bytes it took.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` or `TimedOut` when the write time-out is over; nothing was written then.
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Bounds how long a later read waits; never called with zero.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Bounds how long a later write waits; never called with zero.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Ends one direction or both, which also wakes a thread that is blocked in them.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+
+    /// Has small writes go out at once, if the stream would hold them back (TCP_NODELAY).
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn set_nodelay(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The address of the peer, if it has one.
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+impl Stream for TcpStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&mut &*self).read(buffer)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&mut &*self).write_vectored(buffers)
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_read_timeout(self, timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_write_timeout(self, timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Self::shutdown(self, how)
+    }
+
+    fn set_nodelay(&self) -> io::Result<()> {
+        Self::set_nodelay(self, true)
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        Self::peer_addr(self).ok()
+    }
+}
+
+#[cfg(unix)]
+impl Stream for std::os::unix::net::UnixStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&mut &*self).read(buffer)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&mut &*self).write_vectored(buffers)
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_read_timeout(self, timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_write_timeout(self, timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Self::shutdown(self, how)
+    }
+}

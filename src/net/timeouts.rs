@@ -1,0 +1,27 @@
+use std::time::Duration;
+
+/// How long blocking operations may take. Nothing waits for ever but [`recv`] itself.
+///
+/// [`recv`]: crate::WebSocket::recv
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// For connecting and the opening handshake together, name resolution included; 10 s by
+    /// default.
+    pub handshake: Duration,
+    /// For one write, from its beginning until the peer has taken the last byte; 30 s by
+    /// default.
+    pub write: Duration,
+    /// For the peer's part of the closing handshake; 10 s by default.
+    pub close: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+            close: Duration::from_secs(10),
+        }
+    }
+}

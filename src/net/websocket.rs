@@ -1,0 +1,211 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::deadline::Deadline;
+use super::link::Link;
+use super::{CloseStatus, Error, Messages, Operation, Receiver, Sender, State, Stream, Timeouts};
+use crate::frame::CloseCode;
+use crate::handshake::{Agreed, Response};
+use crate::protocol::{Inbound, Limits, Message, MessageRef, Outbound, SendError};
+
+/// An open WebSocket connection.
+///
+/// It is a [`Sender`] and a [`Receiver`] in one. [`sender`](Self::sender) gives another sender,
+/// for another thread; [`split`](Self::split) takes the two apart.
+///
+/// Dropping it, and all its senders, ends TCP without a closing handshake: the peer takes that
+/// for a failure (§7.1.5, code 1006). [`close`](Self::close) is the way to part in order.
+///
+/// ```no_run
+/// let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+/// ws.send("Hello")?;
+/// if let Some(message) = ws.recv()? {
+///     println!("{message:?}");
+/// }
+/// ws.close(tightwire::CloseCode::NORMAL, "")?;
+/// # Ok::<(), tightwire::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct WebSocket {
+    sender: Sender,
+    receiver: Receiver,
+    agreed: Agreed,
+    response: Option<Box<Response>>,
+    peer_addr: Option<SocketAddr>,
+}
+
+/// What a connection is made with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+}
+
+impl WebSocket {
+    /// A connection whose opening handshake is over.
+    pub(super) fn open(
+        stream: Box<dyn Stream>,
+        outbound: Outbound,
+        options: Options,
+        agreed: Agreed,
+        read_ahead: Vec<u8>,
+    ) -> Result<Self, Error> {
+        let Options { limits, timeouts } = options;
+        let inbound = Inbound::new(outbound.role(), limits);
+        stream.set_read_timeout(None)?;
+        stream.set_write_timeout(Deadline::after(Some(timeouts.write)).left())?;
+        let peer_addr = stream.peer_addr();
+        let link = Arc::new(Link::new(stream, outbound, timeouts));
+        Ok(Self {
+            sender: Sender::new(Arc::clone(&link)),
+            receiver: Receiver::new(link, inbound, read_ahead),
+            agreed,
+            response: None,
+            peer_addr,
+        })
+    }
+
+    pub(super) fn with_response(self, response: Response) -> Self {
+        Self {
+            response: Some(Box::new(response)),
+            ..self
+        }
+    }
+
+    /// Waits for the next message: see [`Receiver::recv`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Receiver::recv`].
+    pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        self.receiver.recv()
+    }
+
+    /// Waits for the next message, but no longer than `timeout`: see
+    /// [`Receiver::recv_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Receiver::recv_timeout`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
+        self.receiver.recv_timeout(timeout)
+    }
+
+    /// The messages of the peer until the connection ends.
+    pub const fn messages(&mut self) -> Messages<'_> {
+        self.receiver.messages()
+    }
+
+    /// Sends a message: see [`Sender::send`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sender::send`].
+    pub fn send<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
+        self.sender.send(message)
+    }
+
+    /// Accepts a message that goes out with the next [`flush`](Self::flush),
+    /// [`send`](Self::send), or [`recv`](Self::recv) that has to wait: see [`Sender::feed`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sender::feed`].
+    pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
+        self.sender.feed(message)
+    }
+
+    /// Writes what was fed: see [`Sender::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sender::flush`].
+    pub fn flush(&self) -> Result<(), Error> {
+        self.sender.flush()
+    }
+
+    /// Sends a Ping: see [`Sender::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sender::ping`].
+    pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
+        self.sender.ping(data)
+    }
+
+    /// Closes the connection: sends a Close frame, waits for that of the peer, and ends TCP in
+    /// the order of §7.1.1. Messages that still come are discarded; to have them, call
+    /// [`Sender::close`] and go on receiving.
+    ///
+    /// A connection that is closed already stays so.
+    ///
+    /// # Errors
+    ///
+    /// - `Send(ReasonTooLong)`, `Send(ForbiddenCloseCode)`: nothing was sent.
+    /// - `Timeout(Close)` if the peer does not answer within
+    ///   [`Timeouts::close`](crate::Timeouts), and `Timeout(Flush)` if it does not even read:
+    ///   the connection was cut.
+    /// - `Protocol` or `Io` if it fails on the way.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        if self.receiver.state() == State::Closed {
+            return Ok(());
+        }
+        match self.sender.close(code, reason) {
+            // One of us closed already: what is left is to wait for the end.
+            Ok(()) | Err(Error::Send(SendError::Closed)) => {}
+            Err(error @ Error::Send(_)) => return Err(error),
+            Err(error) => return Err(self.receiver.abandon(error)),
+        }
+        let deadline = self.receiver.close_deadline();
+        loop {
+            match self.receiver.recv() {
+                Ok(Some(_)) if !deadline.is_over() => {}
+                Ok(Some(_)) => return Err(self.receiver.abandon(Error::Timeout(Operation::Close))),
+                Ok(None) => return Ok(()),
+                Err(error @ Error::Timeout(_)) => return Err(self.receiver.abandon(error)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Another sender for this connection, for another thread.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// Takes the connection apart, so that one thread receives while others send.
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// How far the connection is from its end.
+    pub fn state(&self) -> State {
+        self.receiver.state()
+    }
+
+    /// How the connection ended, once it has.
+    pub const fn close_status(&self) -> Option<&CloseStatus> {
+        self.receiver.close_status()
+    }
+
+    /// The subprotocol that both sides agreed on, if any (§1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.agreed.subprotocol.as_deref()
+    }
+
+    /// What both sides agreed on in the opening handshake.
+    pub const fn agreed(&self) -> &Agreed {
+        &self.agreed
+    }
+
+    /// On a client, the response of the server: its fields may hold cookies.
+    pub fn response(&self) -> Option<&Response> {
+        self.response.as_deref()
+    }
+
+    /// The address of the peer, if the stream has one.
+    pub const fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+}
