@@ -1,0 +1,625 @@
+//! Who may import whom. The core computes on bytes and values; only `net` has sockets, threads,
+//! clocks and entropy. The compiler does not hold modules of one crate to that, so this does.
+//!
+//! Sources are read as tokens, without comments and strings. Each path, in a `use` or inline, is
+//! followed to the module of the crate or to the crate that it begins with.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Modules of the crate that each part may name besides itself. `None` stands for all.
+const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
+    ("lib", None),
+    ("error", Some(&[])),
+    ("frame", Some(&["error"])),
+    ("protocol", Some(&["frame", "error"])),
+    ("handshake", Some(&[])),
+    ("net", None),
+];
+
+/// Crates, and modules of `std`, that only the files with this beginning may name.
+const CONFINED: &[(&str, &str)] = &[
+    ("std::net", "net/"),
+    ("std::io", "net/"),
+    ("std::thread", "net/"),
+    ("std::time", "net/"),
+    ("std::fs", "net/"),
+    ("std::env", "net/"),
+    ("std::process", "net/"),
+    ("std::os", "net/"),
+    ("rand", "net/"),
+    ("sha1", "handshake/key.rs"),
+    ("base64", "handshake/key.rs"),
+];
+
+/// Macros of the standard library that do I/O without naming it.
+const TALKING_MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Token {
+    Word(String),
+    /// `::`
+    Colons,
+    Sign(char),
+}
+
+/// The tokens of a source text that matter for paths.
+fn tokens(source: &str) -> Vec<Token> {
+    let chars: Vec<char> = source.chars().collect();
+    let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut tokens = Vec::new();
+    let mut i = 0;
+    while i < chars.len() {
+        let c = at(i);
+        if c == '/' && at(i + 1) == '/' {
+            while i < chars.len() && at(i) != '\n' {
+                i += 1;
+            }
+        } else if c == '/' && at(i + 1) == '*' {
+            i = end_of_block_comment(&chars, i);
+        } else if c == '"' {
+            i = end_of_string(&chars, i);
+        } else if c == '\'' && at(i + 1) == '\\' {
+            i += 3;
+            while i < chars.len() && at(i) != '\'' {
+                i += 1;
+            }
+            i += 1;
+        } else if c == '\'' && at(i + 2) == '\'' {
+            i += 3;
+        } else if c == '\'' {
+            // A lifetime: its name is no path.
+            i += 1;
+            while is_word(at(i)) {
+                i += 1;
+            }
+        } else if is_word(c) {
+            let start = i;
+            while is_word(at(i)) {
+                i += 1;
+            }
+            let word: String = chars[start..i].iter().collect();
+            let is_raw = matches!(word.as_str(), "r" | "br" | "cr");
+            let hashes = chars[i..].iter().take_while(|c| **c == '#').count();
+            if is_raw && at(i + hashes) == '"' {
+                i = end_of_raw_string(&chars, i + hashes, hashes);
+            } else if word == "r" && hashes == 1 {
+                i += 1;
+            } else {
+                tokens.push(Token::Word(word));
+            }
+        } else if c == ':' && at(i + 1) == ':' {
+            tokens.push(Token::Colons);
+            i += 2;
+        } else {
+            if !c.is_whitespace() {
+                tokens.push(Token::Sign(c));
+            }
+            i += 1;
+        }
+    }
+    tokens
+}
+
+fn end_of_block_comment(chars: &[char], start: usize) -> usize {
+    let mut depth = 0;
+    let mut i = start;
+    while i < chars.len() {
+        match chars[i..] {
+            ['/', '*', ..] => (depth, i) = (depth + 1, i + 2),
+            ['*', '/', ..] => (depth, i) = (depth - 1, i + 2),
+            _ => i += 1,
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    i
+}
+
+fn end_of_string(chars: &[char], start: usize) -> usize {
+    let mut i = start + 1;
+    while i < chars.len() && chars[i] != '"' {
+        i += if chars[i] == '\\' { 2 } else { 1 };
+    }
+    i + 1
+}
+
+fn end_of_raw_string(chars: &[char], quote: usize, hashes: usize) -> usize {
+    let is_end = |i: usize| chars[i] == '"' && (1..=hashes).all(|n| chars.get(i + n) == Some(&'#'));
+    (quote + 1..chars.len())
+        .find(|i| is_end(*i))
+        .map_or(chars.len(), |end| end + hashes + 1)
+}
+
+/// A path, with the module it stands in: `["frame", "header"]` for `src/frame/header.rs`.
+#[derive(Clone, Debug)]
+struct Named {
+    module: Vec<String>,
+    segments: Vec<String>,
+}
+
+/// All paths of a file. `use a::{b, c as d}` is `a::b` and `a::c`; `use a::*` is `a::*`.
+fn paths(file: &str, source: &str) -> Vec<Named> {
+    let tokens = tokens(source);
+    let mut module = module_of(file);
+    // For each open brace, whether it is that of an inline module.
+    let mut braces = Vec::new();
+    let mut found = Vec::new();
+    let mut i = 0;
+    while i < tokens.len() {
+        match &tokens[i..] {
+            [Token::Word(m), Token::Word(name), Token::Sign('{'), ..] if m == "mod" => {
+                module.push(name.clone());
+                braces.push(true);
+                i += 3;
+            }
+            [Token::Word(word), ..] if word == "use" => {
+                let mut tree = Vec::new();
+                i = use_tree(&tokens, i + 1, &[], &mut tree);
+                found.extend(tree.into_iter().map(|segments| Named {
+                    module: module.clone(),
+                    segments,
+                }));
+            }
+            [Token::Word(e), Token::Word(c), Token::Word(name), ..]
+                if e == "extern" && c == "crate" =>
+            {
+                found.push(Named {
+                    module: module.clone(),
+                    segments: vec![name.clone()],
+                });
+                i += 3;
+            }
+            [Token::Word(name), Token::Sign('!'), ..] => {
+                found.push(Named {
+                    module: module.clone(),
+                    segments: vec![format!("{name}!")],
+                });
+                i += 2;
+            }
+            [Token::Word(_), Token::Colons, ..] => {
+                let mut segments = Vec::new();
+                while let [Token::Word(segment), rest @ ..] = &tokens[i..] {
+                    segments.push(segment.clone());
+                    i += 1;
+                    if rest.first() != Some(&Token::Colons) {
+                        break;
+                    }
+                    i += 1;
+                }
+                found.push(Named {
+                    module: module.clone(),
+                    segments,
+                });
+            }
+            [Token::Sign('{'), ..] => {
+                braces.push(false);
+                i += 1;
+            }
+            [Token::Sign('}'), ..] => {
+                if braces.pop() == Some(true) {
+                    module.pop();
+                }
+                i += 1;
+            }
+            // The rest of a path that began with `<..>` or a call goes on from no root.
+            [Token::Sign('>'), Token::Colons, Token::Word(_), ..] => i += 3,
+            _ => i += 1,
+        }
+    }
+    found
+}
+
+/// Reads one branch of a `use` that begins at `i`, and returns where it ends.
+fn use_tree(tokens: &[Token], i: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
+    let mut i = i;
+    let mut path = before.to_vec();
+    loop {
+        match &tokens[i..] {
+            [Token::Colons, ..] => i += 1,
+            [Token::Word(word), _, ..] if word == "as" => i += 2,
+            [Token::Word(word), ..] => {
+                path.push(word.clone());
+                i += 1;
+            }
+            [Token::Sign('*'), ..] => {
+                path.push("*".to_owned());
+                i += 1;
+            }
+            [Token::Sign('{'), ..] => {
+                i += 1;
+                while !matches!(tokens[i..], [] | [Token::Sign('}'), ..]) {
+                    i = use_tree(tokens, i, &path, found);
+                    if tokens.get(i) == Some(&Token::Sign(',')) {
+                        i += 1;
+                    }
+                }
+                return i + 1;
+            }
+            _ => {
+                // In `a::{self, b}` the first is `a`.
+                if path.len() > 1 {
+                    path.retain(|segment| segment != "self");
+                }
+                found.push(path);
+                return i;
+            }
+        }
+    }
+}
+
+fn module_of(file: &str) -> Vec<String> {
+    let path = file.strip_suffix(".rs").expect("a Rust file");
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    if path == "lib" {
+        return Vec::new();
+    }
+    path.split('/').map(str::to_owned).collect()
+}
+
+/// The path from the root of the crate, if it leads into the crate by `crate` or `super`.
+fn inside_crate(named: &Named) -> Option<Vec<String>> {
+    let mut segments = named.segments.iter().peekable();
+    let mut path = match segments.next()?.as_str() {
+        "crate" => Vec::new(),
+        "self" => named.module.clone(),
+        "super" => {
+            let mut path = named.module.clone();
+            path.pop();
+            while segments.next_if(|segment| *segment == "super").is_some() {
+                path.pop();
+            }
+            path
+        }
+        _ => return None,
+    };
+    path.extend(segments.cloned());
+    Some(path)
+}
+
+/// What of this file breaks the layers.
+fn violations(file: &str, source: &str) -> BTreeSet<String> {
+    let part = file.split(['/', '.']).next().expect("a name");
+    let row = MAY_IMPORT.iter().find(|(name, _)| *name == part);
+    let Some((_, allowed)) = row else {
+        return BTreeSet::from([format!("{file} is in no layer")]);
+    };
+    let mut found = BTreeSet::new();
+    for named in paths(file, source) {
+        let written = named.segments.join("::");
+        if let Some(path) = inside_crate(&named) {
+            let target = path.first().map_or("the crate root", |name| name.as_str());
+            let is_allowed = allowed.is_none_or(|allowed| allowed.contains(&target));
+            if target != part && !is_allowed {
+                found.insert(format!("{file}: {written}"));
+            }
+            continue;
+        }
+        let is_talking = TALKING_MACROS
+            .iter()
+            .any(|name| written.strip_suffix('!') == Some(name));
+        // Under another name, or as a whole, what is confined could not be followed.
+        let hides_std = matches!(written.as_str(), "std" | "std::*");
+        if (is_talking || hides_std) && part != "net" {
+            found.insert(format!("{file}: {written}"));
+        }
+        for (confined, home) in CONFINED {
+            let is_inside = written
+                .strip_prefix(confined)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+            if is_inside && !file.starts_with(home) {
+                found.insert(format!("{file}: {written}"));
+            }
+        }
+    }
+    found
+}
+
+/// All Rust files under `dir`, each as its path from `src` and its text.
+fn sources(dir: &Path, prefix: &str, found: &mut Vec<(String, String)>) {
+    let mut entries: Vec<_> = fs::read_dir(dir)
+        .expect("a readable folder")
+        .map(|entry| entry.expect("a readable entry").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().expect("a name").to_str().expect("UTF-8");
+        if path.is_dir() {
+            sources(&path, &format!("{prefix}{name}/"), found);
+        } else if name.ends_with(".rs") {
+            let text = fs::read_to_string(&path).expect("a readable file");
+            found.push((format!("{prefix}{name}"), text));
+        }
+    }
+}
+
+#[test]
+fn the_layers_are_kept() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, "", &mut files);
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["lib.rs", "error.rs", "frame/mod.rs", "protocol/mod.rs"] {
+        assert!(names.contains(&name), "{name} is read: {names:?}");
+    }
+    let found: Vec<String> = files
+        .iter()
+        .flat_map(|(file, source)| violations(file, source))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_paths_of_the_real_sources_are_seen() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = fs::read_to_string(src.join("protocol/inbound.rs")).expect("a readable file");
+    let inside: BTreeSet<String> = paths("protocol/inbound.rs", &source)
+        .iter()
+        .filter_map(inside_crate)
+        .filter_map(|path| path.into_iter().next())
+        .collect();
+    assert_eq!(
+        inside,
+        ["error", "frame", "protocol"].map(str::to_owned).into()
+    );
+}
+
+/// Sources that break the layers, and the path at fault.
+const BAD: &[(&str, &str, &str)] = &[
+    (
+        "error.rs",
+        "use crate::frame::CloseCode;",
+        "crate::frame::CloseCode",
+    ),
+    ("error.rs", "use super::frame;", "super::frame"),
+    ("error.rs", "use crate::*;", "crate::*"),
+    (
+        "frame/header.rs",
+        "use crate::protocol::Role;",
+        "crate::protocol::Role",
+    ),
+    (
+        "frame/header.rs",
+        "use super::super::protocol;",
+        "super::super::protocol",
+    ),
+    (
+        "frame/mod.rs",
+        "use super::net::connect;",
+        "super::net::connect",
+    ),
+    (
+        "frame/mask.rs",
+        "fn f() { crate::net::g() }",
+        "crate::net::g",
+    ),
+    ("frame/mask.rs", "use crate as root;", "crate"),
+    (
+        "frame/mask.rs",
+        "use crate::ProtocolError;",
+        "crate::ProtocolError",
+    ),
+    (
+        "frame/mask.rs",
+        "use crate::{error::E, protocol::{Role, State}};",
+        "crate::protocol::Role",
+    ),
+    (
+        "frame/mask.rs",
+        "mod tests { use super::super::super::protocol::Role; }",
+        "super::super::super::protocol::Role",
+    ),
+    (
+        "frame/mask.rs",
+        "mod a { fn f() {} } fn g() { super::super::net::h() }",
+        "super::super::net::h",
+    ),
+    (
+        "protocol/inbound.rs",
+        "use crate::handshake::Uri;",
+        "crate::handshake::Uri",
+    ),
+    ("protocol/inbound.rs", "use crate::net;", "crate::net"),
+    (
+        "handshake/client.rs",
+        "use crate::frame::Opcode;",
+        "crate::frame::Opcode",
+    ),
+    (
+        "handshake/client.rs",
+        "use crate::error::ProtocolError;",
+        "crate::error::ProtocolError",
+    ),
+    ("handshake/key.rs", "use rand::TryRng;", "rand::TryRng"),
+    ("handshake/http.rs", "use std::io::Read;", "std::io::Read"),
+    (
+        "handshake/uri.rs",
+        "use std::{fmt, net::IpAddr};",
+        "std::net::IpAddr",
+    ),
+    ("handshake/uri.rs", "use std::net;", "std::net"),
+    (
+        "handshake/client.rs",
+        "use sha1::{Digest, Sha1};",
+        "sha1::Digest",
+    ),
+    ("net/client.rs", "use base64::Engine;", "base64::Engine"),
+    ("net/client.rs", "use sha1;", "sha1"),
+    (
+        "protocol/owed.rs",
+        "use std::time::{self, Instant};",
+        "std::time",
+    ),
+    (
+        "protocol/owed.rs",
+        "type T = std::time::Instant;",
+        "std::time::Instant",
+    ),
+    (
+        "protocol/owed.rs",
+        "fn f() { ::std::thread::yield_now() }",
+        "std::thread::yield_now",
+    ),
+    (
+        "protocol/owed.rs",
+        "fn f<R>(r: R) where R: std::io::Read {}",
+        "std::io::Read",
+    ),
+    (
+        "protocol/owed.rs",
+        "fn f() { <A as std::io::Read>::read() }",
+        "std::io::Read",
+    ),
+    (
+        "protocol/owed.rs",
+        "m!(std::fs::read(\"x\"))",
+        "std::fs::read",
+    ),
+    ("protocol/owed.rs", "use std as s;", "std"),
+    ("protocol/owed.rs", "use std::{self as s};", "std"),
+    ("protocol/owed.rs", "use std::*;", "std::*"),
+    ("protocol/owed.rs", "extern crate rand;", "rand"),
+    (
+        "protocol/owed.rs",
+        "/* a /* b */ */ use std::env;",
+        "std::env",
+    ),
+    (
+        "protocol/owed.rs",
+        "const A: &str = \"\\\"\"; use std::env;",
+        "std::env",
+    ),
+    (
+        "protocol/owed.rs",
+        "const A: &str = r#\"\"\"#; use std::env;",
+        "std::env",
+    ),
+    (
+        "protocol/owed.rs",
+        "const A: char = '\"'; use std::env;",
+        "std::env",
+    ),
+    (
+        "protocol/owed.rs",
+        "const A: char = '\\''; use std::env;",
+        "std::env",
+    ),
+    (
+        "protocol/owed.rs",
+        "const A: char = '\\u{22}'; use std::env;",
+        "std::env",
+    ),
+    (
+        "protocol/owed.rs",
+        "fn f<'a>(a: &'a str) {} use std::env;",
+        "std::env",
+    ),
+    (
+        "protocol/owed.rs",
+        "pub(in crate::net) fn f() {}",
+        "crate::net",
+    ),
+    ("frame/mod.rs", "fn f() { println!(\"heard\") }", "println!"),
+    ("lib.rs", "use std::net::TcpStream;", "std::net::TcpStream"),
+    ("lib.rs", "use rand::rng;", "rand::rng"),
+];
+
+#[test]
+fn what_breaks_the_layers_is_found() {
+    for (file, source, path) in BAD {
+        let found = violations(file, source);
+        assert!(
+            found.contains(&format!("{file}: {path}")),
+            "{source}: {found:?}"
+        );
+    }
+    let found = violations("helpers/mod.rs", "");
+    assert_eq!(found, ["helpers/mod.rs is in no layer".to_owned()].into());
+}
+
+/// Sources that keep the layers, though some look as if they did not.
+const GOOD: &[(&str, &str)] = &[
+    (
+        "lib.rs",
+        "mod net; pub use net::connect; pub use crate::net::Client;",
+    ),
+    ("error.rs", "use core::fmt; use std::borrow::Cow;"),
+    (
+        "frame/mod.rs",
+        "pub use header::FrameHeader; use self::mask::MaskingKey;",
+    ),
+    (
+        "frame/header.rs",
+        "use super::Opcode; use crate::error::ProtocolError;",
+    ),
+    (
+        "frame/header.rs",
+        "mod tests { use super::*; use super::super::Opcode; }",
+    ),
+    (
+        "frame/header.rs",
+        "pub(crate) fn f() {} pub(super) fn g() {}",
+    ),
+    (
+        "frame/header.rs",
+        "//! [`net`](crate::net)\n/// use std::io;\nfn f() {}",
+    ),
+    (
+        "frame/header.rs",
+        "/* use std::io; /* nested */ std::net::f() */",
+    ),
+    (
+        "frame/header.rs",
+        "const A: &str = \"crate::net::f() \\\" std::io\";",
+    ),
+    (
+        "frame/header.rs",
+        "const A: &[u8] = br##\"\"# use std::io;\"##;",
+    ),
+    (
+        "frame/header.rs",
+        "const A: char = '\"'; const B: &str = \"std::io::x\";",
+    ),
+    (
+        "frame/header.rs",
+        "#[doc = \"std::io::Read\"] fn f<'std>(a: &'std u8) {}",
+    ),
+    (
+        "protocol/mod.rs",
+        "use crate::frame::{CloseFrame, Opcode}; use crate::error as e;",
+    ),
+    (
+        "protocol/mod.rs",
+        "use core::time::Duration; fn f() { my_std::io::f(); net::g(); }",
+    ),
+    (
+        "protocol/mod.rs",
+        "struct S { io: u8, std: u8 } fn f(s: S) { s.io; rand(); }",
+    ),
+    (
+        "handshake/key.rs",
+        "use base64::Engine; use sha1::{Digest, Sha1}; use super::Head;",
+    ),
+    (
+        "handshake/uri.rs",
+        "use crate::handshake::http; use core::net::IpAddr;",
+    ),
+    (
+        "net/client.rs",
+        "use std::{io, net::TcpStream, time::Duration}; use rand::rngs::SysRng;",
+    ),
+    (
+        "net/client.rs",
+        "use crate::{Message, frame, handshake, protocol};",
+    ),
+];
+
+#[test]
+fn what_keeps_the_layers_is_let_be() {
+    for (file, source) in GOOD {
+        assert_eq!(violations(file, source), BTreeSet::new(), "{source}");
+    }
+}

@@ -1,0 +1,286 @@
+//! Connecting and the client's opening handshake, against servers made of bytes.
+
+mod wire;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use tightwire::handshake::HandshakeError;
+use tightwire::{Client, Error, Message, Operation, State, Timeouts};
+use wire::{Raw, hex};
+
+fn impatient() -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    timeouts.handshake = Duration::from_millis(100);
+    timeouts
+}
+
+/// Connects to a server that answers the request with these bytes and ends.
+fn connect_to(answer: impl Into<Vec<u8>>) -> Result<tightwire::WebSocket, Error> {
+    let answer = answer.into();
+    let (url, server) = wire::raw_server(move |mut raw| {
+        raw.read_head();
+        raw.send(answer);
+        raw.end_writing();
+        // No Close frame, nothing: there is no WebSocket to close.
+        assert!(raw.read_to_end().is_empty());
+    });
+    let outcome = tightwire::connect(&url);
+    if outcome.is_err() {
+        server.join().unwrap();
+    }
+    outcome
+}
+
+// proves 6455-4.1-20, 6455-4.1-21, 6455-4.1-22, 6455-4.1-24, 6455-4.1-25, 6455-4.1-38
+#[test]
+fn the_request_is_what_was_asked_for() {
+    let (url, server) = wire::raw_server(|mut raw| wire::answer_upgrade(&mut raw));
+    let ws = Client::new()
+        .header("Cookie", "a=b")
+        .header("Cookie", "c=d")
+        .origin("http://example.com")
+        .subprotocols(["chat", "superchat"])
+        .connect(&format!("{url}path?query=1"))
+        .unwrap();
+    assert_eq!(ws.state(), State::Open);
+    assert_eq!(ws.subprotocol(), None);
+    assert_eq!(ws.response().unwrap().status(), 101);
+    let request = server.join().unwrap();
+    assert!(
+        request.starts_with("GET /path?query=1 HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(url.ends_with(&format!("{}/", wire::field(&request, "Host").unwrap())));
+    for (name, value) in [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Protocol", "chat, superchat"),
+        ("Origin", "http://example.com"),
+    ] {
+        assert_eq!(wire::field(&request, name).as_deref(), Some(value));
+    }
+    assert!(request.contains("Cookie: a=b\r\n") && request.contains("Cookie: c=d\r\n"));
+}
+
+#[test]
+fn a_user_in_the_uri_becomes_basic_authorization() {
+    let (url, server) = wire::raw_server(|mut raw| wire::answer_upgrade(&mut raw));
+    tightwire::connect(&url.replace("ws://", "ws://Aladdin:open%20sesame@")).unwrap();
+    let request = server.join().unwrap();
+    let expected = Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    assert_eq!(wire::field(&request, "Authorization").as_deref(), expected);
+}
+
+// proves 6455-4.1-5, 6455-4.1-6
+#[test]
+fn nothing_is_connected_for_a_request_that_cannot_be_made() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap();
+    let url = format!("ws://{host}/");
+    assert!(matches!(
+        tightwire::connect(&format!("http://{host}/")),
+        Err(Error::Uri(_))
+    ));
+    assert!(matches!(
+        tightwire::connect(&format!("{url}#fragment")),
+        Err(Error::Uri(_))
+    ));
+    assert!(matches!(
+        tightwire::connect(&format!("wss://{host}/")),
+        Err(Error::TlsUnsupported)
+    ));
+    let refused = [
+        Client::new().header("Sec-WebSocket-Key", "x"),
+        Client::new().header("host", "elsewhere"),
+        Client::new().header("Connection", "close"),
+        Client::new().header("X", "a\r\nInjected: yes"),
+        Client::new().header("X", "a\0b"),
+        Client::new().header("X\n", "a"),
+        Client::new().subprotocols(["a b"]),
+        Client::new().subprotocols(["chat", "chat"]),
+        Client::new().subprotocols([""]),
+        Client::new().origin("a\nb"),
+    ];
+    for client in refused {
+        let outcome = client.connect(&url);
+        assert!(matches!(outcome, Err(Error::Handshake(_))), "{client:?}");
+    }
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nobody came");
+}
+
+// proves 6455-4.1-15
+#[test]
+fn a_port_that_nobody_listens_on_is_an_io_error() {
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = tightwire::connect(&format!("ws://{address}/")).unwrap_err();
+    assert!(matches!(error, Error::Io(_)), "{error}");
+}
+
+#[test]
+fn each_address_of_a_host_is_tried_in_turn() {
+    // `localhost` may be ::1 first; this server is at 127.0.0.1 only.
+    let address = wire::echo_server();
+    let mut ws = tightwire::connect(&format!("ws://localhost:{}/", address.port())).unwrap();
+    ws.send("x").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("x")));
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_an_error() {
+    let error = Client::new()
+        .connect("ws://does-not-exist.invalid/")
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Io(_) | Error::Timeout(Operation::Connect)),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up_at_the_deadline() {
+    for answer in ["", "HTTP/1.1 101 Switching"] {
+        let (url, server) = wire::raw_server(move |mut raw| {
+            raw.read_head();
+            raw.send(answer);
+            raw.read_to_end();
+        });
+        let error = Client::new()
+            .timeouts(impatient())
+            .connect(&url)
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::Timeout(Operation::Handshake)),
+            "{answer}: {error}"
+        );
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_ends_early_is_an_io_error() {
+    for answer in [
+        "",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
+    ] {
+        let error = connect_to(answer).unwrap_err();
+        assert!(wire::is_eof(&error), "{answer}: {error}");
+    }
+}
+
+// proves 6455-4.1-47
+#[test]
+fn a_refusal_carries_status_headers_and_the_start_of_the_body() {
+    let cases = [
+        ("Content-Length: 7\r\n\r\ngo away", "go away"),
+        ("Content-Length: 3\r\n\r\ngo away", "go "),
+        ("Connection: close\r\n\r\ngo away", "go away"),
+        ("Content-Length: 0\r\n\r\n", ""),
+    ];
+    for (rest, body) in cases {
+        let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n";
+        let error = connect_to(format!("{head}{rest}")).unwrap_err();
+        let Error::Handshake(HandshakeError::Refused(response)) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers().get("www-authenticate"), Some("Basic"));
+        assert_eq!(response.body(), body.as_bytes());
+    }
+    let (url, server) = wire::raw_server(|mut raw| {
+        raw.read_head();
+        raw.send(format!("HTTP/1.1 500 Oops\r\n\r\n{}", "x".repeat(100_000)));
+    });
+    let error = tightwire::connect(&url).unwrap_err();
+    server.join().unwrap();
+    let Error::Handshake(HandshakeError::Refused(response)) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(response.body().len(), 4096);
+}
+
+// proves 6455-4.1-48, 6455-4.1-49, 6455-4.1-50, 6455-4.1-52, 6455-4.1-53, 6455-4.1-54
+#[test]
+fn a_101_that_breaks_a_rule_opens_nothing() {
+    let good = wire::RESPONSE;
+    let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    let cases = [
+        ("another key's accept", good.to_owned()),
+        ("no accept", good.replace(accept, "")),
+        ("no upgrade", good.replace("Upgrade: websocket\r\n", "")),
+        ("no connection", good.replace("Connection: Upgrade\r\n", "")),
+        ("HTTP/1.0", good.replace("HTTP/1.1", "HTTP/1.0")),
+        ("garbage", "\0\0\0\0\r\n\r\n".into()),
+        ("no HTTP", "SSH-2.0-OpenSSH\r\n\r\n".into()),
+        ("bare LF", good.replace("\r\n", "\n")),
+        (
+            "folded",
+            good.replace("Upgrade: websocket", "Upgrade:\r\n websocket"),
+        ),
+    ];
+    for (case, answer) in cases {
+        let error = connect_to(answer).unwrap_err();
+        assert!(matches!(error, Error::Handshake(_)), "{case}: {error}");
+    }
+    let endless = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nX: {}",
+        "x".repeat(20_000)
+    );
+    let (url, server) = wire::raw_server(move |mut raw| {
+        raw.read_head();
+        raw.send(endless);
+    });
+    assert!(matches!(tightwire::connect(&url), Err(Error::Handshake(_))));
+    server.join().unwrap();
+}
+
+// proves 6455-4.1-56, 6455-4.1-55
+#[test]
+fn frames_behind_the_response_are_not_lost() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        let request = raw.read_head();
+        let key = wire::field(&request, "Sec-WebSocket-Key").unwrap();
+        let accept = tightwire::handshake::accept_value(&key);
+        let head = format!(
+            "HTTP/1.1 101\r\nCONNECTION: keep-alive\r\nconnection: upgrade\r\n\
+             upgrade: WebSocket\r\nsec-websocket-accept: \t{accept} \r\n\r\n",
+        );
+        let mut bytes = head.into_bytes();
+        bytes.extend(hex("81 05 48 65 6c 6c 6f  82 02 01"));
+        raw.send(bytes);
+        raw.send([2]);
+        raw.read_to_end();
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("Hello")));
+    assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![1, 2])));
+    drop(ws);
+    server.join().unwrap();
+}
+
+// proves 6455-4.1-45
+#[test]
+fn nothing_follows_the_request_until_it_is_answered_and_a_slow_answer_is_fine() {
+    let (url, server) = wire::raw_server(|mut raw: Raw| {
+        let request = raw.read_head();
+        raw.stream.set_nonblocking(true).unwrap();
+        let early = std::io::Read::read(&mut raw.stream, &mut [0]);
+        assert_eq!(early.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        raw.stream.set_nonblocking(false).unwrap();
+        let key = wire::field(&request, "Sec-WebSocket-Key").unwrap();
+        let accept = tightwire::handshake::accept_value(&key);
+        let answer = wire::RESPONSE.replace("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", &accept);
+        for byte in answer.bytes() {
+            raw.send([byte]);
+        }
+        raw.read_frame()
+    });
+    let ws = tightwire::connect(&url).unwrap();
+    ws.send("now").unwrap();
+    assert_eq!(server.join().unwrap(), (0x81, b"now".to_vec()));
+}

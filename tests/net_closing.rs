@@ -1,0 +1,437 @@
+//! The closing handshake and the failures, as bytes on the wire and as what the caller gets.
+
+mod wire;
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use tightwire::{
+    Client, CloseCode, ClosedBy, Error, Limits, Message, Operation, ProtocolError, SendError,
+    State, Timeouts,
+};
+use wire::{PATIENCE, Raw, close_body, hex, masked};
+
+type Outcome = (
+    Result<Option<Message>, String>,
+    Option<tightwire::CloseStatus>,
+);
+
+/// What `recv` and `close_status` say at the server once the connection is over.
+fn last_words(ws: &mut tightwire::WebSocket) -> Outcome {
+    let outcome = loop {
+        match ws.recv() {
+            Ok(Some(_)) => {}
+            other => break other.map_err(|error| error.to_string()),
+        }
+    };
+    assert_eq!(ws.state(), State::Closed);
+    assert_eq!(ws.recv().unwrap(), None, "it stays at its end");
+    assert!(matches!(
+        ws.send("late"),
+        Err(Error::Send(SendError::Closed))
+    ));
+    (outcome, ws.close_status().cloned())
+}
+
+// proves 6455-5.5.1-9, 6455-5.5.1-10, 6455-5.5.1-11, 6455-7.1.1-4, 6455-7.1.5-1, 6455-7.1.5-2
+#[test]
+fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
+    let cases: [(&str, Vec<u8>, &str, u16, &str); 5] = [
+        ("no body", vec![], "88 00", 1005, ""),
+        ("1000", close_body(1000, ""), "88 02 03 e8", 1000, ""),
+        (
+            "1001 with a reason",
+            close_body(1001, "bye"),
+            "88 02 03 e9",
+            1001,
+            "bye",
+        ),
+        ("4000", close_body(4000, "€"), "88 02 0f a0", 4000, "€"),
+        (
+            "1010",
+            close_body(1010, "permessage-deflate"),
+            "88 02 03 f2",
+            1010,
+            "permessage-deflate",
+        ),
+    ];
+    let (address, outcomes) = wire::reporting_server(wire::server(), last_words);
+    for (case, body, answer, code, reason) in cases {
+        let mut raw = Raw::upgraded(address);
+        raw.send_frame(0x88, &body);
+        assert_eq!(
+            raw.read_to_end(),
+            hex(answer),
+            "{case}: the answer, then the end of TCP"
+        );
+        drop(raw);
+        let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(outcome, Ok(None), "{case}");
+        let status = status.unwrap();
+        assert_eq!((status.code(), status.reason()), (code, reason), "{case}");
+        assert_eq!(status.closed_by(), ClosedBy::Peer, "{case}");
+        assert!(status.was_clean(), "{case}");
+    }
+}
+
+// proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1
+#[test]
+fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
+    let unmasked = hex("81 05 48 65 6c 6c 6f");
+    let cases: [(&str, Vec<u8>, u16, ProtocolError); 9] = [
+        ("unmasked", unmasked, 1002, ProtocolError::Unmasked),
+        (
+            "RSV1",
+            masked(0xc1, b"x"),
+            1002,
+            ProtocolError::ReservedBits,
+        ),
+        (
+            "opcode 3",
+            masked(0x83, b""),
+            1002,
+            ProtocolError::ReservedOpcode(3),
+        ),
+        (
+            "continuation",
+            masked(0x80, b""),
+            1002,
+            ProtocolError::UnexpectedContinuation,
+        ),
+        (
+            "ping over 125",
+            hex("89 fe 00 7e"),
+            1002,
+            ProtocolError::ControlTooLong,
+        ),
+        (
+            "close code",
+            masked(0x88, &close_body(1005, "")),
+            1002,
+            ProtocolError::ForbiddenCloseCode(1005),
+        ),
+        (
+            "text",
+            masked(0x81, b"\xc3\x28"),
+            1007,
+            ProtocolError::InvalidUtf8,
+        ),
+        (
+            "reason",
+            masked(0x88, b"\x03\xe8\xff"),
+            1007,
+            ProtocolError::InvalidUtf8,
+        ),
+        (
+            "too big",
+            hex("82 ff 00 00 00 00 7f ff ff ff"),
+            1009,
+            ProtocolError::FrameTooBig { limit: 16 << 20 },
+        ),
+    ];
+    let (address, outcomes) = wire::reporting_server(wire::server(), last_words);
+    for (case, bytes, code, error) in cases {
+        let mut raw = Raw::upgraded(address);
+        let mut bytes = bytes;
+        bytes.extend(if bytes.len() < 10 {
+            vec![0; 4]
+        } else {
+            vec![0; 0]
+        });
+        // What follows is not processed: no message, no answer to this Close.
+        bytes.extend(masked(0x81, b"late"));
+        bytes.extend(masked(0x88, &close_body(1000, "")));
+        raw.send(bytes);
+        let (first, body) = raw.read_frame();
+        assert_eq!(first, 0x88, "{case}");
+        assert_eq!(body[..2], code.to_be_bytes(), "{case}");
+        assert_eq!(body[2..], *error.to_string().as_bytes(), "{case}");
+        assert!(
+            raw.read_to_end().is_empty(),
+            "{case}: nothing but the end follows"
+        );
+        drop(raw);
+        let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
+        let expected = Error::Protocol(error).to_string();
+        assert_eq!(outcome, Err(expected), "{case}");
+        let status = status.unwrap();
+        assert_eq!(status.code(), 1006, "{case}");
+        assert!(!status.was_clean(), "{case}");
+    }
+}
+
+// proves 6455-5.1-6, 6455-5.1-7, 6455-7.1.7-1, 6455-7.1.7-2
+#[test]
+fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
+    let cases = [
+        ("masked", masked(0x81, b"Hello"), 1002),
+        ("RSV2", hex("a1 00"), 1002),
+        ("new message inside one", hex("01 01 61 81 01 62"), 1002),
+        ("text", hex("81 02 c3 28"), 1007),
+        (
+            "announced too big",
+            hex("82 7f 10 00 00 00 00 00 00 00"),
+            1009,
+        ),
+    ];
+    for (case, bytes, code) in cases {
+        let (url, server) = wire::raw_server(move |mut raw| {
+            wire::answer_upgrade(&mut raw);
+            raw.send(bytes);
+            let frame = raw.read_frame();
+            assert!(raw.read_to_end().is_empty());
+            frame
+        });
+        let mut ws = tightwire::connect(&url).unwrap();
+        assert!(matches!(ws.recv(), Err(Error::Protocol(_))), "{case}");
+        assert_eq!(ws.state(), State::Closed, "{case}");
+        let (first, body) = server.join().unwrap();
+        assert_eq!(
+            (first, &body[..2]),
+            (0x88, &u16::to_be_bytes(code)[..]),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn a_message_over_the_limit_fails_with_1009_and_one_at_the_limit_arrives() {
+    let mut limits = Limits::default();
+    limits.max_message_len = 10;
+    let server = wire::server().acceptor(tightwire::Acceptor::new().limits(limits));
+    let address = wire::run(server, wire::echo);
+    let mut raw = Raw::upgraded(address);
+    raw.send_frame(0x81, b"0123456789");
+    assert_eq!(raw.read_frame().1, b"0123456789");
+    raw.send([masked(0x01, b"01234"), masked(0x80, b"567890")].concat());
+    let (first, body) = raw.read_frame();
+    assert_eq!((first, &body[..2]), (0x88, &[0x03, 0xf1][..]));
+    assert!(raw.read_to_end().is_empty());
+}
+
+// proves 6455-7.1.1-7, 6455-7.1.2-1, 6455-5.5.1-7
+#[test]
+fn a_client_that_closes_waits_for_the_answer_and_for_the_end_of_tcp() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        let head = raw.read(2);
+        assert_eq!(head, [0x88, 0x80 | 5], "Close, masked");
+        raw.read(4 + 5);
+        // Messages that were under way are discarded by `close`.
+        raw.send(hex("81 01 61  89 00  88 02 03 e8"));
+        assert_eq!(
+            raw.read_frame(),
+            (0x8a, vec![]),
+            "a Ping is answered until Close came"
+        );
+        raw.end_writing();
+        assert!(raw.read_to_end().is_empty());
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    ws.close(CloseCode::NORMAL, "bye").unwrap();
+    let status = ws.close_status().unwrap();
+    assert_eq!(
+        (status.code(), status.closed_by(), status.was_clean()),
+        (1000, ClosedBy::Us, true)
+    );
+    ws.close(CloseCode::GOING_AWAY, "again").unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn messages_that_come_after_our_close_are_still_received() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
+        raw.send(hex("81 01 61  88 02 03 e8"));
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(ws.state(), State::Closing);
+    assert!(matches!(
+        ws.send("late"),
+        Err(Error::Send(SendError::Closed))
+    ));
+    assert!(matches!(
+        ws.ping(b"late"),
+        Err(Error::Send(SendError::Closed))
+    ));
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("a")));
+    assert_eq!(ws.recv().unwrap(), None);
+    assert!(ws.close_status().unwrap().was_clean());
+    server.join().unwrap();
+}
+
+#[test]
+fn a_peer_that_never_answers_close_is_cut_off_at_the_deadline() {
+    for by_recv in [false, true] {
+        let (url, server) = wire::raw_server(|mut raw| {
+            wire::answer_upgrade(&mut raw);
+            assert_eq!(raw.read_frame(), (0x88, close_body(1001, "")));
+            raw.read_to_end();
+        });
+        let mut timeouts = Timeouts::default();
+        timeouts.close = Duration::from_millis(50);
+        let mut ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
+        let error = if by_recv {
+            ws.sender().close(CloseCode::GOING_AWAY, "").unwrap();
+            ws.recv().unwrap_err()
+        } else {
+            ws.close(CloseCode::GOING_AWAY, "").unwrap_err()
+        };
+        assert!(matches!(error, Error::Timeout(Operation::Close)), "{error}");
+        assert_eq!(ws.close_status().unwrap().code(), 1006);
+        assert_eq!(ws.recv().unwrap(), None);
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn what_may_not_stand_in_a_close_frame_is_refused_and_the_connection_goes_on() {
+    let mut ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
+    let error = ws.close(CloseCode::NORMAL, &"x".repeat(124)).unwrap_err();
+    assert!(
+        matches!(error, Error::Send(SendError::ReasonTooLong(_))),
+        "{error}"
+    );
+    ws.send("still here").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("still here")));
+    ws.close(CloseCode::NORMAL, &"x".repeat(123)).unwrap();
+}
+
+// proves 6455-7.1.5-3, 6455-7.2.1-2, 6455-7.1.4-2
+#[test]
+fn a_stream_that_ends_without_close_is_an_error_with_code_1006() {
+    for bytes in ["", "81", "81 05 48 65", "01 01 61", "88"] {
+        let (url, server) = wire::raw_server(move |mut raw| {
+            wire::answer_upgrade(&mut raw);
+            raw.send(hex(bytes));
+        });
+        let mut ws = tightwire::connect(&url).unwrap();
+        let error = ws.recv().unwrap_err();
+        assert!(wire::is_eof(&error), "{bytes}: {error}");
+        let status = ws.close_status().unwrap();
+        assert_eq!(
+            (status.code(), status.closed_by()),
+            (1006, ClosedBy::Nobody)
+        );
+        assert!(!status.was_clean());
+        assert_eq!(ws.state(), State::Closed);
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn dropping_a_connection_ends_tcp() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        raw.read_to_end()
+    });
+    drop(tightwire::connect(&url).unwrap());
+    assert!(
+        server.join().unwrap().is_empty(),
+        "no Close frame: that is for close()"
+    );
+}
+
+#[test]
+fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
+    let message = vec![1u8; 8 << 20];
+    let expected = message.clone();
+    let (address, outcomes) = wire::reporting_server(wire::server(), move |ws| {
+        let sender = ws.sender();
+        let message = message.clone();
+        let writer = thread::spawn(move || sender.send(&message).map_err(|e| e.to_string()));
+        let outcome = last_words(ws);
+        (writer.join().unwrap(), outcome)
+    });
+    let mut raw = Raw::upgraded(address);
+    // The first bytes say that the writer is at it; its message fits into no socket buffer.
+    let head = raw.read(10);
+    assert_eq!(head[..2], [0x82, 127]);
+    raw.send_frame(0x88, &close_body(1000, ""));
+    let rest = raw.read_to_end();
+    assert_eq!(rest[..expected.len()], expected);
+    assert_eq!(rest[expected.len()..], hex("88 02 03 e8"));
+    drop(raw);
+    let (sent, (outcome, status)) = outcomes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((sent, outcome), (Ok(()), Ok(None)));
+    assert!(status.unwrap().was_clean());
+}
+
+#[test]
+fn a_peer_that_keeps_sending_after_our_failure_reads_our_close_frame() {
+    let (address, _outcomes) = wire::reporting_server(wire::server(), last_words);
+    for _ in 0..20 {
+        let mut raw = Raw::upgraded(address);
+        raw.send(masked(0x83, b""));
+        // Unread at the server when it ends the connection, were it not to drain them.
+        for _ in 0..64 {
+            raw.send(masked(0x82, &[0; 1000]));
+        }
+        assert_eq!(raw.read_frame().1[..2], [0x03, 0xea]);
+        assert!(raw.read_to_end().is_empty());
+    }
+}
+
+#[test]
+fn a_handler_that_returns_closes_with_1000_or_1011() {
+    let server = wire::server();
+    let address = wire::run(server, |ws, request| match request.path() {
+        "/error" => Err("out of luck".into()),
+        "/panic" => panic!("on purpose"),
+        _ => {
+            ws.send("bye")?;
+            Ok(())
+        }
+    });
+    for (path, code) in [("ok", 1000), ("error", 1011), ("panic", 1011), ("ok", 1000)] {
+        let mut ws = tightwire::connect(&format!("ws://{address}/{path}")).unwrap();
+        while ws.recv().unwrap().is_some() {}
+        assert_eq!(ws.close_status().unwrap().code(), code, "{path}");
+    }
+}
+
+#[test]
+fn a_writer_whose_peer_does_not_read_gives_up_at_the_deadline_and_goes_on_later() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let peer = thread::spawn(move || {
+        let mut raw = Raw::new(listener.accept().unwrap().0);
+        wire::answer_upgrade(&mut raw);
+        raw
+    });
+    let mut timeouts = Timeouts::default();
+    timeouts.write = Duration::from_millis(50);
+    let mut ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
+    let mut raw = peer.join().unwrap();
+
+    let message = vec![3u8; 32 << 20];
+    assert!(matches!(
+        ws.send(&message),
+        Err(Error::Timeout(Operation::Flush))
+    ));
+    assert!(matches!(
+        ws.send("not accepted"),
+        Err(Error::Timeout(Operation::Queue))
+    ));
+    assert!(
+        matches!(ws.recv(), Err(Error::Timeout(Operation::Flush))),
+        "it would wait for ever"
+    );
+
+    let reader = thread::spawn(move || {
+        let (first, payload) = raw.read_frame();
+        assert_eq!((first, payload == vec![3u8; 32 << 20]), (0x82, true));
+        assert_eq!(raw.read_frame(), (0x81, b"accepted".to_vec()));
+        raw.send(hex("81 02 6f 6b"));
+        raw
+    });
+    while let Err(error) = ws.flush() {
+        assert!(matches!(error, Error::Timeout(Operation::Flush)), "{error}");
+    }
+    ws.send("accepted").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("ok")));
+    drop(reader.join().unwrap());
+}
