@@ -26,13 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
     let mut ws = tightwire::connect(&format!("{url}/getCaseCount"))?;
-    let message = ws
-        .recv()?
-        .ok_or("the server closed before it gave the number of cases")?;
-    let count = message
-        .as_text()
-        .ok_or("the number of cases is no text")?
-        .parse()?;
+    let message = ws.recv()?.ok_or("the server closed before it gave the number of cases")?;
+    let count = message.as_text().ok_or("the number of cases is no text")?.parse()?;
     ws.close(CloseCode::NORMAL, "")?;
     Ok(count)
 }

@@ -7,9 +7,7 @@
 use tightwire::Server;
 
 fn main() -> std::io::Result<()> {
-    let address = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "127.0.0.1:9001".into());
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
     let server = Server::bind(address)?;
     println!("listening on ws://{}", server.local_addr()?);
 

@@ -15,19 +15,14 @@ use tightwire::{CloseCode, Error, Operation, Receiver, Sender};
 const MESSAGES: [&str; 3] = ["Hello!", "How are you?", "Goodbye!"];
 
 fn main() -> ExitCode {
-    let url = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
+    let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
     let ws = match tightwire::connect(&url) {
         Ok(ws) => ws,
         Err(error) => {
             // Nothing is open here, so there is nothing to clean up.
             eprintln!("Failed to connect to {url}: {error}");
             if let Error::Handshake(HandshakeError::Refused(response)) = error {
-                eprintln!(
-                    "The server said: {}",
-                    String::from_utf8_lossy(response.body())
-                );
+                eprintln!("The server said: {}", String::from_utf8_lossy(response.body()));
             }
             return ExitCode::FAILURE;
         }
@@ -45,19 +40,11 @@ fn main() -> ExitCode {
             status.code(),
             status.reason(),
             status.closed_by(),
-            if status.was_clean() {
-                "cleanly"
-            } else {
-                "not cleanly"
-            },
+            if status.was_clean() { "cleanly" } else { "not cleanly" },
         ),
         None => println!("Done, and still open"),
     }
-    if heard.and(said).is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if heard.and(said).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Sends the messages, one a second, then closes.

@@ -14,15 +14,10 @@ struct Packet {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
+    let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
     let mut ws = tightwire::connect(&url)?;
 
-    let greeting = Packet {
-        r#type: "greeting".into(),
-        content: "Hello from Rust!".into(),
-    };
+    let greeting = Packet { r#type: "greeting".into(), content: "Hello from Rust!".into() };
     ws.send(&serde_json::to_string(&greeting)?)?;
 
     match ws.recv()? {

@@ -8,9 +8,7 @@ use tightwire::handshake::{Accept, Response, is_upgrade_request};
 use tightwire::{Acceptor, Server};
 
 fn main() -> std::io::Result<()> {
-    let address = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "127.0.0.1:8080".into());
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let acceptor = Acceptor::new().decide(|request| {
         if is_upgrade_request(request) {
             Ok(Accept::new())
@@ -24,9 +22,7 @@ fn main() -> std::io::Result<()> {
     println!("listening on ws://{}", server.local_addr()?);
 
     server.run(|ws, request| {
-        let peer = ws
-            .peer_addr()
-            .map_or_else(|| "somebody".into(), |peer| peer.to_string());
+        let peer = ws.peer_addr().map_or_else(|| "somebody".into(), |peer| peer.to_string());
         println!("{peer} connected to {}", request.target());
         while let Some(message) = ws.recv()? {
             match message.as_text() {

@@ -101,11 +101,7 @@ fn sent() -> impl Strategy<Value = Sent> {
         vec(any::<u8>(), 0..200).prop_map(Message::from),
     ];
     let cuts = vec(any::<prop::sample::Index>(), 0..5);
-    (message, cuts, 0..3_usize).prop_map(|(message, cuts, pings)| Sent {
-        message,
-        cuts,
-        pings,
-    })
+    (message, cuts, 0..3_usize).prop_map(|(message, cuts, pings)| Sent { message, cuts, pings })
 }
 
 impl Sent {

@@ -28,13 +28,7 @@ enum At {
     Failed,
 }
 
-const ALL_STATES: [At; 5] = [
-    At::Open,
-    At::WeClosed,
-    At::PeerClosed,
-    At::BothClosed,
-    At::Failed,
-];
+const ALL_STATES: [At; 5] = [At::Open, At::WeClosed, At::PeerClosed, At::BothClosed, At::Failed];
 
 /// What happens to it.
 #[derive(Clone, Copy, Debug)]
@@ -105,11 +99,9 @@ fn expected(at: At, step: Step) -> (Answer, Vec<(u8, Vec<u8>)>, At) {
             (received(Some(event)), nothing(), at)
         }
         // The peer closes, or has to be closed: with an answer if none was sent.
-        (At::Open, Step::Close) => (
-            received(Some(Event::Close(None))),
-            frame(0x88, b""),
-            At::BothClosed,
-        ),
+        (At::Open, Step::Close) => {
+            (received(Some(Event::Close(None))), frame(0x88, b""), At::BothClosed)
+        }
         (At::Open, Step::CloseWithCode) => (
             received(Some(Event::Close(Some(going_away())))),
             frame(0x88, b"\x03\xe9"),
@@ -283,10 +275,7 @@ fn a_connection_that_is_over_stays_so() {
                 let answer = take(step, role, &mut end, &mut out);
                 let nothing = Answer::Received(Ok(None));
                 let refused = Answer::Sent(Err(SendError::Closed));
-                assert!(
-                    answer == nothing || answer == refused,
-                    "{step:?}: {answer:?}"
-                );
+                assert!(answer == nothing || answer == refused, "{step:?}: {answer:?}");
                 assert_is_at(&mut end, at);
             }
             assert_eq!(out, b"");
@@ -339,10 +328,7 @@ fn either_end_may_begin_to_close() {
 #[test]
 fn both_ends_may_close_at_once() {
     let mut pair = Pair::new(Limits::default());
-    let codes = [
-        (Role::Client, CloseCode::NORMAL),
-        (Role::Server, CloseCode::GOING_AWAY),
-    ];
+    let codes = [(Role::Client, CloseCode::NORMAL), (Role::Server, CloseCode::GOING_AWAY)];
     for (role, code) in codes {
         let end = pair.end(role);
         let sender = end.connection.outbound();
@@ -401,11 +387,7 @@ fn each_ping_of_one_input_is_answered_in_its_turn() {
         let (mut input, mut out) = (&wire[..], Vec::new());
         while end.next_event(&mut input, &mut out).unwrap().is_some() {}
         let pongs = [(0x8a, &b"1"[..]), (0x8a, b"2"), (0x8a, b"3")];
-        assert_eq!(
-            out,
-            frames_from(role, &pongs),
-            "before the message is whole"
-        );
+        assert_eq!(out, frames_from(role, &pongs), "before the message is whole");
     }
 }
 
@@ -415,9 +397,7 @@ fn a_close_amid_a_message_under_way_gives_it_up_on_both_sides() {
     for role in ROLES {
         let mut end = support::connection(role);
         let mut out = Vec::new();
-        end.outbound()
-            .fragment("ours ".into(), false, &mut out)
-            .unwrap();
+        end.outbound().fragment("ours ".into(), false, &mut out).unwrap();
         let wire = frames_from(peer(role), &[(0x01, b"theirs "), (0x88, b"")]);
         let event = end.next_event(&mut &wire[..], &mut out);
         assert_eq!(event, Ok(Some(Event::Close(None))));

@@ -46,9 +46,7 @@ fn reference_decode(input: &[u8]) -> Decoded {
         let Some(bytes) = input.get(2..2 + extended) else {
             return Ok(None);
         };
-        payload_len = bytes
-            .iter()
-            .fold(0, |len, &byte| len * 256 + u64::from(byte));
+        payload_len = bytes.iter().fold(0, |len, &byte| len * 256 + u64::from(byte));
         if payload_len < least {
             return Err(E::NonMinimalLength);
         }
@@ -153,24 +151,8 @@ fn a_wrong_header_is_refused_at_the_byte_that_makes_it_wrong() {
 // proves 6455-5.2-14, 6455-5.2-17
 #[test]
 fn all_legal_headers_come_back_from_their_bytes() {
-    let lens = [
-        0,
-        1,
-        125,
-        126,
-        127,
-        255,
-        256,
-        65535,
-        65536,
-        1 << 32,
-        (1 << 63) - 1,
-    ];
-    let keys = [
-        None,
-        Some(MaskingKey([0; 4])),
-        Some(MaskingKey([1, 2, 3, 4])),
-    ];
+    let lens = [0, 1, 125, 126, 127, 255, 256, 65535, 65536, 1 << 32, (1 << 63) - 1];
+    let keys = [None, Some(MaskingKey([0; 4])), Some(MaskingKey([1, 2, 3, 4]))];
     for first in 0..=u8::MAX {
         let Some(opcode) = Opcode::from_bits(first & 0x0f) else {
             continue;
@@ -218,12 +200,8 @@ fn new_makes_the_header_of_a_whole_message() {
     assert_eq!(header.payload_len, 7);
 }
 
-const KEYS: [MaskingKey; 4] = [
-    support::KEY,
-    MaskingKey([0; 4]),
-    MaskingKey([0xff; 4]),
-    MaskingKey([1, 2, 4, 8]),
-];
+const KEYS: [MaskingKey; 4] =
+    [support::KEY, MaskingKey([0; 4]), MaskingKey([0xff; 4]), MaskingKey([1, 2, 4, 8])];
 
 /// Lengths around every step in which bytes may be worked on.
 fn mask_lens() -> impl Iterator<Item = usize> {
@@ -243,11 +221,7 @@ fn masking_equals_the_octet_by_octet_reference() {
             for key in KEYS {
                 let mut masked = data.clone();
                 key.apply(&mut masked, offset);
-                assert_eq!(
-                    masked,
-                    naive_mask(&data, key, offset % 4),
-                    "{len} at {offset}"
-                );
+                assert_eq!(masked, naive_mask(&data, key, offset % 4), "{len} at {offset}");
                 key.apply(&mut masked, offset);
                 assert_eq!(masked, data, "masking twice is nothing");
             }
@@ -433,11 +407,7 @@ fn assert_checked_as_std_does(bytes: &[u8]) {
             (None, None) => Err(2),
         };
         let halves = check_pieces([a, b]);
-        assert_eq!(
-            halves.as_deref(),
-            expected.as_ref().copied(),
-            "{a:02x?} {b:02x?}"
-        );
+        assert_eq!(halves.as_deref(), expected.as_ref().copied(), "{a:02x?} {b:02x?}");
     }
 }
 

@@ -226,10 +226,7 @@ fn where_a_frame_ends_is_decided_by_its_length_alone() {
 // proves 6455-5.4-5, 6455-5.4-7, 6455-5.4-16, 6455-5.4-22, 6455-6.2-5
 #[test]
 fn fragments_of_any_size_are_joined_in_their_order() {
-    assert_events(
-        &[(0x01, b"Hel"), (0x00, b""), (0x00, b"l"), (0x80, b"o")],
-        &[text("Hello")],
-    );
+    assert_events(&[(0x01, b"Hel"), (0x00, b""), (0x00, b"l"), (0x80, b"o")], &[text("Hello")]);
     assert_events(&[(0x01, b""), (0x80, b"late")], &[text("late")]);
     assert_events(&[(0x01, b"soon"), (0x80, b"")], &[text("soon")]);
     assert_events(&[(0x02, b"ascii"), (0x80, b"!")], &[binary(b"ascii!")]);
@@ -253,11 +250,8 @@ fn text_may_be_cut_anywhere_into_fragments() {
     let bytes = whole.as_bytes();
     for first in 0..=bytes.len() {
         for second in first..=bytes.len() {
-            let frames: &[(u8, &[u8])] = &[
-                (0x01, &bytes[..first]),
-                (0x00, &bytes[first..second]),
-                (0x80, &bytes[second..]),
-            ];
+            let frames: &[(u8, &[u8])] =
+                &[(0x01, &bytes[..first]), (0x00, &bytes[first..second]), (0x80, &bytes[second..])];
             for role in ROLES {
                 let wire = frames_from(peer(role), frames);
                 for pieces in [1, wire.len()] {
@@ -282,24 +276,15 @@ fn long_text_is_unmasked_and_checked_across_all_its_pieces() {
         }
         let (a, b) = whole.as_bytes().split_at(5001);
         let wire = frames_from(peer(role), &[(0x01, a), (0x80, b)]);
-        assert_eq!(
-            feed(role, Limits::default(), [&wire[..]]),
-            Outcome::events([text(&whole)])
-        );
+        assert_eq!(feed(role, Limits::default(), [&wire[..]]), Outcome::events([text(&whole)]));
     }
 }
 
 // proves 6455-5.4-12, 6455-5.4-15, 6455-6.2-2
 #[test]
 fn control_frames_between_fragments_come_at_once_and_mix_with_nothing() {
-    let frames: &[(u8, &[u8])] = &[
-        (0x01, b"Hel"),
-        (0x89, b"x"),
-        (0x00, b""),
-        (0x8a, b"yy"),
-        (0x89, b""),
-        (0x80, b"lo"),
-    ];
+    let frames: &[(u8, &[u8])] =
+        &[(0x01, b"Hel"), (0x89, b"x"), (0x00, b""), (0x8a, b"yy"), (0x89, b""), (0x80, b"lo")];
     let events = [
         Event::Ping(b"x".to_vec()),
         Event::Pong(b"yy".to_vec()),
@@ -316,12 +301,7 @@ fn control_frames_between_fragments_come_at_once_and_mix_with_nothing() {
 #[test]
 fn pings_and_pongs_keep_their_data_and_order() {
     let all: Vec<u8> = (0..125).map(|i| i * 2).collect();
-    let frames: &[(u8, &[u8])] = &[
-        (0x89, b"1"),
-        (0x8a, b"2"),
-        (0x89, b"\xff\x00"),
-        (0x89, &all),
-    ];
+    let frames: &[(u8, &[u8])] = &[(0x89, b"1"), (0x8a, b"2"), (0x89, b"\xff\x00"), (0x89, &all)];
     let events = [
         Event::Ping(b"1".to_vec()),
         Event::Pong(b"2".to_vec()),
@@ -476,10 +456,7 @@ fn nothing_is_processed_after_an_error() {
         let mut wire = frames_from(peer(role), &[(0x81, b"before"), (0xc2, b"")]);
         wire.extend(frames_from(peer(role), after));
         let outcome = feed_every_way(role, Limits::default(), &wire);
-        let expected = Outcome {
-            events: vec![text("before")],
-            error: Some(E::ReservedBits),
-        };
+        let expected = Outcome { events: vec![text("before")], error: Some(E::ReservedBits) };
         assert_eq!(outcome, expected);
     }
 }
@@ -605,10 +582,7 @@ fn a_frame_may_have_as_many_bytes_as_the_limit_and_not_one_more() {
         let outcome = feed_every_way(role, limits, &frames_from(peer(role), frames));
         let ping = Event::Ping(vec![7; 125]);
         let expected = Outcome::events([ping, binary(&[7; 15]), binary(&[7; 5])]);
-        assert_eq!(
-            outcome, expected,
-            "control frames have a limit of their own"
-        );
+        assert_eq!(outcome, expected, "control frames have a limit of their own");
     }
     let too_big: &[&[(u8, &[u8])]] = &[
         &[(0x82, &[7; 6])],
@@ -756,13 +730,7 @@ fn messages_can_be_looked_into_and_taken_apart() {
     assert!(data.is_binary() && !data.is_text());
     assert_eq!((words.as_text(), data.as_text()), (Some("words"), None));
     assert_eq!((words.len(), data.len()), (5, 2));
-    assert_eq!(
-        (words.as_bytes(), data.as_bytes()),
-        (&b"words"[..], &[1, 2][..])
-    );
-    assert_eq!(
-        (words.into_bytes(), data.into_bytes()),
-        (b"words".to_vec(), vec![1, 2])
-    );
+    assert_eq!((words.as_bytes(), data.as_bytes()), (&b"words"[..], &[1, 2][..]));
+    assert_eq!((words.into_bytes(), data.into_bytes()), (b"words".to_vec(), vec![1, 2]));
     assert!(Message::from("").is_empty());
 }

@@ -129,9 +129,7 @@ fn end_of_string(chars: &[char], start: usize) -> usize {
 
 fn end_of_raw_string(chars: &[char], quote: usize, hashes: usize) -> usize {
     let is_end = |i: usize| chars[i] == '"' && (1..=hashes).all(|n| chars.get(i + n) == Some(&'#'));
-    (quote + 1..chars.len())
-        .find(|i| is_end(*i))
-        .map_or(chars.len(), |end| end + hashes + 1)
+    (quote + 1..chars.len()).find(|i| is_end(*i)).map_or(chars.len(), |end| end + hashes + 1)
 }
 
 /// A path, with the module it stands in: `["frame", "header"]` for `src/frame/header.rs`.
@@ -159,25 +157,18 @@ fn paths(file: &str, source: &str) -> Vec<Named> {
             [Token::Word(word), ..] if word == "use" => {
                 let mut tree = Vec::new();
                 i = use_tree(&tokens, i + 1, &[], &mut tree);
-                found.extend(tree.into_iter().map(|segments| Named {
-                    module: module.clone(),
-                    segments,
-                }));
+                found.extend(
+                    tree.into_iter().map(|segments| Named { module: module.clone(), segments }),
+                );
             }
             [Token::Word(e), Token::Word(c), Token::Word(name), ..]
                 if e == "extern" && c == "crate" =>
             {
-                found.push(Named {
-                    module: module.clone(),
-                    segments: vec![name.clone()],
-                });
+                found.push(Named { module: module.clone(), segments: vec![name.clone()] });
                 i += 3;
             }
             [Token::Word(name), Token::Sign('!'), ..] => {
-                found.push(Named {
-                    module: module.clone(),
-                    segments: vec![format!("{name}!")],
-                });
+                found.push(Named { module: module.clone(), segments: vec![format!("{name}!")] });
                 i += 2;
             }
             [Token::Word(_), Token::Colons, ..] => {
@@ -190,10 +181,7 @@ fn paths(file: &str, source: &str) -> Vec<Named> {
                     }
                     i += 1;
                 }
-                found.push(Named {
-                    module: module.clone(),
-                    segments,
-                });
+                found.push(Named { module: module.clone(), segments });
             }
             [Token::Sign('{'), ..] => {
                 braces.push(false);
@@ -298,9 +286,7 @@ fn violations(file: &str, source: &str) -> BTreeSet<String> {
             }
             continue;
         }
-        let is_talking = TALKING_MACROS
-            .iter()
-            .any(|name| written.strip_suffix('!') == Some(name));
+        let is_talking = TALKING_MACROS.iter().any(|name| written.strip_suffix('!') == Some(name));
         // Under another name, or as a whole, what is confined could not be followed.
         let hides_std = matches!(written.as_str(), "std" | "std::*");
         if (is_talking || hides_std) && part != "net" {
@@ -345,10 +331,8 @@ fn the_layers_are_kept() {
     for name in ["lib.rs", "error.rs", "frame/mod.rs", "protocol/mod.rs"] {
         assert!(names.contains(&name), "{name} is read: {names:?}");
     }
-    let found: Vec<String> = files
-        .iter()
-        .flat_map(|(file, source)| violations(file, source))
-        .collect();
+    let found: Vec<String> =
+        files.iter().flat_map(|(file, source)| violations(file, source)).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -361,52 +345,21 @@ fn the_paths_of_the_real_sources_are_seen() {
         .filter_map(inside_crate)
         .filter_map(|path| path.into_iter().next())
         .collect();
-    assert_eq!(
-        inside,
-        ["error", "frame", "protocol"].map(str::to_owned).into()
-    );
+    assert_eq!(inside, ["error", "frame", "protocol"].map(str::to_owned).into());
 }
 
 /// Sources that break the layers, and the path at fault.
 const BAD: &[(&str, &str, &str)] = &[
-    (
-        "error.rs",
-        "use crate::frame::CloseCode;",
-        "crate::frame::CloseCode",
-    ),
+    ("error.rs", "use crate::frame::CloseCode;", "crate::frame::CloseCode"),
     ("error.rs", "use super::frame;", "super::frame"),
     ("error.rs", "use crate::*;", "crate::*"),
-    (
-        "frame/header.rs",
-        "use crate::protocol::Role;",
-        "crate::protocol::Role",
-    ),
-    (
-        "frame/header.rs",
-        "use super::super::protocol;",
-        "super::super::protocol",
-    ),
-    (
-        "frame/mod.rs",
-        "use super::net::connect;",
-        "super::net::connect",
-    ),
-    (
-        "frame/mask.rs",
-        "fn f() { crate::net::g() }",
-        "crate::net::g",
-    ),
+    ("frame/header.rs", "use crate::protocol::Role;", "crate::protocol::Role"),
+    ("frame/header.rs", "use super::super::protocol;", "super::super::protocol"),
+    ("frame/mod.rs", "use super::net::connect;", "super::net::connect"),
+    ("frame/mask.rs", "fn f() { crate::net::g() }", "crate::net::g"),
     ("frame/mask.rs", "use crate as root;", "crate"),
-    (
-        "frame/mask.rs",
-        "use crate::ProtocolError;",
-        "crate::ProtocolError",
-    ),
-    (
-        "frame/mask.rs",
-        "use crate::{error::E, protocol::{Role, State}};",
-        "crate::protocol::Role",
-    ),
+    ("frame/mask.rs", "use crate::ProtocolError;", "crate::ProtocolError"),
+    ("frame/mask.rs", "use crate::{error::E, protocol::{Role, State}};", "crate::protocol::Role"),
     (
         "frame/mask.rs",
         "mod tests { use super::super::super::protocol::Role; }",
@@ -417,111 +370,35 @@ const BAD: &[(&str, &str, &str)] = &[
         "mod a { fn f() {} } fn g() { super::super::net::h() }",
         "super::super::net::h",
     ),
-    (
-        "protocol/inbound.rs",
-        "use crate::handshake::Uri;",
-        "crate::handshake::Uri",
-    ),
+    ("protocol/inbound.rs", "use crate::handshake::Uri;", "crate::handshake::Uri"),
     ("protocol/inbound.rs", "use crate::net;", "crate::net"),
-    (
-        "handshake/client.rs",
-        "use crate::frame::Opcode;",
-        "crate::frame::Opcode",
-    ),
-    (
-        "handshake/client.rs",
-        "use crate::error::ProtocolError;",
-        "crate::error::ProtocolError",
-    ),
+    ("handshake/client.rs", "use crate::frame::Opcode;", "crate::frame::Opcode"),
+    ("handshake/client.rs", "use crate::error::ProtocolError;", "crate::error::ProtocolError"),
     ("handshake/key.rs", "use rand::TryRng;", "rand::TryRng"),
     ("handshake/http.rs", "use std::io::Read;", "std::io::Read"),
-    (
-        "handshake/uri.rs",
-        "use std::{fmt, net::IpAddr};",
-        "std::net::IpAddr",
-    ),
+    ("handshake/uri.rs", "use std::{fmt, net::IpAddr};", "std::net::IpAddr"),
     ("handshake/uri.rs", "use std::net;", "std::net"),
-    (
-        "handshake/client.rs",
-        "use sha1::{Digest, Sha1};",
-        "sha1::Digest",
-    ),
+    ("handshake/client.rs", "use sha1::{Digest, Sha1};", "sha1::Digest"),
     ("net/client.rs", "use base64::Engine;", "base64::Engine"),
     ("net/client.rs", "use sha1;", "sha1"),
-    (
-        "protocol/owed.rs",
-        "use std::time::{self, Instant};",
-        "std::time",
-    ),
-    (
-        "protocol/owed.rs",
-        "type T = std::time::Instant;",
-        "std::time::Instant",
-    ),
-    (
-        "protocol/owed.rs",
-        "fn f() { ::std::thread::yield_now() }",
-        "std::thread::yield_now",
-    ),
-    (
-        "protocol/owed.rs",
-        "fn f<R>(r: R) where R: std::io::Read {}",
-        "std::io::Read",
-    ),
-    (
-        "protocol/owed.rs",
-        "fn f() { <A as std::io::Read>::read() }",
-        "std::io::Read",
-    ),
-    (
-        "protocol/owed.rs",
-        "m!(std::fs::read(\"x\"))",
-        "std::fs::read",
-    ),
+    ("protocol/owed.rs", "use std::time::{self, Instant};", "std::time"),
+    ("protocol/owed.rs", "type T = std::time::Instant;", "std::time::Instant"),
+    ("protocol/owed.rs", "fn f() { ::std::thread::yield_now() }", "std::thread::yield_now"),
+    ("protocol/owed.rs", "fn f<R>(r: R) where R: std::io::Read {}", "std::io::Read"),
+    ("protocol/owed.rs", "fn f() { <A as std::io::Read>::read() }", "std::io::Read"),
+    ("protocol/owed.rs", "m!(std::fs::read(\"x\"))", "std::fs::read"),
     ("protocol/owed.rs", "use std as s;", "std"),
     ("protocol/owed.rs", "use std::{self as s};", "std"),
     ("protocol/owed.rs", "use std::*;", "std::*"),
     ("protocol/owed.rs", "extern crate rand;", "rand"),
-    (
-        "protocol/owed.rs",
-        "/* a /* b */ */ use std::env;",
-        "std::env",
-    ),
-    (
-        "protocol/owed.rs",
-        "const A: &str = \"\\\"\"; use std::env;",
-        "std::env",
-    ),
-    (
-        "protocol/owed.rs",
-        "const A: &str = r#\"\"\"#; use std::env;",
-        "std::env",
-    ),
-    (
-        "protocol/owed.rs",
-        "const A: char = '\"'; use std::env;",
-        "std::env",
-    ),
-    (
-        "protocol/owed.rs",
-        "const A: char = '\\''; use std::env;",
-        "std::env",
-    ),
-    (
-        "protocol/owed.rs",
-        "const A: char = '\\u{22}'; use std::env;",
-        "std::env",
-    ),
-    (
-        "protocol/owed.rs",
-        "fn f<'a>(a: &'a str) {} use std::env;",
-        "std::env",
-    ),
-    (
-        "protocol/owed.rs",
-        "pub(in crate::net) fn f() {}",
-        "crate::net",
-    ),
+    ("protocol/owed.rs", "/* a /* b */ */ use std::env;", "std::env"),
+    ("protocol/owed.rs", "const A: &str = \"\\\"\"; use std::env;", "std::env"),
+    ("protocol/owed.rs", "const A: &str = r#\"\"\"#; use std::env;", "std::env"),
+    ("protocol/owed.rs", "const A: char = '\"'; use std::env;", "std::env"),
+    ("protocol/owed.rs", "const A: char = '\\''; use std::env;", "std::env"),
+    ("protocol/owed.rs", "const A: char = '\\u{22}'; use std::env;", "std::env"),
+    ("protocol/owed.rs", "fn f<'a>(a: &'a str) {} use std::env;", "std::env"),
+    ("protocol/owed.rs", "pub(in crate::net) fn f() {}", "crate::net"),
     ("frame/mod.rs", "fn f() { println!(\"heard\") }", "println!"),
     ("lib.rs", "use std::net::TcpStream;", "std::net::TcpStream"),
     ("lib.rs", "use rand::rng;", "rand::rng"),
@@ -531,10 +408,7 @@ const BAD: &[(&str, &str, &str)] = &[
 fn what_breaks_the_layers_is_found() {
     for (file, source, path) in BAD {
         let found = violations(file, source);
-        assert!(
-            found.contains(&format!("{file}: {path}")),
-            "{source}: {found:?}"
-        );
+        assert!(found.contains(&format!("{file}: {path}")), "{source}: {found:?}");
     }
     let found = violations("helpers/mod.rs", "");
     assert_eq!(found, ["helpers/mod.rs is in no layer".to_owned()].into());
@@ -542,79 +416,25 @@ fn what_breaks_the_layers_is_found() {
 
 /// Sources that keep the layers, though some look as if they did not.
 const GOOD: &[(&str, &str)] = &[
-    (
-        "lib.rs",
-        "mod net; pub use net::connect; pub use crate::net::Client;",
-    ),
+    ("lib.rs", "mod net; pub use net::connect; pub use crate::net::Client;"),
     ("error.rs", "use core::fmt; use std::borrow::Cow;"),
-    (
-        "frame/mod.rs",
-        "pub use header::FrameHeader; use self::mask::MaskingKey;",
-    ),
-    (
-        "frame/header.rs",
-        "use super::Opcode; use crate::error::ProtocolError;",
-    ),
-    (
-        "frame/header.rs",
-        "mod tests { use super::*; use super::super::Opcode; }",
-    ),
-    (
-        "frame/header.rs",
-        "pub(crate) fn f() {} pub(super) fn g() {}",
-    ),
-    (
-        "frame/header.rs",
-        "//! [`net`](crate::net)\n/// use std::io;\nfn f() {}",
-    ),
-    (
-        "frame/header.rs",
-        "/* use std::io; /* nested */ std::net::f() */",
-    ),
-    (
-        "frame/header.rs",
-        "const A: &str = \"crate::net::f() \\\" std::io\";",
-    ),
-    (
-        "frame/header.rs",
-        "const A: &[u8] = br##\"\"# use std::io;\"##;",
-    ),
-    (
-        "frame/header.rs",
-        "const A: char = '\"'; const B: &str = \"std::io::x\";",
-    ),
-    (
-        "frame/header.rs",
-        "#[doc = \"std::io::Read\"] fn f<'std>(a: &'std u8) {}",
-    ),
-    (
-        "protocol/mod.rs",
-        "use crate::frame::{CloseFrame, Opcode}; use crate::error as e;",
-    ),
-    (
-        "protocol/mod.rs",
-        "use core::time::Duration; fn f() { my_std::io::f(); net::g(); }",
-    ),
-    (
-        "protocol/mod.rs",
-        "struct S { io: u8, std: u8 } fn f(s: S) { s.io; rand(); }",
-    ),
-    (
-        "handshake/key.rs",
-        "use base64::Engine; use sha1::{Digest, Sha1}; use super::Head;",
-    ),
-    (
-        "handshake/uri.rs",
-        "use crate::handshake::http; use core::net::IpAddr;",
-    ),
-    (
-        "net/client.rs",
-        "use std::{io, net::TcpStream, time::Duration}; use rand::rngs::SysRng;",
-    ),
-    (
-        "net/client.rs",
-        "use crate::{Message, frame, handshake, protocol};",
-    ),
+    ("frame/mod.rs", "pub use header::FrameHeader; use self::mask::MaskingKey;"),
+    ("frame/header.rs", "use super::Opcode; use crate::error::ProtocolError;"),
+    ("frame/header.rs", "mod tests { use super::*; use super::super::Opcode; }"),
+    ("frame/header.rs", "pub(crate) fn f() {} pub(super) fn g() {}"),
+    ("frame/header.rs", "//! [`net`](crate::net)\n/// use std::io;\nfn f() {}"),
+    ("frame/header.rs", "/* use std::io; /* nested */ std::net::f() */"),
+    ("frame/header.rs", "const A: &str = \"crate::net::f() \\\" std::io\";"),
+    ("frame/header.rs", "const A: &[u8] = br##\"\"# use std::io;\"##;"),
+    ("frame/header.rs", "const A: char = '\"'; const B: &str = \"std::io::x\";"),
+    ("frame/header.rs", "#[doc = \"std::io::Read\"] fn f<'std>(a: &'std u8) {}"),
+    ("protocol/mod.rs", "use crate::frame::{CloseFrame, Opcode}; use crate::error as e;"),
+    ("protocol/mod.rs", "use core::time::Duration; fn f() { my_std::io::f(); net::g(); }"),
+    ("protocol/mod.rs", "struct S { io: u8, std: u8 } fn f(s: S) { s.io; rand(); }"),
+    ("handshake/key.rs", "use base64::Engine; use sha1::{Digest, Sha1}; use super::Head;"),
+    ("handshake/uri.rs", "use crate::handshake::http; use core::net::IpAddr;"),
+    ("net/client.rs", "use std::{io, net::TcpStream, time::Duration}; use rand::rngs::SysRng;"),
+    ("net/client.rs", "use crate::{Message, frame, handshake, protocol};"),
 ];
 
 #[test]

@@ -47,10 +47,7 @@ fn the_request_is_what_was_asked_for() {
     assert_eq!(ws.subprotocol(), None);
     assert_eq!(ws.response().unwrap().status(), 101);
     let request = server.join().unwrap();
-    assert!(
-        request.starts_with("GET /path?query=1 HTTP/1.1\r\n"),
-        "{request}"
-    );
+    assert!(request.starts_with("GET /path?query=1 HTTP/1.1\r\n"), "{request}");
     assert!(url.ends_with(&format!("{}/", wire::field(&request, "Host").unwrap())));
     for (name, value) in [
         ("Upgrade", "websocket"),
@@ -79,18 +76,9 @@ fn nothing_is_connected_for_a_request_that_cannot_be_made() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap();
     let url = format!("ws://{host}/");
-    assert!(matches!(
-        tightwire::connect(&format!("http://{host}/")),
-        Err(Error::Uri(_))
-    ));
-    assert!(matches!(
-        tightwire::connect(&format!("{url}#fragment")),
-        Err(Error::Uri(_))
-    ));
-    assert!(matches!(
-        tightwire::connect(&format!("wss://{host}/")),
-        Err(Error::TlsUnsupported)
-    ));
+    assert!(matches!(tightwire::connect(&format!("http://{host}/")), Err(Error::Uri(_))));
+    assert!(matches!(tightwire::connect(&format!("{url}#fragment")), Err(Error::Uri(_))));
+    assert!(matches!(tightwire::connect(&format!("wss://{host}/")), Err(Error::TlsUnsupported)));
     let refused = [
         Client::new().header("Sec-WebSocket-Key", "x"),
         Client::new().header("host", "elsewhere"),
@@ -114,10 +102,7 @@ fn nothing_is_connected_for_a_request_that_cannot_be_made() {
 // proves 6455-4.1-15
 #[test]
 fn a_port_that_nobody_listens_on_is_an_io_error() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = tightwire::connect(&format!("ws://{address}/")).unwrap_err();
     assert!(matches!(error, Error::Io(_)), "{error}");
 }
@@ -133,13 +118,8 @@ fn each_address_of_a_host_is_tried_in_turn() {
 
 #[test]
 fn a_name_that_does_not_exist_is_an_error() {
-    let error = Client::new()
-        .connect("ws://does-not-exist.invalid/")
-        .unwrap_err();
-    assert!(
-        matches!(error, Error::Io(_) | Error::Timeout(Operation::Connect)),
-        "{error}"
-    );
+    let error = Client::new().connect("ws://does-not-exist.invalid/").unwrap_err();
+    assert!(matches!(error, Error::Io(_) | Error::Timeout(Operation::Connect)), "{error}");
 }
 
 #[test]
@@ -150,24 +130,15 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
             raw.send(answer);
             raw.read_to_end();
         });
-        let error = Client::new()
-            .timeouts(impatient())
-            .connect(&url)
-            .unwrap_err();
-        assert!(
-            matches!(error, Error::Timeout(Operation::Handshake)),
-            "{answer}: {error}"
-        );
+        let error = Client::new().timeouts(impatient()).connect(&url).unwrap_err();
+        assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{answer}: {error}");
         server.join().unwrap();
     }
 }
 
 #[test]
 fn a_server_that_ends_early_is_an_io_error() {
-    for answer in [
-        "",
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
-    ] {
+    for answer in ["", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"] {
         let error = connect_to(answer).unwrap_err();
         assert!(wire::is_eof(&error), "{answer}: {error}");
     }
@@ -198,9 +169,7 @@ fn a_refusal_carries_status_headers_and_the_start_of_the_body() {
     });
     let error = tightwire::connect(&url).unwrap_err();
     server.join().unwrap();
-    let Error::Handshake(HandshakeError::Refused(response)) = error else {
-        panic!("{error}")
-    };
+    let Error::Handshake(HandshakeError::Refused(response)) = error else { panic!("{error}") };
     assert_eq!(response.body().len(), 4096);
 }
 
@@ -218,19 +187,13 @@ fn a_101_that_breaks_a_rule_opens_nothing() {
         ("garbage", "\0\0\0\0\r\n\r\n".into()),
         ("no HTTP", "SSH-2.0-OpenSSH\r\n\r\n".into()),
         ("bare LF", good.replace("\r\n", "\n")),
-        (
-            "folded",
-            good.replace("Upgrade: websocket", "Upgrade:\r\n websocket"),
-        ),
+        ("folded", good.replace("Upgrade: websocket", "Upgrade:\r\n websocket")),
     ];
     for (case, answer) in cases {
         let error = connect_to(answer).unwrap_err();
         assert!(matches!(error, Error::Handshake(_)), "{case}: {error}");
     }
-    let endless = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nX: {}",
-        "x".repeat(20_000)
-    );
+    let endless = format!("HTTP/1.1 101 Switching Protocols\r\nX: {}", "x".repeat(20_000));
     let (url, server) = wire::raw_server(move |mut raw| {
         raw.read_head();
         raw.send(endless);

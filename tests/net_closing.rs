@@ -12,10 +12,7 @@ use tightwire::{
 };
 use wire::{PATIENCE, Raw, close_body, hex, masked};
 
-type Outcome = (
-    Result<Option<Message>, String>,
-    Option<tightwire::CloseStatus>,
-);
+type Outcome = (Result<Option<Message>, String>, Option<tightwire::CloseStatus>);
 
 /// What `recv` and `close_status` say at the server once the connection is over.
 fn last_words(ws: &mut tightwire::WebSocket) -> Outcome {
@@ -27,10 +24,7 @@ fn last_words(ws: &mut tightwire::WebSocket) -> Outcome {
     };
     assert_eq!(ws.state(), State::Closed);
     assert_eq!(ws.recv().unwrap(), None, "it stays at its end");
-    assert!(matches!(
-        ws.send("late"),
-        Err(Error::Send(SendError::Closed))
-    ));
+    assert!(matches!(ws.send("late"), Err(Error::Send(SendError::Closed))));
     (outcome, ws.close_status().cloned())
 }
 
@@ -40,31 +34,15 @@ fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
     let cases: [(&str, Vec<u8>, &str, u16, &str); 5] = [
         ("no body", vec![], "88 00", 1005, ""),
         ("1000", close_body(1000, ""), "88 02 03 e8", 1000, ""),
-        (
-            "1001 with a reason",
-            close_body(1001, "bye"),
-            "88 02 03 e9",
-            1001,
-            "bye",
-        ),
+        ("1001 with a reason", close_body(1001, "bye"), "88 02 03 e9", 1001, "bye"),
         ("4000", close_body(4000, "€"), "88 02 0f a0", 4000, "€"),
-        (
-            "1010",
-            close_body(1010, "permessage-deflate"),
-            "88 02 03 f2",
-            1010,
-            "permessage-deflate",
-        ),
+        ("1010", close_body(1010, "permessage-deflate"), "88 02 03 f2", 1010, "permessage-deflate"),
     ];
     let (address, outcomes) = wire::reporting_server(wire::server(), last_words);
     for (case, body, answer, code, reason) in cases {
         let mut raw = Raw::upgraded(address);
         raw.send_frame(0x88, &body);
-        assert_eq!(
-            raw.read_to_end(),
-            hex(answer),
-            "{case}: the answer, then the end of TCP"
-        );
+        assert_eq!(raw.read_to_end(), hex(answer), "{case}: the answer, then the end of TCP");
         drop(raw);
         let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
         assert_eq!(outcome, Ok(None), "{case}");
@@ -81,48 +59,18 @@ fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
     let unmasked = hex("81 05 48 65 6c 6c 6f");
     let cases: [(&str, Vec<u8>, u16, ProtocolError); 9] = [
         ("unmasked", unmasked, 1002, ProtocolError::Unmasked),
-        (
-            "RSV1",
-            masked(0xc1, b"x"),
-            1002,
-            ProtocolError::ReservedBits,
-        ),
-        (
-            "opcode 3",
-            masked(0x83, b""),
-            1002,
-            ProtocolError::ReservedOpcode(3),
-        ),
-        (
-            "continuation",
-            masked(0x80, b""),
-            1002,
-            ProtocolError::UnexpectedContinuation,
-        ),
-        (
-            "ping over 125",
-            hex("89 fe 00 7e"),
-            1002,
-            ProtocolError::ControlTooLong,
-        ),
+        ("RSV1", masked(0xc1, b"x"), 1002, ProtocolError::ReservedBits),
+        ("opcode 3", masked(0x83, b""), 1002, ProtocolError::ReservedOpcode(3)),
+        ("continuation", masked(0x80, b""), 1002, ProtocolError::UnexpectedContinuation),
+        ("ping over 125", hex("89 fe 00 7e"), 1002, ProtocolError::ControlTooLong),
         (
             "close code",
             masked(0x88, &close_body(1005, "")),
             1002,
             ProtocolError::ForbiddenCloseCode(1005),
         ),
-        (
-            "text",
-            masked(0x81, b"\xc3\x28"),
-            1007,
-            ProtocolError::InvalidUtf8,
-        ),
-        (
-            "reason",
-            masked(0x88, b"\x03\xe8\xff"),
-            1007,
-            ProtocolError::InvalidUtf8,
-        ),
+        ("text", masked(0x81, b"\xc3\x28"), 1007, ProtocolError::InvalidUtf8),
+        ("reason", masked(0x88, b"\x03\xe8\xff"), 1007, ProtocolError::InvalidUtf8),
         (
             "too big",
             hex("82 ff 00 00 00 00 7f ff ff ff"),
@@ -134,11 +82,7 @@ fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
     for (case, bytes, code, error) in cases {
         let mut raw = Raw::upgraded(address);
         let mut bytes = bytes;
-        bytes.extend(if bytes.len() < 10 {
-            vec![0; 4]
-        } else {
-            vec![0; 0]
-        });
+        bytes.extend(if bytes.len() < 10 { vec![0; 4] } else { vec![0; 0] });
         // What follows is not processed: no message, no answer to this Close.
         bytes.extend(masked(0x81, b"late"));
         bytes.extend(masked(0x88, &close_body(1000, "")));
@@ -147,10 +91,7 @@ fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
         assert_eq!(first, 0x88, "{case}");
         assert_eq!(body[..2], code.to_be_bytes(), "{case}");
         assert_eq!(body[2..], *error.to_string().as_bytes(), "{case}");
-        assert!(
-            raw.read_to_end().is_empty(),
-            "{case}: nothing but the end follows"
-        );
+        assert!(raw.read_to_end().is_empty(), "{case}: nothing but the end follows");
         drop(raw);
         let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
         let expected = Error::Protocol(error).to_string();
@@ -169,11 +110,7 @@ fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
         ("RSV2", hex("a1 00"), 1002),
         ("new message inside one", hex("01 01 61 81 01 62"), 1002),
         ("text", hex("81 02 c3 28"), 1007),
-        (
-            "announced too big",
-            hex("82 7f 10 00 00 00 00 00 00 00"),
-            1009,
-        ),
+        ("announced too big", hex("82 7f 10 00 00 00 00 00 00 00"), 1009),
     ];
     for (case, bytes, code) in cases {
         let (url, server) = wire::raw_server(move |mut raw| {
@@ -187,11 +124,7 @@ fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
         assert!(matches!(ws.recv(), Err(Error::Protocol(_))), "{case}");
         assert_eq!(ws.state(), State::Closed, "{case}");
         let (first, body) = server.join().unwrap();
-        assert_eq!(
-            (first, &body[..2]),
-            (0x88, &u16::to_be_bytes(code)[..]),
-            "{case}"
-        );
+        assert_eq!((first, &body[..2]), (0x88, &u16::to_be_bytes(code)[..]), "{case}");
     }
 }
 
@@ -220,21 +153,14 @@ fn a_client_that_closes_waits_for_the_answer_and_for_the_end_of_tcp() {
         raw.read(4 + 5);
         // Messages that were under way are discarded by `close`.
         raw.send(hex("81 01 61  89 00  88 02 03 e8"));
-        assert_eq!(
-            raw.read_frame(),
-            (0x8a, vec![]),
-            "a Ping is answered until Close came"
-        );
+        assert_eq!(raw.read_frame(), (0x8a, vec![]), "a Ping is answered until Close came");
         raw.end_writing();
         assert!(raw.read_to_end().is_empty());
     });
     let mut ws = tightwire::connect(&url).unwrap();
     ws.close(CloseCode::NORMAL, "bye").unwrap();
     let status = ws.close_status().unwrap();
-    assert_eq!(
-        (status.code(), status.closed_by(), status.was_clean()),
-        (1000, ClosedBy::Us, true)
-    );
+    assert_eq!((status.code(), status.closed_by(), status.was_clean()), (1000, ClosedBy::Us, true));
     ws.close(CloseCode::GOING_AWAY, "again").unwrap();
     server.join().unwrap();
 }
@@ -249,14 +175,8 @@ fn messages_that_come_after_our_close_are_still_received() {
     let mut ws = tightwire::connect(&url).unwrap();
     ws.sender().close(CloseCode::NORMAL, "").unwrap();
     assert_eq!(ws.state(), State::Closing);
-    assert!(matches!(
-        ws.send("late"),
-        Err(Error::Send(SendError::Closed))
-    ));
-    assert!(matches!(
-        ws.ping(b"late"),
-        Err(Error::Send(SendError::Closed))
-    ));
+    assert!(matches!(ws.send("late"), Err(Error::Send(SendError::Closed))));
+    assert!(matches!(ws.ping(b"late"), Err(Error::Send(SendError::Closed))));
     assert_eq!(ws.recv().unwrap(), Some(Message::from("a")));
     assert_eq!(ws.recv().unwrap(), None);
     assert!(ws.close_status().unwrap().was_clean());
@@ -291,10 +211,7 @@ fn a_peer_that_never_answers_close_is_cut_off_at_the_deadline() {
 fn what_may_not_stand_in_a_close_frame_is_refused_and_the_connection_goes_on() {
     let mut ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
     let error = ws.close(CloseCode::NORMAL, &"x".repeat(124)).unwrap_err();
-    assert!(
-        matches!(error, Error::Send(SendError::ReasonTooLong(_))),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Send(SendError::ReasonTooLong(_))), "{error}");
     ws.send("still here").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("still here")));
     ws.close(CloseCode::NORMAL, &"x".repeat(123)).unwrap();
@@ -312,10 +229,7 @@ fn a_stream_that_ends_without_close_is_an_error_with_code_1006() {
         let error = ws.recv().unwrap_err();
         assert!(wire::is_eof(&error), "{bytes}: {error}");
         let status = ws.close_status().unwrap();
-        assert_eq!(
-            (status.code(), status.closed_by()),
-            (1006, ClosedBy::Nobody)
-        );
+        assert_eq!((status.code(), status.closed_by()), (1006, ClosedBy::Nobody));
         assert!(!status.was_clean());
         assert_eq!(ws.state(), State::Closed);
         server.join().unwrap();
@@ -329,10 +243,7 @@ fn dropping_a_connection_ends_tcp() {
         raw.read_to_end()
     });
     drop(tightwire::connect(&url).unwrap());
-    assert!(
-        server.join().unwrap().is_empty(),
-        "no Close frame: that is for close()"
-    );
+    assert!(server.join().unwrap().is_empty(), "no Close frame: that is for close()");
 }
 
 #[test]
@@ -408,18 +319,9 @@ fn a_writer_whose_peer_does_not_read_gives_up_at_the_deadline_and_goes_on_later(
     let mut raw = peer.join().unwrap();
 
     let message = vec![3u8; 32 << 20];
-    assert!(matches!(
-        ws.send(&message),
-        Err(Error::Timeout(Operation::Flush))
-    ));
-    assert!(matches!(
-        ws.send("not accepted"),
-        Err(Error::Timeout(Operation::Queue))
-    ));
-    assert!(
-        matches!(ws.recv(), Err(Error::Timeout(Operation::Flush))),
-        "it would wait for ever"
-    );
+    assert!(matches!(ws.send(&message), Err(Error::Timeout(Operation::Flush))));
+    assert!(matches!(ws.send("not accepted"), Err(Error::Timeout(Operation::Queue))));
+    assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Flush))), "it would wait for ever");
 
     let reader = thread::spawn(move || {
         let (first, payload) = raw.read_frame();

@@ -15,24 +15,14 @@ fn connect(address: std::net::SocketAddr) -> tightwire::WebSocket {
 #[test]
 fn every_kind_and_size_of_message_comes_back() {
     let mut ws = connect(wire::echo_server());
-    for len in [
-        0, 1, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, 300_000, 5_000_000,
-    ] {
+    for len in [0, 1, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, 300_000, 5_000_000] {
         let data: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
         ws.send(&data).unwrap();
-        assert_eq!(
-            ws.recv().unwrap(),
-            Some(Message::Binary(data)),
-            "{len} bytes"
-        );
+        assert_eq!(ws.recv().unwrap(), Some(Message::Binary(data)), "{len} bytes");
 
         let text: String = "h€llo 🦀 ".chars().cycle().take(len).collect();
         ws.send(&text).unwrap();
-        assert_eq!(
-            ws.recv().unwrap(),
-            Some(Message::Text(text)),
-            "{len} characters"
-        );
+        assert_eq!(ws.recv().unwrap(), Some(Message::Text(text)), "{len} characters");
     }
     ws.close(CloseCode::NORMAL, "").unwrap();
     assert_eq!(ws.state(), State::Closed);
@@ -61,10 +51,7 @@ fn messages_iterates_until_the_peer_closes() {
     });
     let mut ws = tightwire::connect(&url).unwrap();
     let messages: Result<Vec<_>, _> = ws.messages().collect();
-    assert_eq!(
-        messages.unwrap(),
-        [Message::from("a"), Message::Binary(vec![b'b'])]
-    );
+    assert_eq!(messages.unwrap(), [Message::from("a"), Message::Binary(vec![b'b'])]);
     assert_eq!(ws.recv().unwrap(), None, "and it stays at its end");
     server.join().unwrap();
 }
@@ -146,9 +133,7 @@ fn one_thread_receives_while_others_send() {
             let sender = sender.clone();
             thread::spawn(move || {
                 for i in 0..EACH {
-                    sender
-                        .send(&format!("{thread} {i} {}", "x".repeat(i * 7)))
-                        .unwrap();
+                    sender.send(&format!("{thread} {i} {}", "x".repeat(i * 7))).unwrap();
                 }
             })
         })
@@ -163,9 +148,7 @@ fn one_thread_receives_while_others_send() {
         assert_eq!(words.next().unwrap().len(), i * 7);
         next[thread] += 1;
     }
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
     sender.close(CloseCode::NORMAL, "").unwrap();
     assert_eq!(receiver.recv().unwrap(), None);
 }
@@ -233,10 +216,7 @@ fn a_receive_that_times_out_goes_on_where_it_stopped() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!(
-        messages,
-        [Message::from("Hello"), Message::Binary(vec![0x55; 126])]
-    );
+    assert_eq!(messages, [Message::from("Hello"), Message::Binary(vec![0x55; 126])]);
     drop(ws);
     server.join().unwrap();
 }
@@ -251,9 +231,7 @@ fn unix_sockets_carry_it_too() {
         assert_eq!(ws.peer_addr(), None);
         wire::echo(&mut ws, &request).unwrap();
     });
-    let mut ws = tightwire::Client::new()
-        .handshake("ws://localhost/chat", near)
-        .unwrap();
+    let mut ws = tightwire::Client::new().handshake("ws://localhost/chat", near).unwrap();
     ws.send("through a file").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("through a file")));
     ws.close(CloseCode::NORMAL, "").unwrap();
@@ -269,9 +247,7 @@ fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead()
 
     let ahead = masked(0x81, b"ahead");
     let (ahead, rest) = ahead.split_at(7);
-    let mut server = tightwire::Acceptor::new()
-        .take_over(far, agreed(), ahead.to_vec())
-        .unwrap();
+    let mut server = tightwire::Acceptor::new().take_over(far, agreed(), ahead.to_vec()).unwrap();
     let mut client = Raw::new(near);
     client.send(rest);
     assert_eq!(server.recv().unwrap(), Some(Message::from("ahead")));
@@ -279,9 +255,7 @@ fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead()
     assert_eq!(client.read_frame(), (0x81, b"answer".to_vec()));
 
     let client = client.stream;
-    let mut client = tightwire::Client::new()
-        .take_over(client, agreed(), hex("81 01 61"))
-        .unwrap();
+    let mut client = tightwire::Client::new().take_over(client, agreed(), hex("81 01 61")).unwrap();
     assert_eq!(client.recv().unwrap(), Some(Message::from("a")));
     client.send("b").unwrap();
     assert_eq!(server.recv().unwrap(), Some(Message::from("b")));

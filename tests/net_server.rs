@@ -34,12 +34,8 @@ fn the_handler_gets_the_request_and_may_speak_first() {
     let mut raw = Raw::upgraded(address);
     let near = raw.stream.local_addr().unwrap();
     assert_eq!(raw.read_frame(), (0x81, b"welcome".to_vec()));
-    let expected = (
-        "/chat".to_owned(),
-        Some("room=1".to_owned()),
-        Some("localhost".to_owned()),
-        Some(near),
-    );
+    let expected =
+        ("/chat".to_owned(), Some("room=1".to_owned()), Some("localhost".to_owned()), Some(near));
     assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), expected);
 }
 
@@ -54,14 +50,7 @@ fn a_request_may_come_byte_by_byte_and_frames_right_behind_it() {
     assert_eq!(raw.read_head(), RESPONSE);
 
     let mut raw = Raw::connect(address);
-    raw.send(
-        [
-            REQUEST.as_bytes(),
-            &masked(0x81, b"early"),
-            &masked(0x82, b"bird")[..5],
-        ]
-        .concat(),
-    );
+    raw.send([REQUEST.as_bytes(), &masked(0x81, b"early"), &masked(0x82, b"bird")[..5]].concat());
     raw.send(&masked(0x82, b"bird")[5..]);
     assert_eq!(raw.read_head(), RESPONSE);
     assert_eq!(raw.read_frame(), (0x81, b"early".to_vec()));
@@ -75,62 +64,30 @@ fn what_is_no_handshake_gets_the_fitting_status_and_never_silence() {
     let instead = |line: &str, other: &str| REQUEST.replace(line, other);
     let cases = [
         ("400", "no host", without("Host: localhost\r\n")),
-        (
-            "400",
-            "no key",
-            without("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
-        ),
-        (
-            "400",
-            "short key",
-            instead("dGhlIHNhbXBsZSBub25jZQ==", "abc"),
-        ),
+        ("400", "no key", without("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")),
+        ("400", "short key", instead("dGhlIHNhbXBsZSBub25jZQ==", "abc")),
         ("400", "no HTTP", "hello\r\n\r\n".into()),
         ("400", "bare LF", REQUEST.replace("\r\n", "\n")),
-        (
-            "426",
-            "a plain GET",
-            "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
-        ),
+        ("426", "a plain GET", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".into()),
         ("426", "version 8", instead("Version: 13", "Version: 8")),
         ("405", "POST", instead("GET", "POST")),
         ("505", "HTTP/1.0", instead("HTTP/1.1", "HTTP/1.0")),
-        (
-            "414",
-            "long target",
-            instead("/chat", &format!("/{}", "x".repeat(20_000))),
-        ),
-        (
-            "431",
-            "long field",
-            instead("localhost", &"x".repeat(20_000)),
-        ),
-        (
-            "431",
-            "many fields",
-            instead("Host", &format!("{}Host", "X: y\r\n".repeat(101))),
-        ),
+        ("414", "long target", instead("/chat", &format!("/{}", "x".repeat(20_000)))),
+        ("431", "long field", instead("localhost", &"x".repeat(20_000))),
+        ("431", "many fields", instead("Host", &format!("{}Host", "X: y\r\n".repeat(101)))),
     ];
     let address = wire::echo_server();
     for (expected, case, request) in cases {
         let answer = answer_to(address, request);
         assert_eq!(status(&answer), expected, "{case}: {answer}");
         assert!(answer.starts_with("HTTP/1.1 "), "{case}");
-        assert_eq!(
-            wire::field(&answer, "Connection").is_some(),
-            true,
-            "{case}: {answer}"
-        );
+        assert!(wire::field(&answer, "Connection").is_some(), "{case}: {answer}");
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         let len = wire::field(&answer, "Content-Length").unwrap();
         assert_eq!(len, body.len().to_string(), "{case}");
         let version = wire::field(&answer, "Sec-WebSocket-Version");
         assert_eq!(version.is_some(), expected == "426", "{case}");
-        assert_eq!(
-            wire::field(&answer, "Allow").is_some(),
-            expected == "405",
-            "{case}"
-        );
+        assert_eq!(wire::field(&answer, "Allow").is_some(), expected == "405", "{case}");
     }
 }
 
@@ -149,33 +106,19 @@ fn a_client_that_does_not_finish_its_request_gets_408() {
 #[test]
 fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
     let acceptor = Acceptor::new().decide(|request| match request.path() {
-        "/chat" => Ok(Accept::new()
-            .header("Set-Cookie", "a=b")
-            .header("Set-Cookie", "c=d")),
+        "/chat" => Ok(Accept::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d")),
         "/health" => Err(Response::new(200).with_body("fine")),
         "/old" => Err(Response::new(302).with_header("Location", "/chat").unwrap()),
-        "/secret" => Err(Response::new(401)
-            .with_header("WWW-Authenticate", "Basic")
-            .unwrap()),
+        "/secret" => Err(Response::new(401).with_header("WWW-Authenticate", "Basic").unwrap()),
         _ => Err(Response::new(404)),
     });
     let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
     let ask = |path: &str| answer_to(address, REQUEST.replace("/chat?room=1", path));
 
     let page = answer_to(address, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(
-        (status(&page), page.ends_with("\r\n\r\nfine")),
-        ("200", true),
-        "{page}"
-    );
-    assert_eq!(
-        wire::field(&ask("/old"), "Location").as_deref(),
-        Some("/chat")
-    );
-    assert_eq!(
-        wire::field(&ask("/secret"), "WWW-Authenticate").as_deref(),
-        Some("Basic")
-    );
+    assert_eq!((status(&page), page.ends_with("\r\n\r\nfine")), ("200", true), "{page}");
+    assert_eq!(wire::field(&ask("/old"), "Location").as_deref(), Some("/chat"));
+    assert_eq!(wire::field(&ask("/secret"), "WWW-Authenticate").as_deref(), Some("Basic"));
     assert_eq!(status(&ask("/secret")), "401");
     assert_eq!(status(&ask("/nothing")), "404");
 
@@ -192,9 +135,8 @@ fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
 #[test]
 fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
     let by_list = Acceptor::new().subprotocols(["v2", "v1"]);
-    let by_decision = Acceptor::new()
-        .subprotocols(["v2"])
-        .decide(|_| Ok(Accept::new().subprotocol("v1")));
+    let by_decision =
+        Acceptor::new().subprotocols(["v2"]).decide(|_| Ok(Accept::new().subprotocol("v1")));
     let wrong = Acceptor::new().decide(|_| Ok(Accept::new().subprotocol("never offered")));
     let cases = [
         (by_list.clone(), "v1, v2", Some("v2")),
@@ -223,11 +165,9 @@ fn errors_are_reported_and_a_page_is_none() {
         "/page" => Err(Response::new(200)),
         _ => Ok(Accept::new()),
     });
-    let server = wire::server()
-        .acceptor(acceptor)
-        .on_error(move |peer, error| {
-            sender.send((peer.is_some(), error.to_string())).unwrap();
-        });
+    let server = wire::server().acceptor(acceptor).on_error(move |peer, error| {
+        sender.send((peer.is_some(), error.to_string())).unwrap();
+    });
     let address = wire::run(server, |_, request| match request.path() {
         "/panic" => panic!("on purpose"),
         _ => Err("out of luck".into()),
@@ -241,10 +181,7 @@ fn errors_are_reported_and_a_page_is_none() {
     };
     answer_to(address, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(ask("/error"), (true, "out of luck".into()));
-    assert_eq!(
-        ask("/panic"),
-        (true, "the handler panicked: on purpose".into())
-    );
+    assert_eq!(ask("/panic"), (true, "the handler panicked: on purpose".into()));
     answer_to(address, "GET / HTTP/1.0\r\n\r\n");
     let (_, refused) = receiver.recv_timeout(PATIENCE).unwrap();
     assert!(refused.starts_with("opening handshake: "), "{refused}");
@@ -253,9 +190,8 @@ fn errors_are_reported_and_a_page_is_none() {
 #[test]
 fn many_connections_are_served_at_once() {
     let address = wire::echo_server();
-    let mut all: Vec<_> = (0..100)
-        .map(|_| tightwire::connect(&format!("ws://{address}/")).unwrap())
-        .collect();
+    let mut all: Vec<_> =
+        (0..100).map(|_| tightwire::connect(&format!("ws://{address}/")).unwrap()).collect();
     for (i, ws) in all.iter().enumerate() {
         ws.send(&i.to_string()).unwrap();
     }

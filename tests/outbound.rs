@@ -65,11 +65,7 @@ fn clients_mask_all_frames_and_servers_none() {
             let mut out = Vec::new();
             send.by(&mut outbound(role), &mut out).unwrap();
             let (header, _) = FrameHeader::decode(&out).unwrap().unwrap();
-            assert_eq!(
-                header.mask,
-                (role == Role::Client).then_some(KEY),
-                "{send:?}"
-            );
+            assert_eq!(header.mask, (role == Role::Client).then_some(KEY), "{send:?}");
             assert_eq!(out[0] & 0x70, 0, "no reserved bit");
         }
     }
@@ -177,13 +173,8 @@ fn control_frames_may_be_sent_between_fragments() {
         sender.fragment("b".into(), false, &mut out).unwrap();
         sender.pong(b"2", &mut out).unwrap();
         sender.fragment("c".into(), true, &mut out).unwrap();
-        let frames: &[(u8, &[u8])] = &[
-            (0x01, b"a"),
-            (0x89, b"1"),
-            (0x00, b"b"),
-            (0x8a, b"2"),
-            (0x80, b"c"),
-        ];
+        let frames: &[(u8, &[u8])] =
+            &[(0x01, b"a"), (0x89, b"1"), (0x00, b"b"), (0x8a, b"2"), (0x80, b"c")];
         assert_eq!(out, frames_from(role, frames));
     }
 }
@@ -198,9 +189,7 @@ fn a_second_message_waits_for_the_end_of_the_first() {
         sender.fragment("first".into(), false, &mut out).unwrap();
         assert_refused(error, |out| sender.message("second".into(), out));
         assert_refused(error, |out| sender.message(b"second".into(), out));
-        assert_refused(error, |out| {
-            sender.message_header("second".into(), out).map(|_| ())
-        });
+        assert_refused(error, |out| sender.message_header("second".into(), out).map(|_| ()));
         for fin in [false, true] {
             assert_refused(error, |out| sender.fragment(b"other kind".into(), fin, out));
         }
@@ -279,9 +268,7 @@ fn a_close_says_its_code_and_a_reason_of_at_most_123_bytes() {
 fn only_a_client_sends_1010_of_itself() {
     let frame = CloseFrame::from(CloseCode::MANDATORY_EXTENSION);
     let mut out = Vec::new();
-    outbound(Role::Client)
-        .close(Some(&frame), &mut out)
-        .unwrap();
+    outbound(Role::Client).close(Some(&frame), &mut out).unwrap();
     assert_eq!(out, frame_from(Role::Client, 0x88, &[0x03, 0xf2]));
     let mut server = outbound(Role::Server);
     let error = SendError::ForbiddenCloseCode(CloseCode::MANDATORY_EXTENSION);
@@ -310,15 +297,11 @@ fn without_a_masking_key_nothing_is_sent_and_nothing_is_changed() {
     for send in ALL {
         assert_refused(SendError::NoMaskingKey, |out| send.by(&mut sender, out));
     }
-    assert_refused(SendError::NoMaskingKey, |out| {
-        sender.fragment("f".into(), false, out)
-    });
+    assert_refused(SendError::NoMaskingKey, |out| sender.fragment("f".into(), false, out));
     assert!(!sender.close_sent());
     let_keys_run_out(false);
     let mut out = Vec::new();
-    sender
-        .message("no fragment was begun".into(), &mut out)
-        .unwrap();
+    sender.message("no fragment was begun".into(), &mut out).unwrap();
     sender.close(None, &mut out).unwrap();
     let frames: &[(u8, &[u8])] = &[(0x81, b"no fragment was begun"), (0x88, b"")];
     assert_eq!(out, frames_from(Role::Client, frames));
@@ -330,9 +313,7 @@ fn a_refused_fragment_leaves_the_message_as_it_was() {
     let mut out = Vec::new();
     sender.fragment("a".into(), false, &mut out).unwrap();
     let_keys_run_out(true);
-    assert_refused(SendError::NoMaskingKey, |out| {
-        sender.fragment("b".into(), true, out)
-    });
+    assert_refused(SendError::NoMaskingKey, |out| sender.fragment("b".into(), true, out));
     let_keys_run_out(false);
     sender.fragment("b".into(), true, &mut out).unwrap();
     let frames: &[(u8, &[u8])] = &[(0x01, b"a"), (0x80, b"b")];
@@ -436,9 +417,7 @@ fn an_answered_close_gives_up_the_message_in_progress() {
         sender.settle(&mut owed, &mut out).unwrap();
         let frames: &[(u8, &[u8])] = &[(0x01, b"never "), (0x88, b"")];
         assert_eq!(out, frames_from(role, frames));
-        assert_refused(SendError::Closed, |out| {
-            sender.fragment("complete".into(), true, out)
-        });
+        assert_refused(SendError::Closed, |out| sender.fragment("complete".into(), true, out));
     }
 }
 
@@ -481,12 +460,7 @@ fn messages_of_all_types_are_lent_as_what_they_are() {
         assert_eq!(lent, MessageRef::Text("words"));
         assert_eq!(lent.as_bytes(), b"words");
     }
-    for lent in [
-        MessageRef::from(&[1, 2]),
-        (&vec).into(),
-        vec[..].into(),
-        (&data).into(),
-    ] {
+    for lent in [MessageRef::from(&[1, 2]), (&vec).into(), vec[..].into(), (&data).into()] {
         assert_eq!(lent, MessageRef::Binary(&[1, 2]));
     }
 }
@@ -497,10 +471,7 @@ fn refusals_say_in_words_what_is_wrong() {
         (SendError::Closed, "closing"),
         (SendError::MessageInProgress, "in progress"),
         (SendError::ControlTooLong { len: 126 }, "126"),
-        (
-            SendError::ForbiddenCloseCode(CloseCode::MANDATORY_EXTENSION),
-            "1010",
-        ),
+        (SendError::ForbiddenCloseCode(CloseCode::MANDATORY_EXTENSION), "1010"),
         (SendError::ReasonTooLong(ReasonTooLong { len: 124 }), "124"),
         (SendError::NoMaskingKey, "masking key"),
     ];

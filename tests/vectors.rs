@@ -30,38 +30,13 @@ const fn valid(
     opcode: Opcode,
     payload: &'static [u8],
 ) -> Valid {
-    Valid {
-        what,
-        unmasked,
-        masked,
-        fin,
-        opcode,
-        payload,
-    }
+    Valid { what, unmasked, masked, fin, opcode, payload }
 }
 
 const VALID: &[Valid] = &[
-    valid(
-        "text",
-        ("81 05 48656c6c6f", "81 85 37fa213d 7f9f4d5158"),
-        true,
-        Opcode::Text,
-        b"Hello",
-    ),
-    valid(
-        "empty text",
-        ("81 00", "81 80 37fa213d"),
-        true,
-        Opcode::Text,
-        b"",
-    ),
-    valid(
-        "first fragment",
-        ("01 03 48656c", "01 83 37fa213d 7f9f4d"),
-        false,
-        Opcode::Text,
-        b"Hel",
-    ),
+    valid("text", ("81 05 48656c6c6f", "81 85 37fa213d 7f9f4d5158"), true, Opcode::Text, b"Hello"),
+    valid("empty text", ("81 00", "81 80 37fa213d"), true, Opcode::Text, b""),
+    valid("first fragment", ("01 03 48656c", "01 83 37fa213d 7f9f4d"), false, Opcode::Text, b"Hel"),
     valid(
         "last fragment",
         ("80 02 6c6f", "80 82 37fa213d 5b95"),
@@ -69,55 +44,13 @@ const VALID: &[Valid] = &[
         Opcode::Continuation,
         b"lo",
     ),
-    valid(
-        "empty binary",
-        ("82 00", "82 80 37fa213d"),
-        true,
-        Opcode::Binary,
-        b"",
-    ),
-    valid(
-        "binary",
-        ("82 01 ff", "82 81 37fa213d c8"),
-        true,
-        Opcode::Binary,
-        b"\xff",
-    ),
-    valid(
-        "ping",
-        ("89 05 48656c6c6f", "89 85 37fa213d 7f9f4d5158"),
-        true,
-        Opcode::Ping,
-        b"Hello",
-    ),
-    valid(
-        "empty ping",
-        ("89 00", "89 80 37fa213d"),
-        true,
-        Opcode::Ping,
-        b"",
-    ),
-    valid(
-        "pong",
-        ("8a 05 48656c6c6f", "8a 85 37fa213d 7f9f4d5158"),
-        true,
-        Opcode::Pong,
-        b"Hello",
-    ),
-    valid(
-        "empty close",
-        ("88 00", "88 80 37fa213d"),
-        true,
-        Opcode::Close,
-        b"",
-    ),
-    valid(
-        "close 1000",
-        ("88 02 03e8", "88 82 37fa213d 3412"),
-        true,
-        Opcode::Close,
-        b"\x03\xe8",
-    ),
+    valid("empty binary", ("82 00", "82 80 37fa213d"), true, Opcode::Binary, b""),
+    valid("binary", ("82 01 ff", "82 81 37fa213d c8"), true, Opcode::Binary, b"\xff"),
+    valid("ping", ("89 05 48656c6c6f", "89 85 37fa213d 7f9f4d5158"), true, Opcode::Ping, b"Hello"),
+    valid("empty ping", ("89 00", "89 80 37fa213d"), true, Opcode::Ping, b""),
+    valid("pong", ("8a 05 48656c6c6f", "8a 85 37fa213d 7f9f4d5158"), true, Opcode::Pong, b"Hello"),
+    valid("empty close", ("88 00", "88 80 37fa213d"), true, Opcode::Close, b""),
+    valid("close 1000", ("88 02 03e8", "88 82 37fa213d 3412"), true, Opcode::Close, b"\x03\xe8"),
     valid(
         "close 1000 bye",
         ("88 05 03e8 627965", "88 85 37fa213d 3412 434452"),
@@ -125,34 +58,10 @@ const VALID: &[Valid] = &[
         Opcode::Close,
         b"\x03\xe8bye",
     ),
-    valid(
-        "close 1001",
-        ("88 02 03e9", "88 82 37fa213d 3413"),
-        true,
-        Opcode::Close,
-        b"\x03\xe9",
-    ),
-    valid(
-        "close 1002",
-        ("88 02 03ea", "88 82 37fa213d 3410"),
-        true,
-        Opcode::Close,
-        b"\x03\xea",
-    ),
-    valid(
-        "close 1007",
-        ("88 02 03ef", "88 82 37fa213d 3415"),
-        true,
-        Opcode::Close,
-        b"\x03\xef",
-    ),
-    valid(
-        "close 1009",
-        ("88 02 03f1", "88 82 37fa213d 340b"),
-        true,
-        Opcode::Close,
-        b"\x03\xf1",
-    ),
+    valid("close 1001", ("88 02 03e9", "88 82 37fa213d 3413"), true, Opcode::Close, b"\x03\xe9"),
+    valid("close 1002", ("88 02 03ea", "88 82 37fa213d 3410"), true, Opcode::Close, b"\x03\xea"),
+    valid("close 1007", ("88 02 03ef", "88 82 37fa213d 3415"), true, Opcode::Close, b"\x03\xef"),
+    valid("close 1009", ("88 02 03f1", "88 82 37fa213d 340b"), true, Opcode::Close, b"\x03\xf1"),
     valid(
         "close 4000 with a euro sign",
         ("88 05 0fa0 e282ac", "88 85 37fa213d 385a c3bf9b"),
@@ -273,9 +182,8 @@ fn receivers_read_the_vectors_however_they_are_cut() {
                 (Opcode::Pong, _) => vec![Event::Pong(case.payload.to_vec())],
                 (Opcode::Close, _) => {
                     let frame = CloseFrame::decode(case.payload).unwrap();
-                    let (code, reason) = frame
-                        .as_ref()
-                        .map_or((&[][..], ""), |f| (&case.payload[..2], f.reason()));
+                    let (code, reason) =
+                        frame.as_ref().map_or((&[][..], ""), |f| (&case.payload[..2], f.reason()));
                     assert_eq!([code, reason.as_bytes()].concat(), case.payload);
                     vec![Event::Close(frame)]
                 }
@@ -356,39 +264,15 @@ fn each_length_has_its_shortest_form_in_both_directions() {
 const INVALID_HEADERS: &[(&str, &str, ProtocolError)] = &[
     ("82 7e 0000", "82 fe 0000", E::NonMinimalLength),
     ("82 7e 007d", "82 fe 007d", E::NonMinimalLength),
-    (
-        "82 7f 0000000000000000",
-        "82 ff 0000000000000000",
-        E::NonMinimalLength,
-    ),
-    (
-        "82 7f 000000000000007e",
-        "82 ff 000000000000007e",
-        E::NonMinimalLength,
-    ),
-    (
-        "82 7f 000000000000ffff",
-        "82 ff 000000000000ffff",
-        E::NonMinimalLength,
-    ),
-    (
-        "82 7f 8000000000000000",
-        "82 ff 8000000000000000",
-        E::LengthTooLarge,
-    ),
-    (
-        "82 7f ffffffffffffffff",
-        "82 ff ffffffffffffffff",
-        E::LengthTooLarge,
-    ),
+    ("82 7f 0000000000000000", "82 ff 0000000000000000", E::NonMinimalLength),
+    ("82 7f 000000000000007e", "82 ff 000000000000007e", E::NonMinimalLength),
+    ("82 7f 000000000000ffff", "82 ff 000000000000ffff", E::NonMinimalLength),
+    ("82 7f 8000000000000000", "82 ff 8000000000000000", E::LengthTooLarge),
+    ("82 7f ffffffffffffffff", "82 ff ffffffffffffffff", E::LengthTooLarge),
     ("89 7e 007e", "89 fe 007e", E::ControlTooLong),
     ("8a 7e 007e", "8a fe 007e", E::ControlTooLong),
     ("88 7e 007e", "88 fe 007e", E::ControlTooLong),
-    (
-        "88 7f 0000000000010000",
-        "88 ff 0000000000010000",
-        E::ControlTooLong,
-    ),
+    ("88 7f 0000000000010000", "88 ff 0000000000010000", E::ControlTooLong),
 ];
 
 // proves 6455-5.2-12, 6455-5.2-15, 6455-5.2-29, 6455-5.5-3, 6455-7.4.1-4
@@ -419,124 +303,34 @@ fn a_valid_header_of_2_to_the_60_bytes_is_stopped_by_a_limit() {
 
 /// Frames that no receiver accepts: unmasked, masked, the broken rule, the close code.
 const INVALID: &[(&str, &str, ProtocolError, u16)] = &[
-    (
-        "c1 05 48656c6c6f",
-        "c1 85 37fa213d 7f9f4d5158",
-        E::ReservedBits,
-        1002,
-    ),
-    (
-        "a1 05 48656c6c6f",
-        "a1 85 37fa213d 7f9f4d5158",
-        E::ReservedBits,
-        1002,
-    ),
-    (
-        "91 05 48656c6c6f",
-        "91 85 37fa213d 7f9f4d5158",
-        E::ReservedBits,
-        1002,
-    ),
+    ("c1 05 48656c6c6f", "c1 85 37fa213d 7f9f4d5158", E::ReservedBits, 1002),
+    ("a1 05 48656c6c6f", "a1 85 37fa213d 7f9f4d5158", E::ReservedBits, 1002),
+    ("91 05 48656c6c6f", "91 85 37fa213d 7f9f4d5158", E::ReservedBits, 1002),
     ("83 00", "83 80 37fa213d", E::ReservedOpcode(3), 1002),
     ("87 00", "87 80 37fa213d", E::ReservedOpcode(7), 1002),
     ("8b 00", "8b 80 37fa213d", E::ReservedOpcode(0xb), 1002),
     ("8f 00", "8f 80 37fa213d", E::ReservedOpcode(0xf), 1002),
-    (
-        "80 02 6c6f",
-        "80 82 37fa213d 5b95",
-        E::UnexpectedContinuation,
-        1002,
-    ),
+    ("80 02 6c6f", "80 82 37fa213d 5b95", E::UnexpectedContinuation, 1002),
     ("09 00", "09 80 37fa213d", E::FragmentedControl, 1002),
     ("0a 00", "0a 80 37fa213d", E::FragmentedControl, 1002),
     ("08 00", "08 80 37fa213d", E::FragmentedControl, 1002),
     ("88 01 03", "88 81 37fa213d 34", E::TruncatedClose, 1002),
-    (
-        "88 02 0000",
-        "88 82 37fa213d 37fa",
-        E::ForbiddenCloseCode(0),
-        1002,
-    ),
-    (
-        "88 02 03e7",
-        "88 82 37fa213d 341d",
-        E::ForbiddenCloseCode(999),
-        1002,
-    ),
-    (
-        "88 02 03ec",
-        "88 82 37fa213d 3416",
-        E::ForbiddenCloseCode(1004),
-        1002,
-    ),
-    (
-        "88 02 03ed",
-        "88 82 37fa213d 3417",
-        E::ForbiddenCloseCode(1005),
-        1002,
-    ),
-    (
-        "88 02 03ee",
-        "88 82 37fa213d 3414",
-        E::ForbiddenCloseCode(1006),
-        1002,
-    ),
-    (
-        "88 02 03f7",
-        "88 82 37fa213d 340d",
-        E::ForbiddenCloseCode(1015),
-        1002,
-    ),
-    (
-        "88 02 03f8",
-        "88 82 37fa213d 3402",
-        E::ForbiddenCloseCode(1016),
-        1002,
-    ),
-    (
-        "88 02 0bb7",
-        "88 82 37fa213d 3c4d",
-        E::ForbiddenCloseCode(2999),
-        1002,
-    ),
-    (
-        "88 02 1388",
-        "88 82 37fa213d 2472",
-        E::ForbiddenCloseCode(5000),
-        1002,
-    ),
-    (
-        "88 02 ffff",
-        "88 82 37fa213d c805",
-        E::ForbiddenCloseCode(65535),
-        1002,
-    ),
-    (
-        "88 04 03e8 c328",
-        "88 84 37fa213d 3412 e215",
-        E::InvalidUtf8,
-        1007,
-    ),
+    ("88 02 0000", "88 82 37fa213d 37fa", E::ForbiddenCloseCode(0), 1002),
+    ("88 02 03e7", "88 82 37fa213d 341d", E::ForbiddenCloseCode(999), 1002),
+    ("88 02 03ec", "88 82 37fa213d 3416", E::ForbiddenCloseCode(1004), 1002),
+    ("88 02 03ed", "88 82 37fa213d 3417", E::ForbiddenCloseCode(1005), 1002),
+    ("88 02 03ee", "88 82 37fa213d 3414", E::ForbiddenCloseCode(1006), 1002),
+    ("88 02 03f7", "88 82 37fa213d 340d", E::ForbiddenCloseCode(1015), 1002),
+    ("88 02 03f8", "88 82 37fa213d 3402", E::ForbiddenCloseCode(1016), 1002),
+    ("88 02 0bb7", "88 82 37fa213d 3c4d", E::ForbiddenCloseCode(2999), 1002),
+    ("88 02 1388", "88 82 37fa213d 2472", E::ForbiddenCloseCode(5000), 1002),
+    ("88 02 ffff", "88 82 37fa213d c805", E::ForbiddenCloseCode(65535), 1002),
+    ("88 04 03e8 c328", "88 84 37fa213d 3412 e215", E::InvalidUtf8, 1007),
     ("81 02 c328", "81 82 37fa213d f4d2", E::InvalidUtf8, 1007),
     ("81 02 c080", "81 82 37fa213d f77a", E::InvalidUtf8, 1007),
-    (
-        "81 03 e08080",
-        "81 83 37fa213d d77aa1",
-        E::InvalidUtf8,
-        1007,
-    ),
-    (
-        "81 03 eda080",
-        "81 83 37fa213d da5aa1",
-        E::InvalidUtf8,
-        1007,
-    ),
-    (
-        "81 04 f4908080",
-        "81 84 37fa213d c36aa1bd",
-        E::InvalidUtf8,
-        1007,
-    ),
+    ("81 03 e08080", "81 83 37fa213d d77aa1", E::InvalidUtf8, 1007),
+    ("81 03 eda080", "81 83 37fa213d da5aa1", E::InvalidUtf8, 1007),
+    ("81 04 f4908080", "81 84 37fa213d c36aa1bd", E::InvalidUtf8, 1007),
     ("81 01 ce", "81 81 37fa213d f9", E::InvalidUtf8, 1007),
 ];
 
@@ -568,10 +362,7 @@ fn the_opcode_table_holds() {
     ];
     for bits in 0..=u8::MAX {
         let expected = known.iter().find(|(known_bits, ..)| *known_bits == bits);
-        assert_eq!(
-            Opcode::from_bits(bits),
-            expected.map(|(_, opcode, _)| *opcode)
-        );
+        assert_eq!(Opcode::from_bits(bits), expected.map(|(_, opcode, _)| *opcode));
     }
     for (bits, opcode, is_control) in known {
         assert_eq!(opcode.bits(), bits);

@@ -105,19 +105,12 @@ impl CloseFrame {
     /// `TruncatedClose`, `ForbiddenCloseCode` and `InvalidUtf8`.
     pub fn decode(payload: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some((code, reason)) = payload.split_first_chunk() else {
-            return if payload.is_empty() {
-                Ok(None)
-            } else {
-                Err(ProtocolError::TruncatedClose)
-            };
+            return if payload.is_empty() { Ok(None) } else { Err(ProtocolError::TruncatedClose) };
         };
         let code = u16::from_be_bytes(*code);
         let code = CloseCode::new(code).ok_or(ProtocolError::ForbiddenCloseCode(code))?;
         let reason = core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
-        Ok(Some(Self {
-            code,
-            reason: reason.to_owned(),
-        }))
+        Ok(Some(Self { code, reason: reason.to_owned() }))
     }
 
     /// Appends the body to `out`.
@@ -130,10 +123,7 @@ impl CloseFrame {
 /// A close frame without a reason.
 impl From<CloseCode> for CloseFrame {
     fn from(code: CloseCode) -> Self {
-        Self {
-            code,
-            reason: String::new(),
-        }
+        Self { code, reason: String::new() }
     }
 }
 
@@ -142,10 +132,7 @@ impl From<CloseCode> for CloseFrame {
 impl From<ProtocolError> for CloseFrame {
     fn from(error: ProtocolError) -> Self {
         // No rule takes more than 80 bytes to say; a test holds every variant to that.
-        Self {
-            code: error.into(),
-            reason: error.to_string(),
-        }
+        Self { code: error.into(), reason: error.to_string() }
     }
 }
 
@@ -159,10 +146,7 @@ pub struct ReasonTooLong {
 impl fmt::Display for ReasonTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (len, max) = (self.len, CloseFrame::MAX_REASON_LEN);
-        write!(
-            f,
-            "close reason of {len} bytes: at most {max} fit (RFC 6455 §5.5.1)"
-        )
+        write!(f, "close reason of {len} bytes: at most {max} fit (RFC 6455 §5.5.1)")
     }
 }
 

@@ -55,15 +55,7 @@ impl FrameHeader {
 
     /// The header of a whole message, or of a control frame, without reserved bits.
     pub const fn new(opcode: Opcode, mask: Option<MaskingKey>, payload_len: u64) -> Self {
-        Self {
-            fin: true,
-            rsv1: false,
-            rsv2: false,
-            rsv3: false,
-            opcode,
-            mask,
-            payload_len,
-        }
+        Self { fin: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask, payload_len }
     }
 
     /// Whether any of the three reserved bits is set.
@@ -74,7 +66,7 @@ impl FrameHeader {
     /// Reads the header that `input` begins with, and says how many bytes it took.
     ///
     /// `None` means that more bytes are needed. Rules that need no context are checked here,
-    /// each as soon as its byte is there; masking, reserved bits and the order of fragments
+    /// each as soon as its field is there; masking, reserved bits and the order of fragments
     /// depend on the connection and are left to [`Inbound`](crate::protocol::Inbound).
     ///
     /// # Errors
@@ -130,10 +122,7 @@ impl FrameHeader {
             | flag(self.rsv3, RSV3)
             | self.opcode.bits();
         let mask = flag(self.mask.is_some(), MASK);
-        match (
-            u8::try_from(self.payload_len),
-            u16::try_from(self.payload_len),
-        ) {
+        match (u8::try_from(self.payload_len), u16::try_from(self.payload_len)) {
             (Ok(len), _) if len < LEN_16 => out.extend_from_slice(&[first, mask | len]),
             (_, Ok(len)) => {
                 let [a, b] = len.to_be_bytes();

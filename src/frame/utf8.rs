@@ -45,10 +45,7 @@ impl Utf8Piece<'_> {
 impl Utf8Check {
     /// A check at the beginning of a text.
     pub const fn new() -> Self {
-        Self {
-            cut: [0; 4],
-            cut_len: 0,
-        }
+        Self { cut: [0; 4], cut_len: 0 }
     }
 
     /// Takes the next piece and returns the characters that are complete with it.
@@ -60,7 +57,7 @@ impl Utf8Check {
     pub fn check<'a>(&mut self, piece: &'a [u8]) -> Result<Utf8Piece<'a>, ProtocolError> {
         let mut piece = piece;
         let mut carried = None;
-        while self.cut_len > 0 && carried.is_none() {
+        while self.cut_len > 0 {
             let Some((&byte, rest)) = piece.split_first() else {
                 break;
             };
@@ -82,11 +79,7 @@ impl Utf8Check {
     ///
     /// `InvalidUtf8` if it ends inside a character.
     pub const fn finish(self) -> Result<(), ProtocolError> {
-        if self.cut_len == 0 {
-            Ok(())
-        } else {
-            Err(ProtocolError::InvalidUtf8)
-        }
+        if self.cut_len == 0 { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }
     }
 
     /// Adds a byte to the character that was cut off, and returns it once it is whole.

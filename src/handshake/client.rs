@@ -84,18 +84,9 @@ impl ClientHandshake {
         if let (None, Some(value)) = (headers.get("Authorization"), uri.authorization()) {
             headers.push("Authorization", value);
         }
-        let extensions = offer
-            .extensions
-            .iter()
-            .map(|extension| extension.name.clone())
-            .collect();
+        let extensions = offer.extensions.iter().map(|extension| extension.name.clone()).collect();
         let subprotocols = offer.subprotocols.clone();
-        Ok(Self {
-            request,
-            subprotocols,
-            extensions,
-            accept: accept_value(&key),
-        })
+        Ok(Self { request, subprotocols, extensions, accept: accept_value(&key) })
     }
 
     /// The request.
@@ -119,9 +110,7 @@ impl ClientHandshake {
             return Err(HandshakeError::Refused(Box::new(response.clone())));
         }
         let headers = response.headers();
-        let upgrade = headers
-            .single("Upgrade")?
-            .ok_or(HandshakeError::Missing("Upgrade"))?;
+        let upgrade = headers.single("Upgrade")?.ok_or(HandshakeError::Missing("Upgrade"))?;
         if !upgrade.eq_ignore_ascii_case("websocket") {
             return Err(HandshakeError::Invalid("Upgrade"));
         }
@@ -137,19 +126,13 @@ impl ClientHandshake {
         }
         let extensions = self.judge_extensions(headers)?;
         let subprotocol = self.judge_subprotocol(headers)?;
-        Ok(Agreed {
-            subprotocol,
-            extensions,
-        })
+        Ok(Agreed { subprotocol, extensions })
     }
 
     /// Extensions may be spread over several fields (erratum 3433).
     fn judge_extensions(&self, headers: &Headers) -> Result<Vec<Extension>, HandshakeError> {
         let extensions = Extension::decode_list(headers.get_all("Sec-WebSocket-Extensions"))?;
-        match extensions
-            .iter()
-            .find(|extension| !self.extensions.contains(&extension.name))
-        {
+        match extensions.iter().find(|extension| !self.extensions.contains(&extension.name)) {
             Some(extension) => Err(HandshakeError::UnofferedExtension(extension.name.clone())),
             None => Ok(extensions),
         }

@@ -74,22 +74,13 @@ impl fmt::Display for HandshakeError {
             Self::Answered(status) => write!(f, "answered with status {status}"),
             Self::Header(error) => error.fmt(f),
             Self::OwnedHeader(name) => {
-                write!(
-                    f,
-                    "the field {name} cannot be set: the handshake makes it by itself"
-                )
+                write!(f, "the field {name} cannot be set: the handshake makes it by itself")
             }
             Self::Subprotocol(name) => {
-                write!(
-                    f,
-                    "{name:?} cannot name a subprotocol: it is no token (RFC 6455 §4.1)"
-                )
+                write!(f, "{name:?} cannot name a subprotocol: it is no token (RFC 6455 §4.1)")
             }
             Self::RepeatedSubprotocol(name) => {
-                write!(
-                    f,
-                    "the subprotocol {name:?} is offered twice (RFC 6455 §4.1)"
-                )
+                write!(f, "the subprotocol {name:?} is offered twice (RFC 6455 §4.1)")
             }
         }
     }
@@ -192,24 +183,15 @@ impl From<HttpError> for Rejection {
 
 fn text_response(status: u16, text: &str) -> Response {
     let mut response = Response::new(status).with_body(text);
-    response
-        .headers_mut()
-        .push("Content-Type", "text/plain; charset=utf-8");
+    response.headers_mut().push("Content-Type", "text/plain; charset=utf-8");
     response
 }
 
 /// Whether a field is one that both sides of the handshake make by themselves, or one that
 /// would give the head a body.
 pub(super) fn owned_by_handshake(name: &str) -> bool {
-    const OWNED: [&str; 4] = [
-        "Upgrade",
-        "Connection",
-        "Content-Length",
-        "Transfer-Encoding",
-    ];
+    const OWNED: [&str; 4] = ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
     const PREFIX: &str = "Sec-WebSocket-";
     OWNED.iter().any(|owned| name.eq_ignore_ascii_case(owned))
-        || name
-            .get(..PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }

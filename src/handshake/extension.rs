@@ -18,10 +18,7 @@ pub struct ExtensionSyntaxError;
 impl Extension {
     /// An extension without parameters.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            params: Vec::new(),
-        }
+        Self { name: name.into(), params: Vec::new() }
     }
 
     /// Reads a list of extensions that is spread over any number of fields; several fields say
@@ -118,11 +115,8 @@ impl Scanner<'_> {
             if self.peek() == Some(b'=') {
                 self.next();
                 self.skip_blanks();
-                value = Some(if self.peek() == Some(b'"') {
-                    self.quoted()?
-                } else {
-                    self.token()?
-                });
+                value =
+                    Some(if self.peek() == Some(b'"') { self.quoted()? } else { self.token()? });
             }
             extension.params.push((name, value));
         }
@@ -131,11 +125,7 @@ impl Scanner<'_> {
 
     /// A token, and the blanks behind it.
     fn token(&mut self) -> Result<String, ExtensionSyntaxError> {
-        let len = self
-            .0
-            .bytes()
-            .take_while(|&byte| grammar::is_token_byte(byte))
-            .count();
+        let len = self.0.bytes().take_while(|&byte| grammar::is_token_byte(byte)).count();
         let (token, rest) = self.0.split_at_checked(len).ok_or(ExtensionSyntaxError)?;
         if token.is_empty() {
             return Err(ExtensionSyntaxError);

@@ -22,8 +22,5 @@ pub(super) fn trim(text: &str) -> &str {
 /// The elements of a comma-separated list. Empty ones are skipped, as recipients have to
 /// (RFC 9110 §5.6.1.2). For lists without quoted strings.
 pub(super) fn elements(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        .map(trim)
-        .filter(|element| !element.is_empty())
+    value.split(',').map(trim).filter(|element| !element.is_empty())
 }

@@ -32,27 +32,19 @@ impl Headers {
             return Err(InvalidHeader::Value { name });
         }
         let trimmed = grammar::trim(&value);
-        let value = if trimmed.len() == value.len() {
-            value
-        } else {
-            trimmed.to_owned()
-        };
+        let value = if trimmed.len() == value.len() { value } else { trimmed.to_owned() };
         self.0.push((name, value));
         Ok(())
     }
 
     /// The value of the first field with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The values of all fields with this name.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.iter()
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The value of the field with this name, which may be there only once.
@@ -78,9 +70,7 @@ impl Headers {
 
     /// All fields.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The number of fields.
@@ -126,10 +116,7 @@ impl fmt::Display for InvalidHeader {
         match self {
             Self::Name(name) => write!(f, "{name:?} is no name for a header field"),
             Self::Value { name } => {
-                write!(
-                    f,
-                    "the value of {name} holds CR, LF, NUL or another control character"
-                )
+                write!(f, "the value of {name} holds CR, LF, NUL or another control character")
             }
         }
     }

@@ -14,10 +14,7 @@ pub struct HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self {
-            max_len: 16 << 10,
-            max_fields: 100,
-        }
+        Self { max_len: 16 << 10, max_fields: 100 }
     }
 }
 
@@ -35,13 +32,7 @@ pub struct HeadScanner {
 impl HeadScanner {
     /// A scanner at the beginning of a head.
     pub const fn new(limits: HeadLimits) -> Self {
-        Self {
-            limits,
-            scanned: 0,
-            line_start: 0,
-            lines: 0,
-            after_cr: false,
-        }
+        Self { limits, scanned: 0, line_start: 0, lines: 0, after_cr: false }
     }
 
     /// Looks for the end in `bytes`: all that has arrived so far, of which earlier calls saw a
@@ -62,10 +53,7 @@ impl HeadScanner {
 
     /// Looks at the next byte, and says whether it ends the head.
     fn step(&mut self, byte: u8) -> Result<bool, HttpError> {
-        let HeadLimits {
-            max_len,
-            max_fields,
-        } = self.limits;
+        let HeadLimits { max_len, max_fields } = self.limits;
         if self.lines == 0 && self.scanned > max_len / 2 {
             return Err(HttpError::StartLineTooLong { limit: max_len / 2 });
         }
@@ -112,9 +100,8 @@ pub(super) fn decode_head(
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
     let head = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
     // The scanner has seen that each LF has its CR.
-    let mut lines = head
-        .split(|&byte| byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines =
+        head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = lines.next().unwrap_or_default();
     let first = str::from_utf8(first).ok().filter(|line| line.is_ascii());
     let first = first.ok_or(HttpError::StartLine)?.to_owned();
@@ -129,32 +116,20 @@ fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return Err(HttpError::Folded);
     }
-    let colon = line
-        .iter()
-        .position(|&byte| byte == b':')
-        .ok_or(HttpError::Field)?;
+    let colon = line.iter().position(|&byte| byte == b':').ok_or(HttpError::Field)?;
     let (name, value) = line.split_at_checked(colon).ok_or(HttpError::Field)?;
     let value = value.strip_prefix(b":").unwrap_or(value);
     // White space before the colon is no part of a token: others may skip it.
-    let name = str::from_utf8(name)
-        .ok()
-        .filter(|name| grammar::is_token(name));
+    let name = str::from_utf8(name).ok().filter(|name| grammar::is_token(name));
     let name = name.ok_or(HttpError::Field)?;
-    if value
-        .iter()
-        .any(|&byte| byte != b'\t' && byte.is_ascii_control())
-    {
+    if value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
         return Err(HttpError::Control);
     }
     // Bytes over 0x7F are old and undefined; where they are not UTF-8 they are taken for
     // Latin-1, whose characters have the same numbers.
     let value = match str::from_utf8(value) {
         Ok(value) => grammar::trim(value).to_owned(),
-        Err(_) => value
-            .trim_ascii()
-            .iter()
-            .map(|&byte| char::from(byte))
-            .collect(),
+        Err(_) => value.trim_ascii().iter().map(|&byte| char::from(byte)).collect(),
     };
     headers.push(name, value);
     Ok(())

@@ -44,10 +44,7 @@ pub fn accept_value(encoded_key: &str) -> String {
 
 /// Whether this is the base64 form of 16 bytes (§4.2.1).
 pub(super) fn is_encoded_key(text: &str) -> bool {
-    text.len() == 24
-        && ANY_PADDING_BITS
-            .decode(text)
-            .is_ok_and(|nonce| nonce.len() == 16)
+    text.len() == 24 && ANY_PADDING_BITS.decode(text).is_ok_and(|nonce| nonce.len() == 16)
 }
 
 pub(super) fn encode(bytes: &[u8]) -> String {

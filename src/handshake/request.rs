@@ -12,11 +12,7 @@ pub struct Request {
 impl Request {
     /// A request without fields, for instance to hand in what another HTTP server has read.
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
-        Self {
-            method: method.into(),
-            target: target.into(),
-            headers: Headers::new(),
-        }
+        Self { method: method.into(), target: target.into(), headers: Headers::new() }
     }
 
     /// The method; case matters.
@@ -95,11 +91,7 @@ impl Request {
         if !has_form || !target.bytes().all(is_target_byte) {
             return Err(HttpError::Target);
         }
-        let request = Self {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            headers,
-        };
+        let request = Self { method: method.to_owned(), target: target.to_owned(), headers };
         Ok(Some((request, head_len)))
     }
 
@@ -143,6 +135,5 @@ fn split_absolute(target: &str) -> Option<(&str, &str)> {
         return None;
     }
     let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
-    rest.split_at_checked(authority_len)
-        .filter(|(authority, _)| !authority.is_empty())
+    rest.split_at_checked(authority_len).filter(|(authority, _)| !authority.is_empty())
 }

@@ -12,11 +12,7 @@ pub struct Response {
 impl Response {
     /// A response with this status, without fields or body.
     pub const fn new(status: u16) -> Self {
-        Self {
-            status,
-            headers: Headers::new(),
-            body: Vec::new(),
-        }
+        Self { status, headers: Headers::new(), body: Vec::new() }
     }
 
     /// Adds a field.
@@ -35,10 +31,7 @@ impl Response {
 
     /// Sets the body.
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            body: body.into(),
-            ..self
-        }
+        Self { body: body.into(), ..self }
     }
 
     /// The status code.
@@ -79,14 +72,7 @@ impl Response {
             return Err(HttpError::StartLine);
         }
         let status = status.parse().map_err(|_| HttpError::StartLine)?;
-        Ok(Some((
-            Self {
-                status,
-                headers,
-                body: Vec::new(),
-            },
-            head_len,
-        )))
+        Ok(Some((Self { status, headers, body: Vec::new() }, head_len)))
     }
 
     /// Appends head and body to `out`. A final response gets the fields that say where it ends:

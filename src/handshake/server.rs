@@ -27,10 +27,7 @@ impl Accept {
     /// Agrees on this subprotocol. One that the client did not offer turns the acceptance into
     /// a failure of the server (500).
     pub fn subprotocol(self, name: impl Into<String>) -> Self {
-        Self {
-            subprotocol: Some(name.into()),
-            ..self
-        }
+        Self { subprotocol: Some(name.into()), ..self }
     }
 
     /// The subprotocol, if one was chosen.
@@ -86,9 +83,7 @@ impl<'a> Upgrade<'a> {
     fn judge(request: &'a Request) -> Result<Self, HandshakeError> {
         let headers = request.headers();
         // 1. HTTP: a host, and nothing that would make bytes of ours the body of a request.
-        let host = headers
-            .single("Host")?
-            .ok_or(HandshakeError::Missing("Host"))?;
+        let host = headers.single("Host")?.ok_or(HandshakeError::Missing("Host"))?;
         if !is_host(host) {
             return Err(HandshakeError::Invalid("Host"));
         }
@@ -118,12 +113,7 @@ impl<'a> Upgrade<'a> {
         headers.single("Origin")?;
         let subprotocols = decode_subprotocols(headers)?;
         let extensions = Extension::decode_list(headers.get_all("Sec-WebSocket-Extensions"))?;
-        Ok(Self {
-            request,
-            key,
-            subprotocols,
-            extensions,
-        })
+        Ok(Self { request, key, subprotocols, extensions })
     }
 
     /// The request.
@@ -144,10 +134,7 @@ impl<'a> Upgrade<'a> {
     /// The origin of the code that connects, in lower case (§4.2.2). Browsers say it, and say
     /// the truth; others may say what they like (§10.2).
     pub fn origin(&self) -> Option<String> {
-        self.request
-            .headers()
-            .get("Origin")
-            .map(str::to_ascii_lowercase)
+        self.request.headers().get("Origin").map(str::to_ascii_lowercase)
     }
 
     /// The first of these subprotocols that the client offers.
@@ -177,22 +164,12 @@ impl<'a> Upgrade<'a> {
         }
         for (name, value) in &accept.headers {
             if owned_by_handshake(name) {
-                return Err(Rejection::own_fault(HandshakeError::OwnedHeader(
-                    name.clone(),
-                )));
+                return Err(Rejection::own_fault(HandshakeError::OwnedHeader(name.clone())));
             }
-            headers
-                .append(name, value)
-                .map_err(|error| Rejection::own_fault(error.into()))?;
+            headers.append(name, value).map_err(|error| Rejection::own_fault(error.into()))?;
         }
         let subprotocol = accept.subprotocol.clone();
-        Ok((
-            response,
-            Agreed {
-                subprotocol,
-                extensions: Vec::new(),
-            },
-        ))
+        Ok((response, Agreed { subprotocol, extensions: Vec::new() }))
     }
 }
 

@@ -48,24 +48,15 @@ impl Uri {
 
     /// The value of the `Host` field: the host, and the port unless it is the scheme's own.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        if self.port == default_port(self.secure) {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == default_port(self.secure) { host } else { format!("{host}:{}", self.port) }
     }
 
     /// The value of an `Authorization` field that says the name and password of the URI, if it
     /// has them (RFC 7617).
     pub fn authorization(&self) -> Option<String> {
-        self.userinfo
-            .as_ref()
-            .map(|userinfo| format!("Basic {}", key::encode(userinfo)))
+        self.userinfo.as_ref().map(|userinfo| format!("Basic {}", key::encode(userinfo)))
     }
 }
 
@@ -126,11 +117,7 @@ fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
             None => return Err(UriError::Port),
         };
         // The colon tells it from a name, and a name with a colon is none.
-        return if host.contains(':') {
-            Ok((host, port))
-        } else {
-            Err(UriError::Host)
-        };
+        return if host.contains(':') { Ok((host, port)) } else { Err(UriError::Host) };
     }
     match host_and_port.split_once(':') {
         Some((host, port)) => Ok((host, port)),
@@ -148,11 +135,7 @@ fn decode_host(host: &str) -> Result<String, UriError> {
         is_valid(host, |byte| is_unreserved(byte) || is_sub_delimiter(byte))
     };
     // A percent-encoded name is valid by RFC 3986, but no resolver takes it.
-    if valid && !host.contains('%') {
-        Ok(host.to_owned())
-    } else {
-        Err(UriError::Host)
-    }
+    if valid && !host.contains('%') { Ok(host.to_owned()) } else { Err(UriError::Host) }
 }
 
 fn decode_port(port: &str, secure: bool) -> Result<u16, UriError> {
@@ -178,11 +161,7 @@ fn decode_resource_name(resource: &str) -> Result<String, UriError> {
         return Err(UriError::ResourceName);
     }
     let path = if path.is_empty() { "/" } else { path };
-    Ok(if query.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{query}")
-    })
+    Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })
 }
 
 /// Decodes `name:password` for Basic authorization, which needs the colon (RFC 7617 §2).
@@ -218,10 +197,7 @@ fn is_valid(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
 fn percent_decode(text: &str) -> Vec<u8> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();
-    let digit = |byte: Option<u8>| {
-        byte.and_then(|byte| char::from(byte).to_digit(16))
-            .unwrap_or(0)
-    };
+    let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).unwrap_or(0);
     while let Some(byte) = bytes.next() {
         let byte = match byte {
             b'%' => u8::try_from(digit(bytes.next()) * 16 + digit(bytes.next())).unwrap_or(0),
@@ -237,10 +213,7 @@ const fn is_unreserved(byte: u8) -> bool {
 }
 
 const fn is_sub_delimiter(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-    )
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
 /// Why a text is no WebSocket URI.

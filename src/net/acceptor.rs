@@ -162,13 +162,7 @@ impl Acceptor {
         agreed: Agreed,
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
-        WebSocket::open(
-            Box::new(stream),
-            Outbound::server(),
-            self.options,
-            agreed,
-            read_ahead,
-        )
+        WebSocket::open(Box::new(stream), Outbound::server(), self.options, agreed, read_ahead)
     }
 
     fn judge(&self, head: &[u8]) -> Result<(Request, Response, Agreed), Refusal> {
@@ -205,11 +199,7 @@ impl Acceptor {
     }
 
     fn answer(&self, stream: &dyn Stream, response: &Response) {
-        opening::refuse(
-            stream,
-            Deadline::after(Some(self.options.timeouts.write)),
-            response,
-        );
+        opening::refuse(stream, Deadline::after(Some(self.options.timeouts.write)), response);
     }
 }
 

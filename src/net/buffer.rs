@@ -26,13 +26,7 @@ impl ReadBuffer {
     /// A buffer that begins with bytes which somebody else had read already.
     pub(super) fn new(read_ahead: Vec<u8>) -> Self {
         let end = read_ahead.len();
-        Self {
-            bytes: read_ahead,
-            start: 0,
-            end,
-            wanted: MIN_LEN,
-            small_reads: 0,
-        }
+        Self { bytes: read_ahead, start: 0, end, wanted: MIN_LEN, small_reads: 0 }
     }
 
     pub(super) fn unread(&self) -> &[u8] {
@@ -57,11 +51,7 @@ impl ReadBuffer {
             // There is likely more.
             self.wanted = (count * 4).min(MAX_LEN);
         }
-        self.small_reads = if count > MIN_LEN {
-            0
-        } else {
-            self.small_reads + 1
-        };
+        self.small_reads = if count > MIN_LEN { 0 } else { self.small_reads + 1 };
         if self.small_reads >= SMALL_READS {
             self.wanted = MIN_LEN;
             self.small_reads = 0;

@@ -9,15 +9,11 @@ use super::{Error, Operation};
 /// Opens a TCP connection to the first address of `host` that takes it.
 pub(super) fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, Error> {
     let addresses = resolve(host, port, deadline)?;
-    let mut failure = Error::Io(io::Error::new(
-        io::ErrorKind::NotFound,
-        format!("{host} has no address"),
-    ));
+    let mut failure =
+        Error::Io(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
     for (tried, address) in addresses.iter().enumerate() {
         // An address that does not answer leaves the others their share of the time.
-        let left = deadline
-            .left()
-            .map(|left| left / (addresses.len() - tried) as u32);
+        let left = deadline.left().map(|left| left / (addresses.len() - tried) as u32);
         let attempt = match left {
             Some(timeout) => TcpStream::connect_timeout(address, timeout),
             None => TcpStream::connect(address),
@@ -42,13 +38,11 @@ fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>,
     }
     let (sender, receiver) = mpsc::channel();
     let host = host.to_owned();
-    thread::Builder::new()
-        .name("tightwire resolve".into())
-        .spawn(move || {
-            let addresses = (host.as_str(), port).to_socket_addrs();
-            // Nobody listens any more if it took too long.
-            let _ = sender.send(addresses.map(Iterator::collect));
-        })?;
+    thread::Builder::new().name("tightwire resolve".into()).spawn(move || {
+        let addresses = (host.as_str(), port).to_socket_addrs();
+        // Nobody listens any more if it took too long.
+        let _ = sender.send(addresses.map(Iterator::collect));
+    })?;
     let answer = match deadline.left() {
         Some(timeout) => receiver.recv_timeout(timeout),
         None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),

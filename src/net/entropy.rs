@@ -19,9 +19,7 @@ thread_local! {
 /// A fresh masking key, or `None` if the system has no entropy to give.
 pub(super) fn masking_key() -> Option<MaskingKey> {
     // It fails only while the thread is being torn down, when nobody should send.
-    BATCH
-        .try_with(|batch| batch.try_borrow_mut().ok()?.next())
-        .ok()?
+    BATCH.try_with(|batch| batch.try_borrow_mut().ok()?.next()).ok()?
 }
 
 /// The 16 bytes of a handshake's key (§4.1), or `None` if the system has no entropy to give.

@@ -126,8 +126,5 @@ pub(super) fn unexpected_eof(what: &'static str) -> Error {
 
 /// Whether a read or a write ended because its time-out was over. Systems differ in the word.
 pub(super) fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

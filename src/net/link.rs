@@ -71,11 +71,7 @@ impl Link {
             stream,
             timeouts,
             role: outbound.role(),
-            turn: Mutex::new(Turn {
-                outbound,
-                pending: Vec::new(),
-                written: 0,
-            }),
+            turn: Mutex::new(Turn { outbound, pending: Vec::new(), written: 0 }),
             owed: Mutex::new(Owed::new()),
             flags: AtomicU8::new(0),
         }
@@ -271,20 +267,16 @@ impl Link {
         loop {
             let waiting = turn.pending.get(turn.written..).unwrap_or_default();
             let waiting_len = waiting.len();
-            let count = match self
-                .stream
-                .write_vectored(&[IoSlice::new(waiting), IoSlice::new(payload)])
-            {
-                Ok(0) => return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => 0,
-                Err(error) if is_timeout(&error) => break,
-                Err(error) => return Err(error.into()),
-            };
+            let count =
+                match self.stream.write_vectored(&[IoSlice::new(waiting), IoSlice::new(payload)]) {
+                    Ok(0) => return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()),
+                    Ok(count) => count,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => 0,
+                    Err(error) if is_timeout(&error) => break,
+                    Err(error) => return Err(error.into()),
+                };
             turn.written += count.min(waiting_len);
-            *payload = payload
-                .get(count.saturating_sub(waiting_len)..)
-                .unwrap_or_default();
+            *payload = payload.get(count.saturating_sub(waiting_len)..).unwrap_or_default();
             if turn.written == turn.pending.len() {
                 turn.reset();
                 if payload.is_empty() {

@@ -29,9 +29,7 @@ pub(super) fn read_head(
             return Ok(head_len);
         }
         if read_some(stream, deadline, buffer)? == 0 {
-            return Err(unexpected_eof(
-                "the stream ended inside the opening handshake",
-            ));
+            return Err(unexpected_eof("the stream ended inside the opening handshake"));
         }
     }
 }
@@ -67,10 +65,7 @@ pub(super) fn read_body(
     response: &Response,
     read_ahead: Vec<u8>,
 ) -> Vec<u8> {
-    let announced = response
-        .headers()
-        .get("Content-Length")
-        .and_then(|len| len.parse().ok());
+    let announced = response.headers().get("Content-Length").and_then(|len| len.parse().ok());
     let body_len = announced.unwrap_or(MAX_BODY).min(MAX_BODY);
     let deadline = deadline.earlier(Deadline::after(Some(PATIENCE)));
     let mut body = read_ahead;

@@ -69,19 +69,12 @@ impl Receiver {
 
     /// The messages of the peer until the connection ends, as [`recv`](Self::recv) gives them.
     pub const fn messages(&mut self) -> Messages<'_> {
-        Messages {
-            receiver: self,
-            done: false,
-        }
+        Messages { receiver: self, done: false }
     }
 
     /// How far the connection is from its end.
     pub fn state(&self) -> State {
-        if self.status.is_some() {
-            State::Closed
-        } else {
-            self.link.state()
-        }
+        if self.status.is_some() { State::Closed } else { self.link.state() }
     }
 
     /// How the connection ended, once it has.
@@ -154,9 +147,7 @@ impl Receiver {
             return Deadline::never();
         }
         let timeout = self.link.timeouts.close;
-        *self
-            .close_deadline
-            .get_or_insert_with(|| Deadline::after(Some(timeout)))
+        *self.close_deadline.get_or_insert_with(|| Deadline::after(Some(timeout)))
     }
 
     fn fill(&mut self, deadline: Deadline) -> io::Result<usize> {
@@ -171,19 +162,11 @@ impl Receiver {
     /// Ends a connection whose peer sent a Close frame: the answer is written, then TCP ended
     /// so that the peer reads all of it (§7.1.1).
     fn finish(&mut self, frame: Option<CloseFrame>) {
-        let closed_by = if self.link.close_sent() {
-            ClosedBy::Us
-        } else {
-            ClosedBy::Peer
-        };
+        let closed_by = if self.link.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
         // Whoever has the turn writes the answer if we cannot, while we drain.
         let _ = self.link.try_flush();
         self.drain();
-        self.status = Some(CloseStatus::received(
-            frame,
-            closed_by,
-            self.link.close_sent(),
-        ));
+        self.status = Some(CloseStatus::received(frame, closed_by, self.link.close_sent()));
     }
 
     /// Fails the connection: the peer is told why, if it can be told (§7.1.7).

@@ -61,8 +61,7 @@ impl Sender {
     ///
     /// `Send(ControlTooLong)`, and as for [`send`](Self::send).
     pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
-        self.link
-            .control(|outbound: &mut Outbound, out| outbound.ping(data, out))
+        self.link.control(|outbound: &mut Outbound, out| outbound.ping(data, out))
     }
 
     /// Sends a Close frame: the peer gets to know that no more messages follow, and why
@@ -74,8 +73,7 @@ impl Sender {
     /// `Send(ForbiddenCloseCode)` for 1010 from a server, and as for [`send`](Self::send).
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason).map_err(crate::SendError::from)?;
-        self.link
-            .control(|outbound: &mut Outbound, out| outbound.close(Some(&frame), out))
+        self.link.control(|outbound: &mut Outbound, out| outbound.close(Some(&frame), out))
     }
 
     /// How far the connection is from its end.

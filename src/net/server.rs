@@ -60,10 +60,7 @@ impl Server {
     where
         F: Fn(Option<SocketAddr>, &(dyn StdError + Send + Sync + 'static)) + Send + Sync + 'static,
     {
-        Self {
-            on_error: Arc::new(on_error),
-            ..self
-        }
+        Self { on_error: Arc::new(on_error), ..self }
     }
 
     /// The address that the server listens on.
@@ -88,11 +85,8 @@ impl Server {
     where
         F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
     {
-        let service = Arc::new(Service {
-            acceptor: self.acceptor,
-            on_error: self.on_error,
-            handler,
-        });
+        let service =
+            Arc::new(Service { acceptor: self.acceptor, on_error: self.on_error, handler });
         loop {
             match self.listener.accept() {
                 Ok((stream, peer_addr)) => serve_in_thread(&service, stream, peer_addr),
@@ -108,11 +102,7 @@ impl Server {
 
 impl From<TcpListener> for Server {
     fn from(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            acceptor: Acceptor::new(),
-            on_error: Arc::new(|_, _| {}),
-        }
+        Self { listener, acceptor: Acceptor::new(), on_error: Arc::new(|_, _| {}) }
     }
 }
 

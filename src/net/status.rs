@@ -48,20 +48,10 @@ impl CloseStatus {
             Some(frame) => (frame.code().get(), frame.reason().to_owned()),
             None => (1005, String::new()),
         };
-        Self {
-            code,
-            reason,
-            closed_by,
-            clean,
-        }
+        Self { code, reason, closed_by, clean }
     }
 
     pub(super) const fn abnormal() -> Self {
-        Self {
-            code: 1006,
-            reason: String::new(),
-            closed_by: ClosedBy::Nobody,
-            clean: false,
-        }
+        Self { code: 1006, reason: String::new(), closed_by: ClosedBy::Nobody, clean: false }
     }
 }

@@ -67,10 +67,7 @@ impl WebSocket {
     }
 
     pub(super) fn with_response(self, response: Response) -> Self {
-        Self {
-            response: Some(Box::new(response)),
-            ..self
-        }
+        Self { response: Some(Box::new(response)), ..self }
     }
 
     /// Waits for the next message: see [`Receiver::recv`].

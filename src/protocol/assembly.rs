@@ -35,11 +35,7 @@ impl Assembly {
             Opcode::Text => Content::Text(Text::default()),
             _ => Content::Binary(Vec::new()),
         };
-        Self {
-            content,
-            len: 0,
-            frames: 0,
-        }
+        Self { content, len: 0, frames: 0 }
     }
 
     /// Counts in a frame that is about to come (§10.4).
@@ -48,27 +44,17 @@ impl Assembly {
         header: &FrameHeader,
         limits: &Limits,
     ) -> Result<(), ProtocolError> {
-        let Limits {
-            max_message_len,
-            max_frame_len,
-            max_fragments,
-        } = *limits;
+        let Limits { max_message_len, max_frame_len, max_fragments } = *limits;
         if header.payload_len > max_frame_len {
-            return Err(ProtocolError::FrameTooBig {
-                limit: max_frame_len,
-            });
+            return Err(ProtocolError::FrameTooBig { limit: max_frame_len });
         }
-        // Neither term is above i64::MAX, so the sum is right.
-        self.len += header.payload_len;
+        // Whatever the limits are: a sum that overflows is over them.
+        self.len = self.len.saturating_add(header.payload_len);
         if self.len > max_message_len as u64 {
-            return Err(ProtocolError::MessageTooBig {
-                limit: max_message_len,
-            });
+            return Err(ProtocolError::MessageTooBig { limit: max_message_len });
         }
         if self.frames >= max_fragments {
-            return Err(ProtocolError::TooManyFragments {
-                limit: max_fragments,
-            });
+            return Err(ProtocolError::TooManyFragments { limit: max_fragments });
         }
         self.frames += 1;
         Ok(())
@@ -88,9 +74,7 @@ impl Assembly {
         let Some(key) = mask else {
             return Ok(match self.content {
                 Content::Text(_) => Message::Text(
-                    core::str::from_utf8(payload)
-                        .map_err(|_| ProtocolError::InvalidUtf8)?
-                        .into(),
+                    core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?.into(),
                 ),
                 Content::Binary(_) => Message::Binary(payload.to_vec()),
             });
@@ -98,9 +82,9 @@ impl Assembly {
         let mut data = payload.to_vec();
         key.apply(&mut data, 0);
         match self.content {
-            Content::Text(_) => String::from_utf8(data)
-                .map(Message::Text)
-                .map_err(|_| ProtocolError::InvalidUtf8),
+            Content::Text(_) => {
+                String::from_utf8(data).map(Message::Text).map_err(|_| ProtocolError::InvalidUtf8)
+            }
             Content::Binary(_) => Ok(Message::Binary(data)),
         }
     }
@@ -117,8 +101,7 @@ impl Assembly {
         match &mut self.content {
             Content::Text(text) => {
                 if text.text.capacity() - text.text.len() < piece.len() {
-                    text.text
-                        .reserve_exact(growth(text.text.len(), piece.len(), frame_left));
+                    text.text.reserve_exact(growth(text.text.len(), piece.len(), frame_left));
                 }
                 text.push(piece, mask, offset)
             }

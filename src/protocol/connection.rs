@@ -32,12 +32,7 @@ impl Connection {
     /// A connection just after the opening handshake, of the role that `outbound` has.
     pub const fn new(outbound: Outbound, limits: Limits) -> Self {
         let inbound = Inbound::new(outbound.role(), limits);
-        Self {
-            inbound,
-            outbound,
-            close_received: false,
-            failed: false,
-        }
+        Self { inbound, outbound, close_received: false, failed: false }
     }
 
     /// Eats from the front of `input` until an event is complete, and appends to `out` what it

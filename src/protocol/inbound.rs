@@ -17,11 +17,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_message_len: 16 << 20,
-            max_frame_len: 16 << 20,
-            max_fragments: 1 << 17,
-        }
+        Self { max_message_len: 16 << 20, max_frame_len: 16 << 20, max_fragments: 1 << 17 }
     }
 }
 
@@ -96,10 +92,7 @@ impl Inbound {
                         return Ok(None);
                     };
                     self.admit(&header)?;
-                    self.stage = Stage::Payload {
-                        header,
-                        received: 0,
-                    };
+                    self.stage = Stage::Payload { header, received: 0 };
                 }
                 Stage::Payload { header, received } => {
                     let left = header.payload_len - received;
@@ -205,9 +198,7 @@ impl Inbound {
     ) -> Result<Option<Event>, ProtocolError> {
         if !header.opcode.is_control() && header.fin && piece.len() as u64 == header.payload_len {
             if let Some(message) = self.message.take_if(|message| message.is_first_frame()) {
-                return message
-                    .whole(piece, header.mask)
-                    .map(|m| Some(Event::Message(m)));
+                return message.whole(piece, header.mask).map(|m| Some(Event::Message(m)));
             }
         }
         self.take_piece(header, piece, header.payload_len)?;

@@ -26,31 +26,17 @@ pub struct Outbound {
 impl Outbound {
     /// The sending side of a client, which masks with these keys.
     pub const fn client(keys: KeySource) -> Self {
-        Self {
-            keys: Some(keys),
-            fragmented: None,
-            close_sent: false,
-            ended: false,
-        }
+        Self { keys: Some(keys), fragmented: None, close_sent: false, ended: false }
     }
 
     /// The sending side of a server.
     pub const fn server() -> Self {
-        Self {
-            keys: None,
-            fragmented: None,
-            close_sent: false,
-            ended: false,
-        }
+        Self { keys: None, fragmented: None, close_sent: false, ended: false }
     }
 
     /// Which end of the connection sends here.
     pub const fn role(&self) -> Role {
-        if self.keys.is_some() {
-            Role::Client
-        } else {
-            Role::Server
-        }
+        if self.keys.is_some() { Role::Client } else { Role::Server }
     }
 
     /// Whether a Close frame was sent.
@@ -149,9 +135,7 @@ impl Outbound {
     ) -> Result<(), SendError> {
         let code = frame.map(CloseFrame::code);
         if code == Some(CloseCode::MANDATORY_EXTENSION) && self.role() == Role::Server {
-            return Err(SendError::ForbiddenCloseCode(
-                CloseCode::MANDATORY_EXTENSION,
-            ));
+            return Err(SendError::ForbiddenCloseCode(CloseCode::MANDATORY_EXTENSION));
         }
         self.close_unchecked(frame, out)
     }
@@ -164,8 +148,10 @@ impl Outbound {
     /// may be sent any more.
     pub fn settle(&mut self, owed: &mut Owed, out: &mut Vec<u8>) -> Result<(), SendError> {
         self.ended |= owed.close.is_some();
-        if let Some(data) = owed.pong.take() {
-            // Also after our own Close: §5.5.2 frees us only by a Close received.
+        // Our own Close does not free us from answering, one received does (§5.5.2). If both
+        // have passed, nothing may follow.
+        let pong = owed.pong.take().filter(|_| !(self.close_sent && owed.close.is_some()));
+        if let Some(data) = pong {
             self.frame(Opcode::Pong, true, &data, out)?;
         }
         if let Some(frame) = owed.close.take() {
@@ -228,10 +214,7 @@ impl Outbound {
             Some(next_key) => Some(next_key().ok_or(SendError::NoMaskingKey)?),
             None => None,
         };
-        let header = FrameHeader {
-            fin,
-            ..FrameHeader::new(opcode, mask, payload_len as u64)
-        };
+        let header = FrameHeader { fin, ..FrameHeader::new(opcode, mask, payload_len as u64) };
         header.encode(out);
         Ok(mask)
     }
@@ -283,10 +266,7 @@ impl fmt::Display for SendError {
                 f.write_str("a fragmented message is in progress: finish it first")
             }
             Self::ControlTooLong { len } => {
-                write!(
-                    f,
-                    "ping or pong data of {len} bytes: at most 125 fit (RFC 6455 §5.5)"
-                )
+                write!(f, "ping or pong data of {len} bytes: at most 125 fit (RFC 6455 §5.5)")
             }
             Self::ForbiddenCloseCode(code) => {
                 write!(f, "close code {code} is for clients only (RFC 6455 §7.4.1)")

@@ -18,10 +18,7 @@ pub struct Owed {
 impl Owed {
     /// Nothing yet.
     pub const fn new() -> Self {
-        Self {
-            pong: None,
-            close: None,
-        }
+        Self { pong: None, close: None }
     }
 
     /// Notes what this event makes us owe: to a Ping the Pong with the same data (§5.5.3), to

@@ -115,18 +115,12 @@ pub(crate) fn header_from(sender: Role, first: u8, payload_len: u64) -> Vec<u8> 
 
 /// Several frames, each a first byte and a payload, as this role sends them.
 pub(crate) fn frames_from(sender: Role, frames: &[(u8, &[u8])]) -> Vec<u8> {
-    frames
-        .iter()
-        .flat_map(|(first, payload)| frame_from(sender, *first, payload))
-        .collect()
+    frames.iter().flat_map(|(first, payload)| frame_from(sender, *first, payload)).collect()
 }
 
 /// Masking as §5.3 writes it down, octet by octet.
 pub(crate) fn naive_mask(data: &[u8], key: MaskingKey, offset: usize) -> Vec<u8> {
-    data.iter()
-        .enumerate()
-        .map(|(i, byte)| byte ^ key.0[(offset + i) % 4])
-        .collect()
+    data.iter().enumerate().map(|(i, byte)| byte ^ key.0[(offset + i) % 4]).collect()
 }
 
 /// Limits other than the default ones.
@@ -153,18 +147,12 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Nothing went wrong.
     pub(crate) fn events(events: impl Into<Vec<Event>>) -> Self {
-        Self {
-            events: events.into(),
-            error: None,
-        }
+        Self { events: events.into(), error: None }
     }
 
     /// The peer broke a rule before anything was complete.
     pub(crate) fn error(error: ProtocolError) -> Self {
-        Self {
-            events: Vec::new(),
-            error: Some(error),
-        }
+        Self { events: Vec::new(), error: Some(error) }
     }
 
     /// Whether nothing more can come.
@@ -303,10 +291,7 @@ impl Pair {
             out: Vec::new(),
             events: Vec::new(),
         };
-        Self {
-            client: end(Role::Client),
-            server: end(Role::Server),
-        }
+        Self { client: end(Role::Client), server: end(Role::Server) }
     }
 
     pub(crate) fn end(&mut self, role: Role) -> &mut End {

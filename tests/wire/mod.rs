@@ -1,9 +1,5 @@
 //! Peers that speak bytes, and servers to try them on.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -90,26 +86,15 @@ impl Raw {
             127 => u64::from_be_bytes(self.read(8).try_into().unwrap()) as usize,
             len => usize::from(len),
         };
-        let key = if head[1] & 0x80 == 0 {
-            vec![0; 4]
-        } else {
-            self.read(4)
-        };
-        let payload = self
-            .read(len)
-            .iter()
-            .zip(key.iter().cycle())
-            .map(|(b, k)| b ^ k)
-            .collect();
+        let key = if head[1] & 0x80 == 0 { vec![0; 4] } else { self.read(4) };
+        let payload = self.read(len).iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k).collect();
         (head[0], payload)
     }
 
     /// Reads to the end of the stream, which has to be an end and no reset.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.stream
-            .read_to_end(&mut bytes)
-            .expect("an end of the stream, not a reset");
+        self.stream.read_to_end(&mut bytes).expect("an end of the stream, not a reset");
         bytes
     }
 
@@ -213,9 +198,7 @@ pub fn answer_upgrade(raw: &mut Raw) -> String {
 pub fn field(head: &str, name: &str) -> Option<String> {
     head.lines().skip(1).find_map(|line| {
         let (field, value) = line.split_once(':')?;
-        field
-            .eq_ignore_ascii_case(name)
-            .then(|| value.trim().to_owned())
+        field.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
     })
 }
 

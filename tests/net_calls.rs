@@ -1,0 +1,365 @@
+//! What a connection asks of its stream: how many calls, with which bytes, and what it does
+//! when the stream takes less than it is given.
+
+mod wire;
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tightwire::handshake::Agreed;
+use tightwire::{
+    Acceptor, Client, CloseCode, Error, Message, Operation, Stream, Timeouts, WebSocket,
+};
+use wire::{close_body, hex, masked};
+
+/// A stream that does what a test wrote down, and writes down what it was asked.
+#[derive(Clone, Debug, Default)]
+struct Script(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// What each read gives; a read of nothing times out, and one past the end is the end.
+    reads: VecDeque<Vec<u8>>,
+    /// How much each write takes; 0 times out, and those past the end take all.
+    takes: VecDeque<usize>,
+    written: Vec<u8>,
+    calls: Vec<&'static str>,
+    /// The lengths of the buffers of each write.
+    slices: Vec<Vec<usize>>,
+    longest_read: usize,
+}
+
+impl Script {
+    fn new(reads: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let script = Self::default();
+        script.0.lock().unwrap().reads = reads.into_iter().collect();
+        script
+    }
+
+    fn takes(self, takes: impl IntoIterator<Item = usize>) -> Self {
+        self.0.lock().unwrap().takes = takes.into_iter().collect();
+        self
+    }
+
+    fn server(&self) -> WebSocket {
+        let ws = Acceptor::new().take_over(self.clone(), Agreed::default(), Vec::new()).unwrap();
+        self.calls();
+        ws
+    }
+
+    /// The calls since this was last asked.
+    fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.0.lock().unwrap().calls)
+    }
+
+    fn written(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap().written)
+    }
+
+    fn slices(&self) -> Vec<Vec<usize>> {
+        std::mem::take(&mut self.0.lock().unwrap().slices)
+    }
+}
+
+impl Stream for Script {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut inner = self.0.lock().unwrap();
+        inner.calls.push("read");
+        inner.longest_read = inner.longest_read.max(buffer.len());
+        let Some(mut bytes) = inner.reads.pop_front() else { return Ok(0) };
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let rest = bytes.split_off(bytes.len().min(buffer.len()));
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        if !rest.is_empty() {
+            inner.reads.push_front(rest);
+        }
+        Ok(bytes.len())
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut inner = self.0.lock().unwrap();
+        inner.calls.push("write");
+        inner.slices.push(buffers.iter().map(|b| b.len()).filter(|&len| len > 0).collect());
+        let bytes: Vec<u8> = buffers.iter().flat_map(|b| b.iter().copied()).collect();
+        let count = inner.takes.pop_front().unwrap_or(usize::MAX).min(bytes.len());
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        inner.written.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        self.0.lock().unwrap().calls.push("set_read_timeout");
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        self.0.lock().unwrap().calls.push("set_write_timeout");
+        Ok(())
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.lock().unwrap().calls.push(match how {
+            Shutdown::Read => "shutdown read",
+            Shutdown::Write => "shutdown write",
+            Shutdown::Both => "shutdown both",
+        });
+        Ok(())
+    }
+}
+
+#[test]
+fn at_depth_one_a_message_takes_one_read_and_one_write() {
+    let script = Script::new((0..10).map(|_| masked(0x81, b"Hello")));
+    let mut ws = script.server();
+    for _ in 0..5 {
+        let message = ws.recv().unwrap().unwrap();
+        ws.send(&message).unwrap();
+        assert_eq!(script.calls(), ["read", "write"]);
+    }
+    for _ in 0..5 {
+        let message = ws.recv().unwrap().unwrap();
+        ws.feed(&message).unwrap();
+    }
+    // What was fed goes out before the next read.
+    assert_eq!(script.calls().len(), 9);
+    assert_eq!(script.written(), b"\x81\x05Hello".repeat(9));
+}
+
+#[test]
+fn messages_that_come_together_take_one_read_and_one_write_for_all() {
+    let burst = masked(0x81, b"Hello").repeat(64);
+    let script = Script::new([burst.clone(), burst]);
+    let mut ws = script.server();
+    for _ in 0..64 {
+        let message = ws.recv().unwrap().unwrap();
+        ws.feed(&message).unwrap();
+    }
+    assert_eq!(script.calls(), ["read"]);
+    ws.recv().unwrap().unwrap();
+    assert_eq!(script.calls(), ["write", "read"]);
+    assert_eq!(script.written(), b"\x81\x05Hello".repeat(64));
+}
+
+#[test]
+fn fed_messages_go_out_once_64_kib_have_gathered() {
+    let script = Script::new([]);
+    let ws = script.server();
+    for _ in 0..66 {
+        ws.feed(&[0; 1000]).unwrap();
+    }
+    assert_eq!(script.calls(), ["write"]);
+    assert_eq!(script.written().len(), 66 * 1004 - 1004 * usize::from(66 * 1004 < 65536));
+}
+
+#[test]
+fn a_server_writes_a_large_payload_from_where_it_lies() {
+    let script = Script::new([]);
+    let ws = script.server();
+    ws.feed("before").unwrap();
+    ws.send(&vec![7; 100_000]).unwrap();
+    // One call: the fed frame and the header in one buffer, the payload in the other.
+    assert_eq!(script.slices(), [vec![8 + 10, 100_000]]);
+    let written = script.written();
+    assert_eq!(written[8..18], hex("82 7f 00 00 00 00 00 01 86 a0"));
+    assert!(written[18..].iter().all(|&byte| byte == 7) && written.len() == 100_018);
+}
+
+#[test]
+fn a_client_masks_a_large_payload_in_pieces_of_bounded_memory() {
+    let script = Script::new([]);
+    let ws = Client::new().take_over(script.clone(), Agreed::default(), Vec::new()).unwrap();
+    let payload: Vec<u8> = (0..1_000_000).map(|i| (i % 251) as u8).collect();
+    ws.send(&payload).unwrap();
+    assert!(script.slices().iter().flatten().all(|&len| len <= 65536 + 14));
+    let written = script.written();
+    let key = &written[10..14];
+    let unmasked = written[14..].iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k);
+    assert!(unmasked.eq(payload));
+}
+
+#[test]
+fn a_stream_that_takes_little_at_a_time_gets_all_in_order() {
+    for takes in [vec![1; 100], vec![3, 10, 1, 65536, 7], vec![18, 1, 1]] {
+        let script = Script::new([]).takes(takes);
+        let ws = script.server();
+        ws.feed("before").unwrap();
+        let payload: Vec<u8> = (0..100_000).map(|i| (i % 251) as u8).collect();
+        ws.send(&payload).unwrap();
+        ws.send("after").unwrap();
+        let written = script.written();
+        assert_eq!(written[..8], *b"\x81\x06before");
+        assert_eq!(written[18..100_018], payload);
+        assert_eq!(written[100_018..], *b"\x81\x05after");
+    }
+}
+
+#[test]
+fn what_a_write_that_timed_out_left_over_goes_out_first_and_once() {
+    let payload: Vec<u8> = (0..100_000).map(|i| (i % 251) as u8).collect();
+    // After each of these numbers of bytes the stream takes no more until it is asked again.
+    for taken in [0, 1, 9, 10, 11, 65536, 100_009] {
+        for client in [false, true] {
+            let takes = if taken == 0 { vec![0] } else { vec![taken, 0] };
+            let script = Script::new([]).takes(takes);
+            let mut ws = if client {
+                Client::new().take_over(script.clone(), Agreed::default(), Vec::new()).unwrap()
+            } else {
+                script.server()
+            };
+            let timeout = ws.send(&payload);
+            assert!(matches!(timeout, Err(Error::Timeout(Operation::Flush))), "{taken}");
+            ws.send("after").unwrap();
+            assert!(wire::is_eof(&ws.recv().unwrap_err()), "and the script is at its end");
+            let mut peer = tightwire::protocol::Inbound::new(
+                if client { tightwire::Role::Server } else { tightwire::Role::Client },
+                tightwire::Limits::default(),
+            );
+            let written = script.written();
+            let mut input = written.as_slice();
+            for expected in [Message::Binary(payload.clone()), Message::from("after")] {
+                let event = peer.next_event(&mut input).unwrap();
+                assert_eq!(event, Some(tightwire::protocol::Event::Message(expected)), "{taken}");
+            }
+            assert!(input.is_empty());
+        }
+    }
+}
+
+#[test]
+fn while_a_large_message_waits_the_next_is_not_accepted() {
+    let script = Script::new([]).takes([5, 0, 0, 0]);
+    let ws = script.server();
+    let error = ws.send(&vec![0; 100_000]).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Flush)));
+    assert!(matches!(ws.send("no"), Err(Error::Timeout(Operation::Queue))));
+    assert!(matches!(ws.feed("no"), Err(Error::Timeout(Operation::Queue))));
+    ws.flush().unwrap();
+    ws.send("yes").unwrap();
+    let written = script.written();
+    assert_eq!(written.len(), 10 + 100_000 + 5);
+    assert_eq!(written[100_010..], *b"\x81\x03yes");
+}
+
+#[test]
+fn reads_resume_at_every_byte() {
+    let mut bytes = hex("01 83 37fa213d 7f9f4d  89 81 00000000 78  80 82 37fa213d 5b95");
+    bytes.extend(masked(0x82, &[0x55; 300]));
+    bytes.extend(masked(0x88, &close_body(1000, "bye")));
+    for cut in 0..bytes.len() {
+        let (first, second) = bytes.split_at(cut);
+        let reads = [first.to_vec(), vec![], second.to_vec()];
+        // An empty part is a time-out too.
+        let expected_timeouts = reads.iter().filter(|read| read.is_empty()).count();
+        let script = Script::new(reads);
+        let mut ws = script.server();
+        let mut messages = Vec::new();
+        let mut timeouts = 0;
+        loop {
+            match ws.recv_timeout(Duration::ZERO) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(Error::Timeout(Operation::Receive)) => timeouts += 1,
+                Err(error) => panic!("at {cut}: {error}"),
+            }
+        }
+        assert_eq!(timeouts, expected_timeouts, "at {cut}");
+        assert_eq!(messages, [Message::from("Hello"), Message::Binary(vec![0x55; 300])]);
+        assert_eq!(script.written(), hex("8a 01 78 88 02 03 e8"), "at {cut}");
+    }
+}
+
+#[test]
+fn a_deadline_that_is_over_is_told_and_loses_nothing() {
+    let bytes = masked(0x81, b"Hello");
+    let reads = bytes.iter().flat_map(|&byte| [vec![], vec![byte]]);
+    let script = Script::new(reads);
+    let mut ws = script.server();
+    let mut timeouts = 0;
+    let message = loop {
+        match ws.recv_timeout(Duration::ZERO) {
+            Err(Error::Timeout(Operation::Receive)) => timeouts += 1,
+            other => break other,
+        }
+    };
+    assert_eq!(message.unwrap(), Some(Message::from("Hello")));
+    assert_eq!(timeouts, bytes.len());
+}
+
+#[test]
+fn the_read_buffer_starts_small_and_grows_with_need() {
+    let small = Script::new((0..10).map(|_| masked(0x81, b"Hello")));
+    let mut ws = small.server();
+    while ws.recv().is_ok_and(|message| message.is_some()) {}
+    assert_eq!(small.0.lock().unwrap().longest_read, 4096);
+
+    let large = Script::new([masked(0x82, &vec![0; 3 << 20])]);
+    let mut ws = large.server();
+    assert_eq!(ws.recv().unwrap().unwrap().len(), 3 << 20);
+    assert_eq!(large.0.lock().unwrap().longest_read, 256 << 10);
+    assert!(large.calls().len() <= 4 + 12, "few reads for a large message");
+}
+
+#[test]
+fn a_server_ends_tcp_after_the_closing_handshake_and_a_client_only_after_the_server() {
+    let script = Script::new([masked(0x88, &close_body(1000, ""))]);
+    let mut ws = script.server();
+    assert_eq!(ws.recv().unwrap(), None);
+    let mut calls = script.calls();
+    calls.retain(|call| !call.starts_with("set_"));
+    assert_eq!(calls, ["read", "write", "shutdown write", "read", "shutdown both"]);
+
+    let script = Script::new([hex("88 02 03 e8")]);
+    let mut ws = Client::new().take_over(script.clone(), Agreed::default(), vec![]).unwrap();
+    script.calls();
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    let mut calls = script.calls();
+    calls.retain(|call| !call.starts_with("set_"));
+    assert_eq!(calls, ["write", "read", "read", "shutdown both"]);
+}
+
+#[test]
+fn a_write_that_trickles_ends_at_its_deadline() {
+    let mut timeouts = Timeouts::default();
+    timeouts.write = Duration::ZERO;
+    let script = Script::new([]).takes(vec![1; 1_000_000]);
+    let ws = Acceptor::new()
+        .timeouts(timeouts)
+        .take_over(script.clone(), Agreed::default(), Vec::new())
+        .unwrap();
+    let outcome = ws.send(&vec![0; 1000]);
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
+    assert_eq!(script.written().len(), 1, "not byte after byte for ever");
+}
+
+/// What headers announce takes no memory: 1 TiB announced, and a few bytes sent of each.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_follows_the_bytes_received_not_those_announced() {
+    fn virtual_kib() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+    let mut limits = tightwire::Limits::default();
+    limits.max_message_len = usize::MAX;
+    limits.max_frame_len = u64::MAX;
+    let before = virtual_kib();
+    let mut all = Vec::new();
+    for first in ["81", "82"] {
+        for _ in 0..512 {
+            let mut inbound = tightwire::protocol::Inbound::new(tightwire::Role::Server, limits);
+            let bytes = hex(&format!("{first} ff 00 00 00 00 40 00 00 00 00 00 00 00 61 61"));
+            assert_eq!(inbound.next_event(&mut bytes.as_slice()), Ok(None));
+            all.push(inbound);
+        }
+    }
+    // Other tests run beside this one and take some: far less than was announced.
+    assert!(virtual_kib() - before < 8 << 20, "{} KiB more", virtual_kib() - before);
+}
