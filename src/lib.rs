@@ -54,3 +54,7 @@ pub use net::{
     Sender, Server, Stream, Timeouts, WebSocket, connect,
 };
 pub use protocol::{Limits, Message, MessageRef, Role, SendError, State};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
