@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tightwire::handshake::Agreed;
 use tightwire::{
-    Acceptor, Client, CloseCode, Error, Message, Operation, Stream, Timeouts, WebSocket,
+    Acceptor, Client, CloseCode, Error, Message, Operation, State, Stream, Timeouts, WebSocket,
 };
 use wire::{close_body, hex, masked};
 
@@ -147,6 +147,7 @@ fn messages_that_come_together_take_one_read_and_one_write_for_all() {
     assert_eq!(script.written(), b"\x81\x05Hello".repeat(64));
 }
 
+// proves 6455-2.1-3
 #[test]
 fn fed_messages_go_out_once_64_kib_have_gathered() {
     let script = Script::new([]);
@@ -184,6 +185,7 @@ fn a_client_masks_a_large_payload_in_pieces_of_bounded_memory() {
     assert!(unmasked.eq(payload));
 }
 
+// proves 6455-6.1-10
 #[test]
 fn a_stream_that_takes_little_at_a_time_gets_all_in_order() {
     for takes in [vec![1; 100], vec![3, 10, 1, 65536, 7], vec![18, 1, 1]] {
@@ -306,6 +308,7 @@ fn the_read_buffer_starts_small_and_grows_with_need() {
     assert!(large.calls().len() <= 4 + 12, "few reads for a large message");
 }
 
+// proves 6455-5.5.1-16, 6455-5.5.1-17, 6455-7.1.1-4, 6455-7.1.1-7
 #[test]
 fn a_server_ends_tcp_after_the_closing_handshake_and_a_client_only_after_the_server() {
     let script = Script::new([masked(0x88, &close_body(1000, ""))]);
@@ -362,4 +365,30 @@ fn memory_follows_the_bytes_received_not_those_announced() {
     }
     // Other tests run beside this one and take some: far less than was announced.
     assert!(virtual_kib() - before < 8 << 20, "{} KiB more", virtual_kib() - before);
+}
+
+// proves 6455-5.5.1-18, 6455-7.1.1-5
+#[test]
+fn a_client_ends_tcp_itself_if_the_server_does_not_in_time() {
+    let mut timeouts = Timeouts::default();
+    timeouts.close = Duration::ZERO;
+    let never_ends = [hex("88 02 03 e8")].into_iter().chain((0..1000).map(|_| Vec::new()));
+    let script = Script::new(never_ends);
+    let client = Client::new().timeouts(timeouts);
+    let mut ws = client.take_over(script.clone(), Agreed::default(), Vec::new()).unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    assert_eq!(script.calls().last(), Some(&"shutdown both"));
+    assert!(ws.close_status().unwrap().was_clean());
+}
+
+// proves 6455-7.1.7-6
+#[test]
+fn a_failure_that_the_peer_cannot_be_told_ends_the_connection_all_the_same() {
+    let script = Script::new([masked(0x83, b"")]).takes([0; 9]);
+    let mut ws = script.server();
+    assert!(matches!(ws.recv(), Err(Error::Protocol(_))));
+    assert_eq!(ws.state(), State::Closed);
+    assert_eq!(script.calls().last(), Some(&"shutdown both"));
+    assert!(script.written().is_empty());
+    assert_eq!(ws.recv().unwrap(), None);
 }

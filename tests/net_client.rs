@@ -32,7 +32,8 @@ fn connect_to(answer: impl Into<Vec<u8>>) -> Result<tightwire::WebSocket, Error>
     outcome
 }
 
-// proves 6455-4.1-20, 6455-4.1-21, 6455-4.1-22, 6455-4.1-24, 6455-4.1-25, 6455-4.1-38
+// proves 6455-4.1-20, 6455-4.1-21, 6455-4.1-22, 6455-4.1-24, 6455-4.1-25, 6455-4.1-38,
+// 6455-4.1-2, 6455-4.1-13
 #[test]
 fn the_request_is_what_was_asked_for() {
     let (url, server) = wire::raw_server(|mut raw| wire::answer_upgrade(&mut raw));
@@ -70,7 +71,7 @@ fn a_user_in_the_uri_becomes_basic_authorization() {
     assert_eq!(wire::field(&request, "Authorization").as_deref(), expected);
 }
 
-// proves 6455-4.1-5, 6455-4.1-6
+// proves 6455-4.1-5, 6455-4.1-6, 6455-12-2
 #[test]
 fn nothing_is_connected_for_a_request_that_cannot_be_made() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -173,7 +174,8 @@ fn a_refusal_carries_status_headers_and_the_start_of_the_body() {
     assert_eq!(response.body().len(), 4096);
 }
 
-// proves 6455-4.1-48, 6455-4.1-49, 6455-4.1-50, 6455-4.1-52, 6455-4.1-53, 6455-4.1-54
+// proves 6455-4.1-48, 6455-4.1-49, 6455-4.1-50, 6455-4.1-52, 6455-4.1-53, 6455-4.1-54,
+// 6455-4.1-46, 6455-7.1.4-3, 6455-7.2.1-1
 #[test]
 fn a_101_that_breaks_a_rule_opens_nothing() {
     let good = wire::RESPONSE;
@@ -226,7 +228,7 @@ fn frames_behind_the_response_are_not_lost() {
     server.join().unwrap();
 }
 
-// proves 6455-4.1-45
+// proves 6455-4.1-45, 6455-4.1-4
 #[test]
 fn nothing_follows_the_request_until_it_is_answered_and_a_slow_answer_is_fine() {
     let (url, server) = wire::raw_server(|mut raw: Raw| {

@@ -28,7 +28,8 @@ fn last_words(ws: &mut tightwire::WebSocket) -> Outcome {
     (outcome, ws.close_status().cloned())
 }
 
-// proves 6455-5.5.1-9, 6455-5.5.1-10, 6455-5.5.1-11, 6455-7.1.1-4, 6455-7.1.5-1, 6455-7.1.5-2
+// proves 6455-5.5.1-9, 6455-5.5.1-10, 6455-5.5.1-11, 6455-7.1.1-4, 6455-7.1.5-1, 6455-7.1.5-2,
+// 6455-5.5.1-15, 6455-5.5.1-16, 6455-7.1.1-1, 6455-7.1.1-6, 6455-7.1.2-2, 6455-7.1.4-1
 #[test]
 fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
     let cases: [(&str, Vec<u8>, &str, u16, &str); 5] = [
@@ -53,7 +54,7 @@ fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
     }
 }
 
-// proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1
+// proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1, 6455-7.1.7-3, 6455-10.7-2, 6455-7.1.7-4
 #[test]
 fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
     let unmasked = hex("81 05 48 65 6c 6c 6f");
@@ -102,7 +103,7 @@ fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
     }
 }
 
-// proves 6455-5.1-6, 6455-5.1-7, 6455-7.1.7-1, 6455-7.1.7-2
+// proves 6455-5.1-6, 6455-5.1-7, 6455-7.1.7-1, 6455-7.1.7-2, 6455-7.2.1-1, 6455-10.7-2
 #[test]
 fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
     let cases = [
@@ -217,7 +218,7 @@ fn what_may_not_stand_in_a_close_frame_is_refused_and_the_connection_goes_on() {
     ws.close(CloseCode::NORMAL, &"x".repeat(123)).unwrap();
 }
 
-// proves 6455-7.1.5-3, 6455-7.2.1-2, 6455-7.1.4-2
+// proves 6455-7.1.5-3, 6455-7.2.1-2, 6455-7.1.4-2, 6455-7.4.1-13
 #[test]
 fn a_stream_that_ends_without_close_is_an_error_with_code_1006() {
     for bytes in ["", "81", "81 05 48 65", "01 01 61", "88"] {
@@ -236,6 +237,7 @@ fn a_stream_that_ends_without_close_is_an_error_with_code_1006() {
     }
 }
 
+// proves 6455-7.1.1-3
 #[test]
 fn dropping_a_connection_ends_tcp() {
     let (url, server) = wire::raw_server(|mut raw| {
@@ -246,6 +248,7 @@ fn dropping_a_connection_ends_tcp() {
     assert!(server.join().unwrap().is_empty(), "no Close frame: that is for close()");
 }
 
+// proves 6455-5.5.1-13
 #[test]
 fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
     let message = vec![1u8; 8 << 20];
@@ -271,6 +274,7 @@ fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
     assert!(status.unwrap().was_clean());
 }
 
+// proves 6455-7.1.1-2
 #[test]
 fn a_peer_that_keeps_sending_after_our_failure_reads_our_close_frame() {
     let (address, _outcomes) = wire::reporting_server(wire::server(), last_words);
@@ -286,6 +290,7 @@ fn a_peer_that_keeps_sending_after_our_failure_reads_our_close_frame() {
     }
 }
 
+// proves 6455-7.3-1
 #[test]
 fn a_handler_that_returns_closes_with_1000_or_1011() {
     let server = wire::server();
@@ -336,4 +341,83 @@ fn a_writer_whose_peer_does_not_read_gives_up_at_the_deadline_and_goes_on_later(
     ws.send("accepted").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("ok")));
     drop(reader.join().unwrap());
+}
+
+// proves 6455-7.1.7-8, 6455-7.2.1-3, 6455-7.3-2
+#[test]
+fn a_client_does_not_close_by_itself() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        raw.send(hex("89 00  8a 01 78  82 00  01 01 61  89 00  80 00"));
+        assert_eq!(raw.read_frame(), (0x8a, vec![]));
+        assert_eq!(raw.read_frame(), (0x8a, vec![]));
+        // Only what the program says follows: no Close frame, no end.
+        assert_eq!(raw.read_frame(), (0x81, b"still here".to_vec()));
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![])));
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("a")));
+    let idle = ws.recv_timeout(Duration::from_millis(10));
+    assert!(matches!(idle, Err(Error::Timeout(Operation::Receive))));
+    assert_eq!(ws.state(), State::Open);
+    ws.send("still here").unwrap();
+    server.join().unwrap();
+}
+
+// proves 6455-7.4.1-17, 6455-7.4.1-18, 6455-7.4.1-19
+#[test]
+fn a_client_may_close_for_want_of_an_extension_and_a_server_may_not() {
+    let (address, outcomes) = wire::reporting_server(wire::server(), |ws| {
+        let refused = ws.close(CloseCode::MANDATORY_EXTENSION, "permessage-deflate");
+        assert!(matches!(refused, Err(Error::Send(SendError::ForbiddenCloseCode(_)))));
+        last_words(ws)
+    });
+    let mut ws = tightwire::connect(&format!("ws://{address}/")).unwrap();
+    ws.close(CloseCode::MANDATORY_EXTENSION, "permessage-deflate").unwrap();
+    let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(outcome, Ok(None));
+    let status = status.unwrap();
+    assert_eq!((status.code(), status.reason()), (1010, "permessage-deflate"));
+}
+
+// proves 6455-7.4.1-5, 6455-7.4.1-6, 6455-7.4.1-15
+#[test]
+fn a_program_may_refuse_a_kind_of_message_or_a_message() {
+    let address = wire::run(wire::server(), |ws, _| {
+        while let Some(message) = ws.recv()? {
+            match message {
+                Message::Binary(_) => ws.close(CloseCode::UNSUPPORTED_DATA, "text only")?,
+                Message::Text(text) if text == "rude" => {
+                    ws.close(CloseCode::POLICY_VIOLATION, "")?
+                }
+                Message::Text(text) => ws.send(&text)?,
+            }
+        }
+        Ok(())
+    });
+    for (frame, code, reason) in
+        [(masked(0x82, b"x"), 1003, "text only"), (masked(0x81, b"rude"), 1008, "")]
+    {
+        let mut raw = Raw::upgraded(address);
+        raw.send(frame);
+        assert_eq!(raw.read_frame(), (0x88, close_body(code, reason)));
+        raw.send_frame(0x88, &close_body(code, ""));
+        assert!(raw.read_to_end().is_empty());
+    }
+}
+
+// proves 6455-7.1.1-2
+#[test]
+fn what_follows_a_close_frame_is_discarded_and_causes_no_reset() {
+    let (address, outcomes) = wire::reporting_server(wire::server(), last_words);
+    for _ in 0..20 {
+        let mut raw = Raw::upgraded(address);
+        let mut bytes = masked(0x88, &close_body(1000, ""));
+        bytes.extend(masked(0x82, &[0; 60_000]));
+        bytes.extend(masked(0x83, b"not even looked at"));
+        raw.send(bytes);
+        assert_eq!(raw.read_to_end(), hex("88 02 03 e8"));
+        drop(raw);
+        assert_eq!(outcomes.recv_timeout(PATIENCE).unwrap().0, Ok(None));
+    }
 }

@@ -12,6 +12,7 @@ fn connect(address: std::net::SocketAddr) -> tightwire::WebSocket {
     tightwire::connect(&format!("ws://{address}/chat?room=1")).unwrap()
 }
 
+// proves 6455-6.1-1
 #[test]
 fn every_kind_and_size_of_message_comes_back() {
     let mut ws = connect(wire::echo_server());
@@ -28,6 +29,7 @@ fn every_kind_and_size_of_message_comes_back() {
     assert_eq!(ws.state(), State::Closed);
 }
 
+// proves 6455-2.1-3
 #[test]
 fn what_is_fed_goes_out_when_the_feeder_waits_for_an_answer() {
     let mut ws = connect(wire::echo_server());
@@ -99,7 +101,7 @@ fn a_pong_that_nobody_asked_for_is_ignored() {
     assert_eq!(raw.read_frame(), (0x81, b"x".to_vec()));
 }
 
-// proves 6455-5.1-1, 6455-5.3-1, 6455-5.3-3
+// proves 6455-5.1-1, 6455-5.3-1, 6455-5.3-3, 6455-10.3-1
 #[test]
 fn a_client_masks_every_frame_with_a_key_of_its_own() {
     let (url, server) = wire::raw_server(|mut raw| {
@@ -259,4 +261,19 @@ fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead()
     assert_eq!(client.recv().unwrap(), Some(Message::from("a")));
     client.send("b").unwrap();
     assert_eq!(server.recv().unwrap(), Some(Message::from("b")));
+}
+
+// proves 6455-5.1-2
+#[cfg(unix)]
+#[test]
+fn a_client_masks_on_a_secure_stream_too() {
+    let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+    let server = thread::spawn(move || {
+        let (mut ws, _) = tightwire::Acceptor::new().accept(far).unwrap();
+        // A server fails the connection on a frame that is not masked.
+        ws.recv().unwrap()
+    });
+    let ws = tightwire::Client::new().handshake("wss://localhost/", near).unwrap();
+    ws.send("masked").unwrap();
+    assert_eq!(server.join().unwrap(), Some(Message::from("masked")));
 }

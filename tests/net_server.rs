@@ -57,7 +57,7 @@ fn a_request_may_come_byte_by_byte_and_frames_right_behind_it() {
     assert_eq!(raw.read_frame(), (0x82, b"bird".to_vec()));
 }
 
-// proves 6455-4.2.1-2, 6455-4.2.2-10, 6455-7.2.2-1
+// proves 6455-4.2.1-2, 6455-4.2.2-10, 6455-7.2.2-1, 6455-10.7-4
 #[test]
 fn what_is_no_handshake_gets_the_fitting_status_and_never_silence() {
     let without = |line: &str| REQUEST.replace(line, "");
@@ -102,7 +102,7 @@ fn a_client_that_does_not_finish_its_request_gets_408() {
     }
 }
 
-// proves 6455-4.2.2-4, 6455-4.2.2-5, 6455-4.2.2-8, 6455-4.2.2-12
+// proves 6455-4.2.2-4, 6455-4.2.2-5, 6455-4.2.2-8, 6455-4.2.2-12, 6455-10.5-1
 #[test]
 fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
     let acceptor = Acceptor::new().decide(|request| match request.path() {
