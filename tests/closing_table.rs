@@ -215,7 +215,7 @@ fn take(step: Step, role: Role, end: &mut Connection, out: &mut Vec<u8>) -> Answ
         Step::SendText => sender.message("text".into(), out),
         Step::SendHeader => {
             let empty = MessageRef::Binary(b"");
-            sender.message_header(empty, out).map(|_| ())
+            sender.message_header(empty.kind(), 0, out).map(|_| ())
         }
         Step::SendFragment => sender.fragment("part".into(), false, out),
         Step::SendPing => sender.ping(b"data", out),

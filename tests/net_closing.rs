@@ -253,7 +253,9 @@ fn dropping_a_connection_ends_tcp() {
 fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
     let message = vec![1u8; 8 << 20];
     let expected = message.clone();
-    let (address, outcomes) = wire::reporting_server(wire::server(), move |ws| {
+    let acceptor = tightwire::Acceptor::new().fragment_len(usize::MAX);
+    let server = wire::server().acceptor(acceptor);
+    let (address, outcomes) = wire::reporting_server(server, move |ws| {
         let sender = ws.sender();
         let message = message.clone();
         let writer = thread::spawn(move || sender.send(&message).map_err(|e| e.to_string()));
@@ -320,7 +322,8 @@ fn a_writer_whose_peer_does_not_read_gives_up_at_the_deadline_and_goes_on_later(
     });
     let mut timeouts = Timeouts::default();
     timeouts.write = Duration::from_millis(50);
-    let mut ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
+    let client = Client::new().timeouts(timeouts).fragment_len(usize::MAX);
+    let mut ws = client.connect(&url).unwrap();
     let mut raw = peer.join().unwrap();
 
     let message = vec![3u8; 32 << 20];
@@ -420,4 +423,25 @@ fn what_follows_a_close_frame_is_discarded_and_causes_no_reset() {
         drop(raw);
         assert_eq!(outcomes.recv_timeout(PATIENCE).unwrap().0, Ok(None));
     }
+}
+
+// proves 6455-5.5.1-12, 6455-6.1-11
+#[test]
+fn a_close_that_comes_between_fragments_ends_the_message_unfinished() {
+    let (address, outcomes) = wire::reporting_server(wire::server(), move |ws| {
+        let sender = ws.sender();
+        let writer = thread::spawn(move || sender.send(&vec![1u8; 64 << 20]));
+        let outcome = last_words(ws);
+        (writer.join().unwrap(), outcome)
+    });
+    let mut raw = Raw::upgraded(address);
+    assert_eq!(raw.read(2), [0x02, 127], "the first fragment");
+    raw.send_frame(0x88, &close_body(1000, ""));
+    let rest = raw.read_to_end();
+    assert!(rest.len() < 60 << 20, "it was abandoned");
+    assert_eq!(rest[rest.len() - 4..], hex("88 02 03 e8"));
+    drop(raw);
+    let (sent, (outcome, _)) = outcomes.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(sent, Err(Error::Send(SendError::Closed))), "{sent:?}");
+    assert_eq!(outcome, Ok(None));
 }

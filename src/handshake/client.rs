@@ -1,6 +1,6 @@
 use super::error::owned_by_handshake;
-use super::{Agreed, Extension, HandshakeError, Headers, Key, Request, Response, Uri};
-use super::{accept_value, grammar};
+use super::{Agreed, Extension, ExtensionSyntaxError, HandshakeError, Headers, Key, Request};
+use super::{Response, Uri, accept_value, grammar};
 
 /// What a client asks for besides the URI (§4.1).
 #[derive(Clone, Debug, Default)]
@@ -51,8 +51,8 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// `Header`, `OwnedHeader`, `Subprotocol` or `RepeatedSubprotocol` for an offer that
-    /// cannot be made.
+    /// `Header`, `OwnedHeader`, `Subprotocol`, `RepeatedSubprotocol` or `Extensions` for an
+    /// offer that cannot be made.
     pub fn new(uri: &Uri, offer: &Offer, key: Key) -> Result<Self, HandshakeError> {
         check_subprotocols(&offer.subprotocols)?;
         let key = key.encoded();
@@ -70,8 +70,7 @@ impl ClientHandshake {
         }
         headers.push("Sec-WebSocket-Version", "13");
         if !offer.extensions.is_empty() {
-            let list: Vec<_> = offer.extensions.iter().map(ToString::to_string).collect();
-            headers.append("Sec-WebSocket-Extensions", list.join(", "))?;
+            headers.push("Sec-WebSocket-Extensions", encode_extensions(&offer.extensions)?);
         }
         for (name, value) in offer.headers.iter() {
             let repeats_origin = offer.origin.is_some() && name.eq_ignore_ascii_case("Origin");
@@ -161,4 +160,13 @@ fn check_subprotocols(names: &[String]) -> Result<(), HandshakeError> {
         seen.push(name);
     }
     Ok(())
+}
+
+/// The value that offers these extensions.
+fn encode_extensions(extensions: &[Extension]) -> Result<String, HandshakeError> {
+    let list: Vec<_> = extensions.iter().map(ToString::to_string).collect();
+    let value = list.join(", ");
+    // Names and values are whatever the caller says; the peer has to read what was meant.
+    let read = Extension::decode_list([value.as_str()].into_iter())?;
+    if read == extensions { Ok(value) } else { Err(ExtensionSyntaxError.into()) }
 }

@@ -14,7 +14,7 @@ pub enum HandshakeError {
     Invalid(&'static str),
     /// The peer repeated a field that may be there once.
     Repeated(RepeatedHeader),
-    /// The peer's extensions break the grammar.
+    /// The peer's extensions break the grammar, or those that we were to offer.
     Extensions(ExtensionSyntaxError),
     /// The server answered with another status than 101. The response holds the start of its
     /// body; a redirect says in `Location` where to go.

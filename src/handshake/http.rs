@@ -27,28 +27,36 @@ pub struct HeadScanner {
     /// Lines that were not empty.
     lines: usize,
     after_cr: bool,
+    /// What was found, once something was: no later byte changes it.
+    outcome: Option<Result<usize, HttpError>>,
 }
 
 impl HeadScanner {
     /// A scanner at the beginning of a head.
     pub const fn new(limits: HeadLimits) -> Self {
-        Self { limits, scanned: 0, line_start: 0, lines: 0, after_cr: false }
+        Self { limits, scanned: 0, line_start: 0, lines: 0, after_cr: false, outcome: None }
     }
 
     /// Looks for the end in `bytes`: all that has arrived so far, of which earlier calls saw a
-    /// part. It returns the length of the head, with the empty line that ends it.
+    /// part. It returns the length of the head, with the empty line that ends it. Once it has
+    /// found an end or an error, it says the same again.
     ///
     /// # Errors
     ///
     /// `LineEnd`, `Control`, and what is over a limit, each as soon as it is there.
     pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
         for &byte in bytes.get(self.scanned..).unwrap_or_default() {
-            self.scanned += 1;
-            if self.step(byte)? {
-                return Ok(Some(self.scanned));
+            if self.outcome.is_some() {
+                break;
             }
+            self.scanned += 1;
+            self.outcome = match self.step(byte) {
+                Ok(false) => None,
+                Ok(true) => Some(Ok(self.scanned)),
+                Err(error) => Some(Err(error)),
+            };
         }
-        Ok(None)
+        self.outcome.transpose()
     }
 
     /// Looks at the next byte, and says whether it ends the head.
@@ -88,7 +96,8 @@ impl HeadScanner {
     }
 }
 
-/// A head taken apart: the first line, the fields, and the length of it all.
+/// A head taken apart: the first line, the fields, and the length of it all. What is not UTF-8
+/// in the first line is replaced: where it matters, only ASCII is allowed.
 pub(super) fn decode_head(
     bytes: &[u8],
     limits: &HeadLimits,
@@ -103,8 +112,7 @@ pub(super) fn decode_head(
     let mut lines =
         head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = lines.next().unwrap_or_default();
-    let first = str::from_utf8(first).ok().filter(|line| line.is_ascii());
-    let first = first.ok_or(HttpError::StartLine)?.to_owned();
+    let first = String::from_utf8_lossy(first).into_owned();
     let mut headers = Headers::new();
     for line in lines {
         decode_field(line, &mut headers)?;

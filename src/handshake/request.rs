@@ -1,5 +1,5 @@
 use super::http::{check_version, decode_head};
-use super::{HeadLimits, Headers, HttpError, grammar};
+use super::{HeadLimits, Headers, HttpError, grammar, uri};
 
 /// The head of an HTTP request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,7 +87,10 @@ impl Request {
         }
         check_version(version)?;
         let is_target_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-        let has_form = target.starts_with('/') || split_absolute(target).is_some();
+        let has_form = match split_absolute(target) {
+            Some((authority, _)) => uri::is_authority(authority),
+            None => target.starts_with('/'),
+        };
         if !has_form || !target.bytes().all(is_target_byte) {
             return Err(HttpError::Target);
         }
@@ -95,11 +98,12 @@ impl Request {
         Ok(Some((request, head_len)))
     }
 
-    /// Appends the head to `out`.
+    /// Appends the head to `out`. What cannot stand in a request line is percent-encoded.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.method.as_bytes());
+        // A blank or a line end in the target would start a second version, field or request.
+        push_encoded(&self.method, grammar::is_token_byte, out);
         out.push(b' ');
-        out.extend_from_slice(self.target.as_bytes());
+        push_encoded(&self.target, |byte| byte.is_ascii_graphic(), out);
         out.extend_from_slice(b" HTTP/1.1\r\n");
         self.headers.encode(out);
     }
@@ -126,6 +130,16 @@ pub fn is_upgrade_request(request: &Request) -> bool {
 /// Whether the fields ask to go on with WebSocket (§4.2.1).
 pub(super) fn asks_for_websocket(headers: &Headers) -> bool {
     headers.has_token("Upgrade", "websocket") && headers.has_token("Connection", "Upgrade")
+}
+
+fn push_encoded(text: &str, is_allowed: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+    for byte in text.bytes() {
+        if is_allowed(byte) {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
 }
 
 /// The authority of an absolute target, and what follows it.

@@ -64,12 +64,19 @@ impl Response {
         let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
             return Ok(None);
         };
+        // Only before a request is an empty line to be ignored (RFC 9112 §2.2).
+        if bytes.starts_with(b"\r\n") {
+            return Err(HttpError::StartLine);
+        }
         let (version, rest) = line.split_once(' ').ok_or(HttpError::StartLine)?;
         check_version(version)?;
-        // The phrase says nothing, and servers leave it out, blank and all.
-        let (status, _phrase) = rest.split_once(' ').unwrap_or((rest, ""));
+        // The phrase says nothing, in whatever language, and servers leave it out, blank and all.
+        let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
         if status.len() != 3 || !status.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(HttpError::StartLine);
+        }
+        if phrase.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+            return Err(HttpError::Control);
         }
         let status = status.parse().map_err(|_| HttpError::StartLine)?;
         Ok(Some((Self { status, headers, body: Vec::new() }, head_len)))

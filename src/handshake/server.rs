@@ -2,7 +2,7 @@ use super::error::owned_by_handshake;
 use super::key::is_encoded_key;
 use super::request::asks_for_websocket;
 use super::{Agreed, Extension, HandshakeError, Headers, Rejection, Request, Response};
-use super::{accept_value, grammar};
+use super::{accept_value, grammar, uri};
 
 /// With what a handshake is accepted.
 #[derive(Clone, Debug, Default)]
@@ -53,8 +53,10 @@ impl Accept {
 ///     request.headers_mut().append(name, value)?;
 /// }
 /// let upgrade = Upgrade::from_request(&request).map_err(|rejection| rejection.into_error())?;
-/// let chosen = upgrade.select_subprotocol(&["superchat"]).unwrap_or_default();
-/// let accept = Accept::new().subprotocol(chosen);
+/// let mut accept = Accept::new();
+/// if let Some(name) = upgrade.select_subprotocol(&["superchat"]) {
+///     accept = accept.subprotocol(name);
+/// }
 /// let (response, agreed) = upgrade.accept(&accept).map_err(|rejection| rejection.into_error())?;
 /// assert_eq!(response.status(), 101);
 /// assert_eq!(agreed.subprotocol.as_deref(), Some("superchat"));
@@ -84,7 +86,7 @@ impl<'a> Upgrade<'a> {
         let headers = request.headers();
         // 1. HTTP: a host, and nothing that would make bytes of ours the body of a request.
         let host = headers.single("Host")?.ok_or(HandshakeError::Missing("Host"))?;
-        if !is_host(host) {
+        if !uri::is_authority(host) {
             return Err(HandshakeError::Invalid("Host"));
         }
         // 2. Is it for us at all?
@@ -179,18 +181,15 @@ fn decode_subprotocols(headers: &Headers) -> Result<Vec<&str>, HandshakeError> {
     let mut names = Vec::new();
     for value in headers.get_all(NAME) {
         let before = names.len();
-        names.extend(grammar::elements(value));
-        if names.len() == before || !names.iter().all(|name| grammar::is_token(name)) {
+        for name in grammar::elements(value) {
+            if !grammar::is_token(name) {
+                return Err(HandshakeError::Invalid(NAME));
+            }
+            names.push(name);
+        }
+        if names.len() == before {
             return Err(HandshakeError::Invalid(NAME));
         }
     }
     Ok(names)
-}
-
-/// Whether this can be a host and a port (RFC 9110 §7.2). Which one is for others to judge.
-fn is_host(host: &str) -> bool {
-    let is_host_byte = |byte: u8| {
-        byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'@' | b',' | b'\\')
-    };
-    !host.is_empty() && host.bytes().all(is_host_byte)
 }

@@ -125,6 +125,22 @@ fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
     }
 }
 
+/// Whether this names a host, and maybe a port, to HTTP (RFC 9110 §7.2). Other than the host of
+/// a URI of ours it need not lead anywhere: which one it is is for others to judge.
+pub(super) fn is_authority(text: &str) -> bool {
+    let Ok((host, port)) = split_port(text) else {
+        return false;
+    };
+    // A comma is allowed in a name, but comes from two fields that somebody has joined.
+    let is_host_byte = |byte| is_unreserved(byte) || (is_sub_delimiter(byte) && byte != b',');
+    let host_is_valid = if text.starts_with('[') {
+        host.parse::<Ipv6Addr>().is_ok()
+    } else {
+        !host.is_empty() && is_valid(host, is_host_byte)
+    };
+    host_is_valid && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn decode_host(host: &str) -> Result<String, UriError> {
     if host.is_empty() {
         return Err(UriError::NoHost);

@@ -85,6 +85,13 @@ impl Client {
         self
     }
 
+    /// Sends messages that are longer in fragments of this many bytes, so that a Ping or Pong
+    /// need not wait for the end of a long message (§5.4); 1 MiB by default.
+    pub const fn fragment_len(mut self, len: usize) -> Self {
+        self.options.fragment_len = len;
+        self
+    }
+
     /// Bounds how long blocking operations take.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = timeouts;

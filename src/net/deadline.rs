@@ -15,6 +15,15 @@ impl Deadline {
         Self(None)
     }
 
+    /// One that is over already.
+    pub(super) fn over() -> Self {
+        Self(Some(Instant::now()))
+    }
+
+    pub(super) fn at(start: Instant, timeout: Duration) -> Self {
+        Self(start.checked_add(timeout))
+    }
+
     pub(super) fn earlier(self, other: Self) -> Self {
         match (self.0, other.0) {
             (Some(a), Some(b)) => Self(Some(a.min(b))),

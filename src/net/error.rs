@@ -47,6 +47,8 @@ pub enum Operation {
     Flush,
     /// Waiting for the peer's part of the closing handshake. The connection was cut.
     Close,
+    /// Waiting for a sign of life after a Ping. The connection was cut.
+    Pong,
 }
 
 impl fmt::Display for Error {
@@ -72,6 +74,7 @@ impl fmt::Display for Operation {
             Self::Queue => "the peer does not read: the message was not accepted",
             Self::Flush => "the peer does not read: the rest is kept for the next call",
             Self::Close => "no end of the closing handshake within the deadline",
+            Self::Pong => "the peer does not answer a ping: it is gone",
         })
     }
 }

@@ -1,14 +1,13 @@
-use std::io::IoSlice;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Instant;
 
 use super::deadline::Deadline;
-use super::error::is_timeout;
+use super::turn::{FLUSH_AT, Patience, Turn};
 use super::{Error, Operation, Stream, Timeouts};
 use crate::error::ProtocolError;
-use crate::frame::MaskingKey;
-use crate::protocol::{Event, MessageRef, Outbound, Owed, Role, State};
+use crate::protocol::{Event, MessageRef, Outbound, Owed, Role, SendError, State};
 
 /// What the two halves of a connection share.
 ///
@@ -31,20 +30,13 @@ use crate::protocol::{Event, MessageRef, Outbound, Owed, Role, State};
 pub(super) struct Link {
     pub(super) stream: Box<dyn Stream>,
     pub(super) timeouts: Timeouts,
+    /// Longer messages are sent in fragments of this many bytes.
+    pub(super) fragment_len: usize,
     role: Role,
     turn: Mutex<Turn>,
     owed: Mutex<Owed>,
     flags: AtomicU8,
-}
-
-/// The right to write, and the bytes that wait to be written.
-#[derive(Debug)]
-struct Turn {
-    outbound: Outbound,
-    /// Whole frames, but for what has been written of the first ones.
-    pending: Vec<u8>,
-    /// How many bytes of `pending` are gone; zero unless a write is going on.
-    written: usize,
+    close_sent_at: OnceLock<Instant>,
 }
 
 /// Something is in `owed`.
@@ -55,25 +47,27 @@ const CLOSE_SENT: u8 = 2;
 const CLOSE_RECEIVED: u8 = 4;
 /// The peer broke the protocol: nothing of it counts any more.
 const FAILED: u8 = 8;
-/// The transport cannot be written to any more.
+/// The transport is of no more use.
 const BROKEN: u8 = 16;
-
-/// Fed messages are written once they come to this many bytes.
-const FLUSH_AT: usize = 64 << 10;
-/// A larger payload is not copied behind its header, but written from where it lies; a client,
-/// which has to mask a copy, does so in pieces of this size.
-const COPY_MAX: usize = 4 << 10;
-const MASK_STEP: usize = FLUSH_AT;
+/// A write has left something over.
+const UNSENT: u8 = 32;
 
 impl Link {
-    pub(super) fn new(stream: Box<dyn Stream>, outbound: Outbound, timeouts: Timeouts) -> Self {
+    pub(super) fn new(
+        stream: Box<dyn Stream>,
+        outbound: Outbound,
+        timeouts: Timeouts,
+        fragment_len: usize,
+    ) -> Self {
         Self {
             stream,
             timeouts,
+            fragment_len: fragment_len.max(1),
             role: outbound.role(),
-            turn: Mutex::new(Turn { outbound, pending: Vec::new(), written: 0 }),
+            turn: Mutex::new(Turn::new(outbound)),
             owed: Mutex::new(Owed::new()),
             flags: AtomicU8::new(0),
+            close_sent_at: OnceLock::new(),
         }
     }
 
@@ -90,24 +84,37 @@ impl Link {
         self.has(CLOSE_SENT)
     }
 
+    /// Until when the peer has to answer our Close frame, if we sent one.
+    pub(super) fn close_deadline(&self) -> Deadline {
+        match self.close_sent_at.get() {
+            Some(&sent) => Deadline::at(sent, self.timeouts.close),
+            None => Deadline::never(),
+        }
+    }
+
+    /// Whether a write has left something over.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.has(UNSENT)
+    }
+
     /// Waits for the turn and sends with it; with `flush`, all that is pending is written.
     pub(super) fn send(&self, message: MessageRef<'_>, flush: bool) -> Result<(), Error> {
-        self.in_turn(|turn| self.put(turn, message, flush))
+        self.in_turn(|turn| turn.put(self, message, flush))
     }
 
     /// Waits for the turn and sends a control frame with it.
     pub(super) fn control(
         &self,
-        encode: impl FnOnce(&mut Outbound, &mut Vec<u8>) -> Result<(), crate::SendError>,
+        encode: impl FnOnce(&mut Outbound, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         self.in_turn(|turn| {
             encode(&mut turn.outbound, &mut turn.pending)?;
-            self.write(turn, &[])
+            turn.write(self, &[], Patience::Full)
         })
     }
 
     pub(super) fn flush(&self) -> Result<(), Error> {
-        self.in_turn(|turn| self.write(turn, &[]))
+        self.in_turn(|turn| turn.write(self, &[], Patience::Full))
     }
 
     /// Notes what an event makes us owe, for whoever has the turn.
@@ -118,6 +125,11 @@ impl Link {
             Event::Message(_) | Event::Pong(_) => return,
         }
         self.note_duty(|owed| owed.note(event));
+    }
+
+    /// Notes a Ping that is to be sent.
+    pub(super) fn note_ping(&self, data: &[u8]) {
+        self.note_duty(|owed| owed.note_ping(data));
     }
 
     /// Notes that the connection is to be failed.
@@ -134,14 +146,16 @@ impl Link {
         fence(Ordering::SeqCst);
     }
 
-    /// The transport broke: nobody need try to write any more.
-    pub(super) fn note_broken(&self) {
+    /// Ends the transport, which also wakes whoever is blocked in it.
+    pub(super) fn cut(&self) {
         self.set(BROKEN);
+        // It may have ended by itself.
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     /// Says what is owed and writes what is pending, unless another thread has the turn: then
     /// that one will say what is owed.
-    pub(super) fn try_flush(&self) -> Result<(), Error> {
+    pub(super) fn try_flush(&self, patience: Patience) -> Result<(), Error> {
         loop {
             let mut turn = match self.turn.try_lock() {
                 Ok(turn) => turn,
@@ -149,7 +163,12 @@ impl Link {
                 Err(TryLockError::WouldBlock) => return Ok(()),
             };
             self.settle(&mut turn)?;
-            self.write(&mut turn, &[])?;
+            match turn.write(self, &[], patience) {
+                Err(Error::Timeout(Operation::Flush)) if patience == Patience::None => {
+                    return Ok(());
+                }
+                outcome => outcome?,
+            }
             drop(turn);
             if !self.owes() {
                 return Ok(());
@@ -171,18 +190,22 @@ impl Link {
     fn in_turn<T>(&self, act: impl FnOnce(&mut Turn) -> Result<T, Error>) -> Result<T, Error> {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.settle(&mut turn).and_then(|()| act(&mut turn));
+        if let Err(Error::Send(_)) = outcome {
+            // What was owed is said even if nothing may follow it.
+            let _ = turn.write(self, &[], Patience::Full);
+        }
         drop(turn);
         if self.owes() {
             // Its failure is not that of the caller's message; the next write meets it again.
-            let _ = self.try_flush();
+            let _ = self.try_flush(Patience::Full);
         }
         outcome
     }
 
     /// Turns what is owed into frames.
-    fn settle(&self, turn: &mut Turn) -> Result<(), Error> {
+    pub(super) fn settle(&self, turn: &mut Turn) -> Result<(), Error> {
         if self.has(BROKEN) {
-            return Err(crate::SendError::Closed.into());
+            return Err(SendError::Closed.into());
         }
         if self.has(OWES) {
             let mut owed = self.lock_owed();
@@ -192,110 +215,23 @@ impl Link {
         Ok(())
     }
 
-    fn put(&self, turn: &mut Turn, message: MessageRef<'_>, flush: bool) -> Result<(), Error> {
-        if turn.pending.len() >= FLUSH_AT {
-            self.write(turn, &[]).map_err(|error| match error {
-                Error::Timeout(Operation::Flush) => Error::Timeout(Operation::Queue),
-                other => other,
-            })?;
-        }
-        let payload = message.as_bytes();
-        let fits = !flush && turn.pending.len() + payload.len() < FLUSH_AT;
-        if fits || payload.len() <= COPY_MAX {
-            turn.outbound.message(message, &mut turn.pending)?;
-            if flush || turn.pending.len() >= FLUSH_AT {
-                self.write(turn, &[])?;
-            }
-            return Ok(());
-        }
-        match turn.outbound.message_header(message, &mut turn.pending)? {
-            None => self.write(turn, payload),
-            Some(key) => self.write_masked(turn, payload, key),
-        }
-    }
-
-    /// Masks and writes piece by piece. Once a piece times out the rest is kept.
-    fn write_masked(&self, turn: &mut Turn, payload: &[u8], key: MaskingKey) -> Result<(), Error> {
-        let mut outcome = Ok(());
-        // A step is a multiple of four, so all of them begin at the same byte of the key.
-        for piece in payload.chunks(MASK_STEP) {
-            let start = turn.pending.len();
-            turn.pending.extend_from_slice(piece);
-            if let Some(added) = turn.pending.get_mut(start..) {
-                key.apply(added, 0);
-            }
-            if outcome.is_ok() {
-                outcome = self.write(turn, &[]);
-            }
-            if self.has(BROKEN) {
-                break;
-            }
-        }
-        outcome
-    }
-
-    /// Writes what is pending, and then `payload` from where it lies. What the peer did not
-    /// take in time is kept, `payload` too, so that the stream stays in step.
-    fn write(&self, turn: &mut Turn, payload: &[u8]) -> Result<(), Error> {
-        let mut payload = payload;
-        let outcome = self.write_all(turn, &mut payload);
+    /// Notes what came of a write, and ends our side of TCP if that was the last one.
+    pub(super) fn note_write(&self, turn: &Turn, outcome: &Result<(), Error>) {
         match outcome {
-            Ok(()) => {}
-            Err(Error::Timeout(_)) => {
-                turn.pending.drain(..turn.written);
-                turn.written = 0;
-                turn.pending.extend_from_slice(payload);
+            Ok(()) if self.has(UNSENT) => {
+                self.flags.fetch_and(!UNSENT, Ordering::SeqCst);
             }
+            Ok(()) => {}
+            Err(Error::Timeout(_)) => self.set(UNSENT),
             Err(_) => self.set(BROKEN),
         }
         if turn.outbound.close_sent() {
+            self.close_sent_at.get_or_init(Instant::now);
             self.set(CLOSE_SENT);
-        }
-        if outcome.is_ok() && self.write_side_is_over() {
-            // The peer may have done so first.
-            let _ = self.stream.shutdown(Shutdown::Write);
-        }
-        outcome
-    }
-
-    fn write_all(&self, turn: &mut Turn, payload: &mut &[u8]) -> Result<(), Error> {
-        if turn.pending.is_empty() && payload.is_empty() {
-            return Ok(());
-        }
-        let deadline = Deadline::after(Some(self.timeouts.write));
-        let mut shortened = false;
-        loop {
-            let waiting = turn.pending.get(turn.written..).unwrap_or_default();
-            let waiting_len = waiting.len();
-            let count =
-                match self.stream.write_vectored(&[IoSlice::new(waiting), IoSlice::new(payload)]) {
-                    Ok(0) => return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()),
-                    Ok(count) => count,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => 0,
-                    Err(error) if is_timeout(&error) => break,
-                    Err(error) => return Err(error.into()),
-                };
-            turn.written += count.min(waiting_len);
-            *payload = payload.get(count.saturating_sub(waiting_len)..).unwrap_or_default();
-            if turn.written == turn.pending.len() {
-                turn.reset();
-                if payload.is_empty() {
-                    break;
-                }
+            if outcome.is_ok() && self.write_side_is_over() {
+                // The peer may have done so first.
+                let _ = self.stream.shutdown(Shutdown::Write);
             }
-            if deadline.is_over() {
-                break;
-            }
-            shortened = true;
-            self.stream.set_write_timeout(deadline.left())?;
-        }
-        if shortened {
-            self.stream.set_write_timeout(Some(self.timeouts.write))?;
-        }
-        if turn.pending.is_empty() && payload.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Timeout(Operation::Flush))
         }
     }
 
@@ -303,8 +239,7 @@ impl Link {
     /// complete, by who fails the connection at once, and by a client after its server only
     /// (§7.1.1).
     fn write_side_is_over(&self) -> bool {
-        self.has(CLOSE_SENT)
-            && (self.has(FAILED) || self.role == Role::Server && self.has(CLOSE_RECEIVED))
+        self.has(FAILED) || self.role == Role::Server && self.has(CLOSE_RECEIVED)
     }
 
     /// The look after the turn was released.
@@ -325,16 +260,5 @@ impl Link {
 
     fn set(&self, flags: u8) {
         self.flags.fetch_or(flags, Ordering::SeqCst);
-    }
-}
-
-impl Turn {
-    fn reset(&mut self) {
-        self.pending.clear();
-        self.written = 0;
-        // What one large burst took is not kept for ever.
-        if self.pending.capacity() > 2 * FLUSH_AT {
-            self.pending.shrink_to(FLUSH_AT);
-        }
     }
 }

@@ -9,6 +9,7 @@ mod deadline;
 mod dial;
 mod entropy;
 mod error;
+mod keepalive;
 mod link;
 mod opening;
 mod receiver;
@@ -17,6 +18,7 @@ mod server;
 mod status;
 mod stream;
 mod timeouts;
+mod turn;
 mod websocket;
 
 pub use acceptor::Acceptor;

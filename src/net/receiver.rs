@@ -1,13 +1,14 @@
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::buffer::ReadBuffer;
 use super::deadline::Deadline;
 use super::error::{is_timeout, unexpected_eof};
+use super::keepalive::{Due, Keepalive};
 use super::link::Link;
 use super::status::{CloseStatus, ClosedBy};
+use super::turn::Patience;
 use super::{Error, Operation, State};
 use crate::frame::CloseFrame;
 use crate::protocol::{Event, Inbound, Message};
@@ -15,7 +16,10 @@ use crate::protocol::{Event, Inbound, Message};
 /// The half of a connection that receives.
 ///
 /// It has to be read from for the connection to live: it is in [`recv`](Self::recv) that Pings
-/// and Close frames are met and answered.
+/// and Close frames are met and answered, and that a peer is missed which has gone silent.
+///
+/// Dropping it ends the connection, for all senders too. That all senders are dropped means
+/// nothing to it: it goes on until the peer ends.
 #[derive(Debug)]
 pub struct Receiver {
     link: Arc<Link>,
@@ -23,21 +27,38 @@ pub struct Receiver {
     buffer: ReadBuffer,
     /// What the stream was last told.
     read_timeout: Option<Duration>,
-    /// Until when the peer may answer our Close frame.
-    close_deadline: Option<Deadline>,
+    keepalive: Keepalive,
+    /// Whether to wait until the peer has read what is to be written, before reading on.
+    patience: Patience,
     status: Option<CloseStatus>,
 }
 
+/// How soon to try again to write what the peer did not take.
+const RETRY: Duration = Duration::from_millis(50);
+
 impl Receiver {
-    pub(super) fn new(link: Arc<Link>, inbound: Inbound, read_ahead: Vec<u8>) -> Self {
-        Self {
+    /// A receiver whose stream is ready to be read from.
+    pub(super) fn open(link: Arc<Link>, inbound: Inbound, read_ahead: Vec<u8>) -> io::Result<Self> {
+        let keepalive = Keepalive::new(&link.timeouts);
+        let mut receiver = Self {
             link,
             inbound,
             buffer: ReadBuffer::new(read_ahead),
             read_timeout: None,
-            close_deadline: None,
+            keepalive,
+            patience: Patience::Full,
             status: None,
-        }
+        };
+        // As for every read before which nothing special is to be done.
+        receiver.set_read_timeout(receiver.read_patience(Deadline::never()))?;
+        Ok(receiver)
+    }
+
+    /// The receiver of a connection whose sender is in other hands: it never waits for the peer
+    /// to read.
+    pub(super) const fn detached(mut self) -> Self {
+        self.patience = Patience::None;
+        self
     }
 
     /// Waits for the next message; `None` is the end of a connection that closed in order.
@@ -50,7 +71,9 @@ impl Receiver {
     /// - `Protocol` if the peer broke the rules; it was told so and the connection is closed.
     /// - `Io` if the transport failed, or ended with no Close frame (`UnexpectedEof`).
     /// - `Timeout(Flush)` if the peer does not read what is to be written first; the next call
-    ///   goes on. `Timeout(Close)` if it does not answer our Close frame.
+    ///   goes on. A receiver that was split off does not wait for that.
+    /// - `Timeout(Close)` if the peer does not answer our Close frame, `Timeout(Pong)` if it is
+    ///   silent and does not answer a Ping: the connection was cut.
     ///
     /// After `None`, and after an error that ended the connection, it returns `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
@@ -77,6 +100,11 @@ impl Receiver {
         if self.status.is_some() { State::Closed } else { self.link.state() }
     }
 
+    /// How long the last Ping that was sent into silence took to be answered.
+    pub const fn latency(&self) -> Option<Duration> {
+        self.keepalive.latency()
+    }
+
     /// How the connection ended, once it has.
     pub const fn close_status(&self) -> Option<&CloseStatus> {
         self.status.as_ref()
@@ -94,7 +122,7 @@ impl Receiver {
                     return Ok(None);
                 }
                 Ok(Some(Event::Ping(_))) => self.link.try_settle(),
-                Ok(Some(Event::Pong(_))) => {}
+                Ok(Some(Event::Pong(data))) => self.keepalive.pong(&data),
                 Ok(None) => self.wait(deadline)?,
                 Err(error) => {
                     self.fail(error);
@@ -120,43 +148,64 @@ impl Receiver {
 
     /// Writes what has to go out first, then reads once.
     fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
-        match self.link.try_flush() {
+        match self.link.try_flush(self.patience) {
             // What the peer sent before its end broke may still be there to be read.
             Ok(()) | Err(Error::Io(_) | Error::Send(_)) => {}
             Err(error) => return Err(error),
         }
-        let close = self.close_deadline();
-        match self.fill(deadline.earlier(close)) {
+        let timeout = self.read_patience(deadline);
+        match self.fill(timeout) {
             Ok(0) if self.inbound.is_inside_message() => {
                 Err(self.abandon(unexpected_eof("the stream ended inside a message")))
             }
             Ok(0) => Err(self.abandon(unexpected_eof("the stream ended without a Close frame"))),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.keepalive.heard();
+                Ok(())
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) if !is_timeout(&error) => Err(self.abandon(error.into())),
-            Err(_) if close.is_over() => Err(self.abandon(Error::Timeout(Operation::Close))),
-            Err(_) if deadline.is_over() => Err(Error::Timeout(Operation::Receive)),
-            // Woken a little early.
-            Err(_) => Ok(()),
+            Err(error) if is_timeout(&error) => self.timed_out(timeout, deadline),
+            Err(error) => Err(self.abandon(error.into())),
         }
     }
 
-    /// Until when the peer has to answer our Close frame, if we sent one.
-    pub(super) fn close_deadline(&mut self) -> Deadline {
-        if !self.link.close_sent() {
-            return Deadline::never();
+    /// How long the next read may wait, whatever it is that then wants to be done.
+    fn read_patience(&self, deadline: Deadline) -> Duration {
+        // Another thread may send a Close frame at any time: who waits no longer than the peer
+        // has for its answer meets that deadline in time.
+        let mut patience = self.link.timeouts.close;
+        let deadlines = deadline.earlier(self.link.close_deadline()).left();
+        let retry = self.link.has_unsent().then_some(RETRY);
+        for other in [deadlines, self.keepalive.patience(), retry].into_iter().flatten() {
+            patience = patience.min(other);
         }
-        let timeout = self.link.timeouts.close;
-        *self.close_deadline.get_or_insert_with(|| Deadline::after(Some(timeout)))
+        patience.max(Duration::from_millis(1))
     }
 
-    fn fill(&mut self, deadline: Deadline) -> io::Result<usize> {
-        let timeout = deadline.left();
-        if timeout != self.read_timeout {
-            self.link.stream.set_read_timeout(timeout)?;
-            self.read_timeout = timeout;
+    /// Nothing came for so long: does what that calls for.
+    fn timed_out(&mut self, waited: Duration, deadline: Deadline) -> Result<(), Error> {
+        if self.link.close_deadline().is_over() {
+            return Err(self.abandon(Error::Timeout(Operation::Close)));
         }
+        match self.keepalive.silent(waited) {
+            Due::Nothing => {}
+            Due::Ping(data) => self.link.note_ping(&data),
+            Due::Death => return Err(self.abandon(Error::Timeout(Operation::Pong))),
+        }
+        if deadline.is_over() { Err(Error::Timeout(Operation::Receive)) } else { Ok(()) }
+    }
+
+    fn fill(&mut self, timeout: Duration) -> io::Result<usize> {
+        self.set_read_timeout(timeout)?;
         self.buffer.fill(&*self.link.stream)
+    }
+
+    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        if self.read_timeout != Some(timeout) {
+            self.link.stream.set_read_timeout(Some(timeout))?;
+            self.read_timeout = Some(timeout);
+        }
+        Ok(())
     }
 
     /// Ends a connection whose peer sent a Close frame: the answer is written, then TCP ended
@@ -164,7 +213,7 @@ impl Receiver {
     fn finish(&mut self, frame: Option<CloseFrame>) {
         let closed_by = if self.link.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
         // Whoever has the turn writes the answer if we cannot, while we drain.
-        let _ = self.link.try_flush();
+        let _ = self.link.try_flush(Patience::Full);
         self.drain();
         self.status = Some(CloseStatus::received(frame, closed_by, self.link.close_sent()));
     }
@@ -173,7 +222,7 @@ impl Receiver {
     fn fail(&mut self, error: crate::ProtocolError) {
         self.link.note_failure(error);
         self.status = Some(CloseStatus::abnormal());
-        if self.link.try_flush().is_ok() {
+        if self.link.try_flush(Patience::Full).is_ok() {
             self.drain();
         } else {
             self.cut();
@@ -184,8 +233,8 @@ impl Receiver {
     /// would destroy the Close frame on its way.
     fn drain(&mut self) {
         let deadline = Deadline::after(Some(self.link.timeouts.close));
-        while !deadline.is_over() {
-            match self.fill(deadline) {
+        while let Some(timeout) = deadline.left().filter(|_| !deadline.is_over()) {
+            match self.fill(timeout) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -203,10 +252,18 @@ impl Receiver {
     }
 
     fn cut(&mut self) {
-        self.link.note_broken();
-        // Wakes a writer that still waits for the peer. It may be closed already.
-        let _ = self.link.stream.shutdown(Shutdown::Both);
+        self.link.cut();
         self.buffer = ReadBuffer::new(Vec::new());
+    }
+}
+
+/// Without a receiver nobody would answer the peer, so the connection ends with it: senders are
+/// told that it is closed, and a call of theirs that is blocked ends.
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            self.link.cut();
+        }
     }
 }
 

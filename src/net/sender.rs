@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::deadline::Deadline;
 use super::link::Link;
 use super::{Error, State};
 use crate::frame::{CloseCode, CloseFrame};
@@ -74,6 +75,10 @@ impl Sender {
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason).map_err(crate::SendError::from)?;
         self.link.control(|outbound: &mut Outbound, out| outbound.close(Some(&frame), out))
+    }
+
+    pub(super) fn close_deadline(&self) -> Deadline {
+        self.link.close_deadline()
     }
 
     /// How far the connection is from its end.

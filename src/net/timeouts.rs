@@ -14,6 +14,13 @@ pub struct Timeouts {
     pub write: Duration,
     /// For the peer's part of the closing handshake; 10 s by default.
     pub close: Duration,
+    /// How long the peer may be silent before it is sent a Ping (§5.5.2); 20 s by default,
+    /// `None` for never. It happens in [`recv`], so it needs somebody to receive.
+    ///
+    /// [`recv`]: crate::WebSocket::recv
+    pub ping: Option<Duration>,
+    /// How long it may then stay silent before it is given up; 20 s by default.
+    pub pong: Duration,
 }
 
 impl Default for Timeouts {
@@ -22,6 +29,8 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(10),
             write: Duration::from_secs(30),
             close: Duration::from_secs(10),
+            ping: Some(Duration::from_secs(20)),
+            pong: Duration::from_secs(20),
         }
     }
 }

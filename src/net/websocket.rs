@@ -36,10 +36,18 @@ pub struct WebSocket {
 }
 
 /// What a connection is made with.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
+    pub(super) fragment_len: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (limits, timeouts) = (Limits::default(), Timeouts::default());
+        Self { limits, timeouts, fragment_len: 1 << 20 }
+    }
 }
 
 impl WebSocket {
@@ -51,15 +59,14 @@ impl WebSocket {
         agreed: Agreed,
         read_ahead: Vec<u8>,
     ) -> Result<Self, Error> {
-        let Options { limits, timeouts } = options;
+        let Options { limits, timeouts, fragment_len } = options;
         let inbound = Inbound::new(outbound.role(), limits);
-        stream.set_read_timeout(None)?;
         stream.set_write_timeout(Deadline::after(Some(timeouts.write)).left())?;
         let peer_addr = stream.peer_addr();
-        let link = Arc::new(Link::new(stream, outbound, timeouts));
+        let link = Arc::new(Link::new(stream, outbound, timeouts, fragment_len));
         Ok(Self {
             sender: Sender::new(Arc::clone(&link)),
-            receiver: Receiver::new(link, inbound, read_ahead),
+            receiver: Receiver::open(link, inbound, read_ahead)?,
             agreed,
             response: None,
             peer_addr,
@@ -154,7 +161,7 @@ impl WebSocket {
             Err(error @ Error::Send(_)) => return Err(error),
             Err(error) => return Err(self.receiver.abandon(error)),
         }
-        let deadline = self.receiver.close_deadline();
+        let deadline = self.sender.close_deadline();
         loop {
             match self.receiver.recv() {
                 Ok(Some(_)) if !deadline.is_over() => {}
@@ -173,7 +180,7 @@ impl WebSocket {
 
     /// Takes the connection apart, so that one thread receives while others send.
     pub fn split(self) -> (Sender, Receiver) {
-        (self.sender, self.receiver)
+        (self.sender, self.receiver.detached())
     }
 
     /// How far the connection is from its end.
@@ -184,6 +191,11 @@ impl WebSocket {
     /// How the connection ended, once it has.
     pub const fn close_status(&self) -> Option<&CloseStatus> {
         self.receiver.close_status()
+    }
+
+    /// How long the last Ping that was sent into silence took to be answered.
+    pub const fn latency(&self) -> Option<Duration> {
+        self.receiver.latency()
     }
 
     /// The subprotocol that both sides agreed on, if any (§1.9).

@@ -1,3 +1,5 @@
+use crate::frame::Opcode;
+
 /// A message that was received, or that is kept (§5.6).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Message {
@@ -77,6 +79,24 @@ impl From<&[u8]> for Message {
     }
 }
 
+/// What a message is made of (§5.6).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum MessageKind {
+    /// Text: UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl MessageKind {
+    pub(super) const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
 /// A message to send, borrowed: made of a `&str`, of bytes, or of a [`Message`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MessageRef<'a> {
@@ -87,6 +107,14 @@ pub enum MessageRef<'a> {
 }
 
 impl<'a> MessageRef<'a> {
+    /// What the message is made of.
+    pub const fn kind(self) -> MessageKind {
+        match self {
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
+        }
+    }
+
     /// The payload of either kind, as bytes.
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {

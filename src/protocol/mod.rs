@@ -34,7 +34,7 @@ mod owed;
 
 pub use connection::Connection;
 pub use inbound::{Inbound, Limits};
-pub use message::{Message, MessageRef};
+pub use message::{Message, MessageKind, MessageRef};
 pub use outbound::{KeySource, Outbound, SendError};
 pub use owed::Owed;
 

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::{MessageRef, Owed, Role};
+use super::{MessageKind, MessageRef, Owed, Role};
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, ReasonTooLong};
 
 /// Where a client gets its masking keys from: each one fresh, and nobody can foresee it (§5.3).
@@ -16,8 +16,8 @@ pub type KeySource = fn() -> Option<MaskingKey>;
 pub struct Outbound {
     /// A client has one, a server none.
     keys: Option<KeySource>,
-    /// The opcode of the message that [`fragment`](Self::fragment) began.
-    fragmented: Option<Opcode>,
+    /// The kind of the fragmented message that is not finished.
+    fragmented: Option<MessageKind>,
     close_sent: bool,
     /// A Close frame was sent, or one was owed and there was no key for it: nothing else follows.
     ended: bool,
@@ -51,7 +51,7 @@ impl Outbound {
     /// `Closed`, `MessageInProgress`, `NoMaskingKey`.
     pub fn message(&mut self, message: MessageRef<'_>, out: &mut Vec<u8>) -> Result<(), SendError> {
         let payload = message.as_bytes();
-        let mask = self.message_header(message, out)?;
+        let mask = self.message_header(message.kind(), payload.len(), out)?;
         append(payload, mask, out);
         Ok(())
     }
@@ -64,16 +64,14 @@ impl Outbound {
     /// As for [`message`](Self::message).
     pub fn message_header(
         &mut self,
-        message: MessageRef<'_>,
+        kind: MessageKind,
+        payload_len: usize,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
-        if self.ended {
-            return Err(SendError::Closed);
-        }
-        if self.fragmented.is_some() {
+        if self.fragmented.is_some() && !self.ended {
             return Err(SendError::MessageInProgress);
         }
-        self.header(opcode(message), true, message.as_bytes().len(), out)
+        self.fragment_header(kind, payload_len, true, out)
     }
 
     /// Sends a part of a message in a frame of its own; `fin` says that it is the last (§5.4).
@@ -89,18 +87,36 @@ impl Outbound {
         fin: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        let payload = part.as_bytes();
+        let mask = self.fragment_header(part.kind(), payload.len(), fin, out)?;
+        append(payload, mask, out);
+        Ok(())
+    }
+
+    /// Sends the header of a part of a message, as [`message_header`](Self::message_header)
+    /// that of a whole one. Text may be cut anywhere, also inside a character.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fragment`](Self::fragment).
+    pub fn fragment_header(
+        &mut self,
+        kind: MessageKind,
+        payload_len: usize,
+        fin: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<MaskingKey>, SendError> {
         if self.ended {
             return Err(SendError::Closed);
         }
-        let kind = opcode(part);
-        let frame_opcode = match self.fragmented {
-            None => kind,
+        let opcode = match self.fragmented {
+            None => kind.opcode(),
             Some(first) if first == kind => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageInProgress),
         };
-        self.frame(frame_opcode, fin, part.as_bytes(), out)?;
+        let mask = self.header(opcode, fin, payload_len, out)?;
         self.fragmented = if fin { None } else { Some(kind) };
-        Ok(())
+        Ok(mask)
     }
 
     /// Sends a Ping, also between the fragments of a message (§5.5.2).
@@ -140,7 +156,7 @@ impl Outbound {
         self.close_unchecked(frame, out)
     }
 
-    /// Says what is owed, a Pong before a Close. Nothing is owed afterwards.
+    /// Says what is owed, a Close last. Nothing is owed afterwards.
     ///
     /// # Errors
     ///
@@ -153,6 +169,10 @@ impl Outbound {
         let pong = owed.pong.take().filter(|_| !(self.close_sent && owed.close.is_some()));
         if let Some(data) = pong {
             self.frame(Opcode::Pong, true, &data, out)?;
+        }
+        let ping = owed.ping.take().filter(|_| !self.close_sent);
+        if let Some(data) = ping {
+            self.frame(Opcode::Ping, true, &data, out)?;
         }
         if let Some(frame) = owed.close.take() {
             if !self.close_sent {
@@ -217,13 +237,6 @@ impl Outbound {
         let header = FrameHeader { fin, ..FrameHeader::new(opcode, mask, payload_len as u64) };
         header.encode(out);
         Ok(mask)
-    }
-}
-
-const fn opcode(message: MessageRef<'_>) -> Opcode {
-    match message {
-        MessageRef::Text(_) => Opcode::Text,
-        MessageRef::Binary(_) => Opcode::Binary,
     }
 }
 

@@ -2,7 +2,7 @@ use super::Event;
 use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
 
-/// What receiving has made us owe the peer: at most one Pong and one Close frame.
+/// What receiving has made us owe the peer: at most one Pong, one Ping and one Close frame.
 ///
 /// It stands between [`Inbound`](super::Inbound) and [`Outbound`](super::Outbound) so that who
 /// reads can note a duty without waiting for who writes.
@@ -11,6 +11,8 @@ pub struct Owed {
     /// The application data of the latest Ping: only that one need be answered (§5.5.3), so
     /// that a flood of them costs no memory.
     pub(super) pong: Option<Vec<u8>>,
+    /// The application data of a Ping of ours.
+    pub(super) ping: Option<Vec<u8>>,
     /// The Close frame to send, whose body may be empty.
     pub(super) close: Option<Option<CloseFrame>>,
 }
@@ -18,7 +20,7 @@ pub struct Owed {
 impl Owed {
     /// Nothing yet.
     pub const fn new() -> Self {
-        Self { pong: None, close: None }
+        Self { pong: None, ping: None, close: None }
     }
 
     /// Notes what this event makes us owe: to a Ping the Pong with the same data (§5.5.3), to
@@ -34,6 +36,11 @@ impl Owed {
         }
     }
 
+    /// Notes a Ping: what a peer that is silent for long is owed (§5.5.2).
+    pub fn note_ping(&mut self, data: &[u8]) {
+        self.ping = Some(data.to_vec());
+    }
+
     /// Notes the Close frame that tells the peer how it broke the protocol (§7.1.7).
     pub fn note_failure(&mut self, error: ProtocolError) {
         self.close = Some(Some(error.into()));
@@ -41,6 +48,6 @@ impl Owed {
 
     /// Whether there is nothing to be said.
     pub const fn is_empty(&self) -> bool {
-        self.pong.is_none() && self.close.is_none()
+        self.pong.is_none() && self.ping.is_none() && self.close.is_none()
     }
 }

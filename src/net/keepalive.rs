@@ -1,0 +1,93 @@
+use std::time::{Duration, Instant};
+
+use super::Timeouts;
+
+/// Notices a peer that is gone: silence brings a Ping, and further silence the end.
+///
+/// There is no timer: it is asked whenever a read has timed out, and told whenever something
+/// was read. So it costs a clock reading only when there is nothing else to do.
+#[derive(Debug)]
+pub(super) struct Keepalive {
+    ping_after: Option<Duration>,
+    pong_within: Duration,
+    /// Since when nothing was heard, if a read has timed out since.
+    silent_since: Option<Instant>,
+    /// Until when something has to be heard, once a Ping was sent into the silence.
+    give_up_at: Option<Instant>,
+    /// The last Ping, while its Pong is out.
+    ping: Option<(Instant, [u8; 8])>,
+    count: u64,
+    latency: Option<Duration>,
+}
+
+/// What silence calls for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Due {
+    Nothing,
+    /// A Ping with this data.
+    Ping([u8; 8]),
+    /// The end.
+    Death,
+}
+
+impl Keepalive {
+    pub(super) const fn new(timeouts: &Timeouts) -> Self {
+        Self {
+            ping_after: timeouts.ping,
+            pong_within: timeouts.pong,
+            silent_since: None,
+            give_up_at: None,
+            ping: None,
+            count: 0,
+            latency: None,
+        }
+    }
+
+    /// How long a read may wait before silence calls for something.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let ping_after = self.ping_after?;
+        match (self.give_up_at, self.silent_since) {
+            (Some(end), _) => Some(end.saturating_duration_since(Instant::now())),
+            (None, Some(since)) => Some(ping_after.saturating_sub(since.elapsed())),
+            (None, None) => Some(ping_after),
+        }
+    }
+
+    /// Something was read.
+    pub(super) const fn heard(&mut self) {
+        self.silent_since = None;
+        self.give_up_at = None;
+    }
+
+    /// Nothing was read for so long, since the last word or the last call.
+    pub(super) fn silent(&mut self, waited: Duration) -> Due {
+        let Some(ping_after) = self.ping_after else { return Due::Nothing };
+        let now = Instant::now();
+        let since =
+            *self.silent_since.get_or_insert_with(|| now.checked_sub(waited).unwrap_or(now));
+        match self.give_up_at {
+            Some(end) if now >= end => Due::Death,
+            Some(_) => Due::Nothing,
+            None if now.saturating_duration_since(since) >= ping_after => {
+                self.count += 1;
+                let data = self.count.to_be_bytes();
+                self.ping = Some((now, data));
+                self.give_up_at = now.checked_add(self.pong_within);
+                Due::Ping(data)
+            }
+            None => Due::Nothing,
+        }
+    }
+
+    /// A Pong came.
+    pub(super) fn pong(&mut self, data: &[u8]) {
+        if let Some((sent, _)) = self.ping.take_if(|(_, expected)| expected == data) {
+            self.latency = Some(sent.elapsed());
+        }
+    }
+
+    /// How long the last Ping took to be answered.
+    pub(super) const fn latency(&self) -> Option<Duration> {
+        self.latency
+    }
+}

@@ -1,0 +1,214 @@
+use std::io::{self, IoSlice};
+
+use super::deadline::Deadline;
+use super::error::is_timeout;
+use super::link::Link;
+use super::{Error, Operation};
+use crate::frame::MaskingKey;
+use crate::protocol::{MessageRef, Outbound};
+
+/// The right to write, and the bytes that wait to be written.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) outbound: Outbound,
+    /// Whole frames, but for what has been written of the first ones.
+    pub(super) pending: Vec<u8>,
+    /// How many bytes of `pending` are gone; zero unless a write is going on.
+    written: usize,
+}
+
+/// How long a write may wait for the peer to read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Patience {
+    /// As long as the time-out says.
+    Full,
+    /// Not at all: who writes has something better to do.
+    None,
+}
+
+/// Fed messages are written once they come to this many bytes.
+pub(super) const FLUSH_AT: usize = 64 << 10;
+/// A larger payload is not copied behind its header, but written from where it lies; a client,
+/// which has to mask a copy, does so in pieces of MASK_STEP bytes.
+const COPY_MAX: usize = 4 << 10;
+const MASK_STEP: usize = FLUSH_AT;
+
+impl Turn {
+    pub(super) const fn new(outbound: Outbound) -> Self {
+        Self { outbound, pending: Vec::new(), written: 0 }
+    }
+
+    /// Accepts a message; with `flush`, all that is pending is written.
+    pub(super) fn put(
+        &mut self,
+        link: &Link,
+        message: MessageRef<'_>,
+        flush: bool,
+    ) -> Result<(), Error> {
+        if self.pending.len() >= FLUSH_AT {
+            self.make_room(link)?;
+        }
+        let payload = message.as_bytes();
+        let fits = !flush && self.pending.len() + payload.len() < FLUSH_AT;
+        if fits || payload.len() <= COPY_MAX {
+            self.outbound.message(message, &mut self.pending)?;
+            if flush || self.pending.len() >= FLUSH_AT {
+                self.write(link, &[], Patience::Full)?;
+            }
+            return Ok(());
+        }
+        if payload.len() <= link.fragment_len {
+            let key =
+                self.outbound.message_header(message.kind(), payload.len(), &mut self.pending)?;
+            return self.write_payload(link, payload, key);
+        }
+        self.put_fragments(link, message)
+    }
+
+    /// Sends a long message in fragments, and between them what is owed meanwhile (§5.4).
+    fn put_fragments(&mut self, link: &Link, message: MessageRef<'_>) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        let mut left = message.as_bytes().len();
+        for part in message.as_bytes().chunks(link.fragment_len) {
+            left -= part.len();
+            link.settle(self)?;
+            let key = self.outbound.fragment_header(
+                message.kind(),
+                part.len(),
+                left == 0,
+                &mut self.pending,
+            )?;
+            match outcome {
+                Ok(()) => outcome = self.write_payload(link, part, key),
+                // The peer does not read: the rest is kept like what a single frame left over.
+                Err(_) => self.keep(part, key),
+            }
+            if !matches!(outcome, Ok(()) | Err(Error::Timeout(_))) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Writes what earlier messages left over, so that the next one can be accepted.
+    fn make_room(&mut self, link: &Link) -> Result<(), Error> {
+        self.write(link, &[], Patience::Full).map_err(|error| match error {
+            Error::Timeout(Operation::Flush) => Error::Timeout(Operation::Queue),
+            other => other,
+        })
+    }
+
+    /// Writes what is pending, and behind it a payload, masked if there is a key.
+    fn write_payload(
+        &mut self,
+        link: &Link,
+        payload: &[u8],
+        key: Option<MaskingKey>,
+    ) -> Result<(), Error> {
+        if key.is_none() {
+            return self.write(link, payload, Patience::Full);
+        }
+        let mut outcome = Ok(());
+        // A step is a multiple of four, so all of them begin at the same byte of the key.
+        for piece in payload.chunks(MASK_STEP) {
+            self.keep(piece, key);
+            match outcome {
+                Ok(()) => outcome = self.write(link, &[], Patience::Full),
+                Err(Error::Timeout(_)) => {}
+                Err(_) => break,
+            }
+        }
+        outcome
+    }
+
+    /// Copies a payload behind its header, masked if there is a key.
+    fn keep(&mut self, payload: &[u8], key: Option<MaskingKey>) {
+        let start = self.pending.len();
+        self.pending.extend_from_slice(payload);
+        if let (Some(key), Some(added)) = (key, self.pending.get_mut(start..)) {
+            key.apply(added, 0);
+        }
+    }
+
+    /// Writes what is pending, and then `payload` from where it lies. What the peer did not
+    /// take in time is kept, `payload` too, so that the stream stays in step.
+    pub(super) fn write(
+        &mut self,
+        link: &Link,
+        payload: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let mut payload = payload;
+        let outcome = match self.write_until(link, &mut payload, patience) {
+            Ok(()) if self.pending.is_empty() && payload.is_empty() => Ok(()),
+            Ok(()) => {
+                self.pending.drain(..self.written);
+                self.written = 0;
+                self.pending.extend_from_slice(payload);
+                Err(Error::Timeout(Operation::Flush))
+            }
+            Err(error) => Err(error.into()),
+        };
+        link.note_write(self, &outcome);
+        outcome
+    }
+
+    /// Writes until all is gone, or time is up.
+    fn write_until(
+        &mut self,
+        link: &Link,
+        payload: &mut &[u8],
+        patience: Patience,
+    ) -> io::Result<()> {
+        if self.pending.is_empty() && payload.is_empty() {
+            return Ok(());
+        }
+        let full = Deadline::after(Some(link.timeouts.write));
+        let deadline = match patience {
+            Patience::Full => full,
+            Patience::None => Deadline::over(),
+        };
+        // The stream has the full time-out set, and most writes need no other.
+        let mut changed = patience == Patience::None;
+        if changed {
+            link.stream.set_write_timeout(deadline.left())?;
+        }
+        loop {
+            match self.write_once(link, payload) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => break,
+                outcome => outcome?,
+            }
+            if self.pending.is_empty() && payload.is_empty() || deadline.is_over() {
+                break;
+            }
+            changed = true;
+            link.stream.set_write_timeout(deadline.left())?;
+        }
+        if changed {
+            let timeout = Deadline::after(Some(link.timeouts.write)).left();
+            link.stream.set_write_timeout(timeout)?;
+        }
+        Ok(())
+    }
+
+    fn write_once(&mut self, link: &Link, payload: &mut &[u8]) -> io::Result<()> {
+        let waiting = self.pending.get(self.written..).unwrap_or_default();
+        let waiting_len = waiting.len();
+        let count = link.stream.write_vectored(&[IoSlice::new(waiting), IoSlice::new(payload)])?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.written += count.min(waiting_len);
+        *payload = payload.get(count.saturating_sub(waiting_len)..).unwrap_or_default();
+        if self.written == self.pending.len() {
+            self.pending.clear();
+            self.written = 0;
+            // What one large burst took is not kept for ever.
+            if self.pending.capacity() > 2 * FLUSH_AT {
+                self.pending.shrink_to(FLUSH_AT);
+            }
+        }
+        Ok(())
+    }
+}

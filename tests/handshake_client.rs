@@ -1,0 +1,565 @@
+//! The client's side of the opening handshake (§4.1): what it asks, and what it takes for an
+//! answer.
+
+use std::error::Error as _;
+
+use tightwire::handshake::{
+    Agreed, ClientHandshake, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits,
+    HttpError, InvalidHeader, Key, Offer, RepeatedHeader, Request, Response, Uri, accept_value,
+};
+
+const SAMPLE_KEY: Key = Key::new(*b"the sample nonce");
+const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// The answer to a handshake that offers nothing.
+const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+fn offer(subprotocols: &[&str]) -> Offer {
+    let mut offer = Offer::default();
+    offer.subprotocols = subprotocols.iter().map(ToString::to_string).collect();
+    offer
+}
+
+fn offer_with_header(name: &str, value: &str) -> Offer {
+    let mut offer = Offer::default();
+    offer.headers.append(name, value).unwrap();
+    offer
+}
+
+fn offer_extensions(extensions: impl Into<Vec<Extension>>) -> Offer {
+    let mut offer = Offer::default();
+    offer.extensions = extensions.into();
+    offer
+}
+
+fn handshake(uri: &str, offer: &Offer) -> Result<ClientHandshake, HandshakeError> {
+    ClientHandshake::new(&uri.parse::<Uri>().unwrap(), offer, SAMPLE_KEY)
+}
+
+fn request_text(uri: &str, offer: &Offer) -> String {
+    let mut bytes = Vec::new();
+    handshake(uri, offer).unwrap().encode(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The request as somebody else reads it.
+fn request(uri: &str, offer: &Offer) -> Request {
+    let text = request_text(uri, offer);
+    let (request, len) = Request::decode(text.as_bytes(), &HeadLimits::default()).unwrap().unwrap();
+    assert_eq!(len, text.len(), "nothing follows the head");
+    request
+}
+
+#[track_caller]
+fn judge(offer: &Offer, answer: impl AsRef<[u8]>) -> Result<Agreed, HandshakeError> {
+    let handshake = handshake("ws://server.example.com/chat", offer).unwrap();
+    let (response, _) =
+        Response::decode(answer.as_ref(), &HeadLimits::default())?.expect("a whole head");
+    handshake.judge(&response)
+}
+
+/// The good answer with a line in place of another.
+fn answer_with(line: &str, other: &str) -> String {
+    assert!(ANSWER.contains(line));
+    ANSWER.replace(line, other)
+}
+
+// proves 6455-4.1-21, 6455-4.1-22, 6455-4.1-23, 6455-4.1-24, 6455-4.1-25, 6455-4.1-34, 6455-4.1-39
+#[test]
+fn the_sample_of_the_rfc_is_sent_to_the_byte() {
+    let mut offer = offer(&["chat", "superchat"]);
+    offer.origin = Some("http://example.com".to_owned());
+    let text = "GET /chat HTTP/1.1\r\n\
+        Host: server.example.com\r\n\
+        Upgrade: websocket\r\n\
+        Connection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Origin: http://example.com\r\n\
+        Sec-WebSocket-Protocol: chat, superchat\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+    assert_eq!(request_text("ws://server.example.com/chat", &offer), text);
+}
+
+// proves 6455-4.1-26, 6455-4.1-27, 6455-4.1-28, 6455-4.1-29, 6455-4.1-30, 6455-4.1-36, 6455-4.1-37
+#[test]
+fn each_field_of_the_handshake_is_there_once() {
+    let plain = request("ws://h/", &Offer::default());
+    let expected = [
+        ("Host", "h"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+    assert_eq!(plain.headers().iter().collect::<Vec<_>>(), expected);
+}
+
+// proves 6455-4.1-38, 6455-4.1-42, 6455-4.1-43
+#[test]
+fn what_is_not_asked_for_has_no_field() {
+    let plain = request("ws://h/", &Offer::default());
+    for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Origin", "Authorization"] {
+        assert_eq!(plain.headers().get(name), None, "{name}");
+    }
+}
+
+// proves 6455-4.1-2, 6455-4.1-24, 6455-4.1-25, 6455-3-7
+#[test]
+fn the_uri_says_target_and_host() {
+    let cases = [
+        ("ws://h", "GET / HTTP/1.1\r\nHost: h\r\n"),
+        ("ws://h/chat?x=1", "GET /chat?x=1 HTTP/1.1\r\nHost: h\r\n"),
+        ("ws://h?x=1", "GET /?x=1 HTTP/1.1\r\nHost: h\r\n"),
+        ("ws://h:8080/", "GET / HTTP/1.1\r\nHost: h:8080\r\n"),
+        ("ws://h:80/", "GET / HTTP/1.1\r\nHost: h\r\n"),
+        ("wss://h:443/", "GET / HTTP/1.1\r\nHost: h\r\n"),
+        ("wss://h:80/", "GET / HTTP/1.1\r\nHost: h:80\r\n"),
+        ("ws://[::1]:81/", "GET / HTTP/1.1\r\nHost: [::1]:81\r\n"),
+        ("ws://h/a%23b", "GET /a%23b HTTP/1.1\r\nHost: h\r\n"),
+    ];
+    for (uri, start) in cases {
+        let text = request_text(uri, &Offer::default());
+        assert!(text.starts_with(start), "{uri}: {text}");
+    }
+}
+
+// proves 6455-4.1-31
+#[test]
+fn the_key_is_16_bytes_in_base64() {
+    assert_eq!(SAMPLE_KEY.encoded(), "dGhlIHNhbXBsZSBub25jZQ==");
+    let counting = Key::new([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+    assert_eq!(counting.encoded(), "AQIDBAUGBwgJCgsMDQ4PEA==");
+    for byte in 0..=255 {
+        let encoded = Key::new([byte; 16]).encoded();
+        assert!(encoded.len() == 24 && encoded.ends_with("=="), "{encoded}");
+        assert!(matches!(encoded.as_bytes()[21], b'A' | b'Q' | b'g' | b'w'), "{encoded}");
+    }
+}
+
+// proves 6455-4.1-32
+#[test]
+fn another_key_is_another_request() {
+    let uri: Uri = "ws://h/".parse().unwrap();
+    let keys: Vec<_> = [[1; 16], [2; 16]]
+        .into_iter()
+        .map(|nonce| ClientHandshake::new(&uri, &Offer::default(), Key::new(nonce)).unwrap())
+        .map(|one| one.request().headers().get("Sec-WebSocket-Key").map(ToOwned::to_owned))
+        .collect();
+    assert_ne!(keys[0], keys[1]);
+    assert_eq!(keys[0].as_deref(), Some("AQEBAQEBAQEBAQEBAQEBAQ=="));
+}
+
+// proves 6455-4.2.2-25, 6455-4.2.2-26, 6455-4.2.2-9
+#[test]
+fn the_accept_value_is_the_hash_of_the_encoded_key() {
+    assert_eq!(accept_value("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    for nonce in 0..=255 {
+        let value = accept_value(&Key::new([nonce; 16]).encoded());
+        let digits = value.strip_suffix('=').unwrap();
+        assert_eq!(digits.len(), 27, "{value}");
+        assert!(digits.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b)));
+    }
+}
+
+// proves 6455-4.1-39, 6455-4.1-40, 6455-4.1-41
+#[test]
+fn subprotocols_are_different_tokens_in_the_callers_order() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["chat"], "chat"),
+        (&["superchat", "chat"], "superchat, chat"),
+        (&["chat", "Chat"], "chat, Chat"),
+        (
+            &["v2.bookings.example.net", "!#$%&'*+-.^_`|~"],
+            "v2.bookings.example.net, !#$%&'*+-.^_`|~",
+        ),
+    ];
+    for &(names, value) in cases {
+        let request = request("ws://h/", &offer(names));
+        assert_eq!(request.headers().single("Sec-WebSocket-Protocol"), Ok(Some(value)));
+    }
+    let no_tokens = [
+        "",
+        " ",
+        "a b",
+        " a",
+        "a,b",
+        ",",
+        "a/b",
+        "a(b",
+        "a)",
+        "a\"",
+        "a;b",
+        "a=b",
+        "a@b",
+        "a\\b",
+        "[a]",
+        "{a}",
+        "<a>",
+        "a:b",
+        "a?",
+        "a\r\nX: y",
+        "a\0",
+        "a\t",
+        "a\x7f",
+        "\u{e9}",
+        "\u{20ac}",
+    ];
+    for name in no_tokens {
+        let error = handshake("ws://h/", &offer(&["good", name])).unwrap_err();
+        assert_eq!(error, HandshakeError::Subprotocol(name.to_owned()));
+    }
+    let error = handshake("ws://h/", &offer(&["a", "chat", "b", "chat"])).unwrap_err();
+    assert_eq!(error, HandshakeError::RepeatedSubprotocol("chat".to_owned()));
+}
+
+// proves 6455-4.1-43, 6455-9.1-1
+#[test]
+fn extensions_are_offered_in_the_grammar_of_9_1() {
+    let mut foo = Extension::new("foo");
+    foo.params.push(("a".to_owned(), Some("1".to_owned())));
+    foo.params.push(("b".to_owned(), None));
+    let request = request("ws://h/", &offer_extensions([foo, Extension::new("bar")]));
+    let value = request.headers().single("sec-websocket-extensions");
+    assert_eq!(value, Ok(Some("foo; a=1; b, bar")));
+
+    let with_param = |name: &str, value: Option<&str>| {
+        let mut extension = Extension::new("foo");
+        extension.params.push((name.to_owned(), value.map(ToOwned::to_owned)));
+        extension
+    };
+    let malformed = [
+        Extension::new(""),
+        Extension::new("foo bar"),
+        Extension::new("foo, bar"),
+        Extension::new("foo; bar"),
+        Extension::new(" foo"),
+        Extension::new("foo\r\nX: y"),
+        Extension::new("\u{e9}"),
+        with_param("", None),
+        with_param("a=b", None),
+        with_param("a; b", None),
+        with_param("a", Some("")),
+        with_param("a", Some("1, bar")),
+        with_param("a", Some("1; b")),
+        with_param("a", Some("\"1\"")),
+        with_param("a", Some("1\r\nX: y")),
+        with_param("a", Some("\u{e9}")),
+    ];
+    for extension in malformed {
+        let case = format!("{extension:?}");
+        let offer = offer_extensions([Extension::new("good"), extension]);
+        let error = handshake("ws://h/", &offer).unwrap_err();
+        assert_eq!(error, HandshakeError::Extensions(ExtensionSyntaxError), "{case}");
+    }
+}
+
+// proves 6455-4.1-44
+#[test]
+fn fields_of_the_caller_are_added_and_cannot_replace_those_of_the_handshake() {
+    let mut offer = offer_with_header("Cookie", "a=b");
+    offer.headers.append("Cookie", "c=d").unwrap();
+    offer.headers.append("User-Agent", "test").unwrap();
+    let request = request("ws://h/", &offer);
+    assert_eq!(request.headers().get_all("Cookie").collect::<Vec<_>>(), ["a=b", "c=d"]);
+    assert_eq!(request.headers().len(), 8);
+
+    let owned = [
+        "Host",
+        "host",
+        "Upgrade",
+        "CONNECTION",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Sec-WebSocket-Key",
+        "sec-websocket-version",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Accept",
+        "Sec-WebSocket-Whatever",
+    ];
+    for name in owned {
+        let error = handshake("ws://h/", &offer_with_header(name, "x")).unwrap_err();
+        assert_eq!(error, HandshakeError::OwnedHeader(name.to_owned()));
+        assert!(error.to_string().contains(name));
+    }
+}
+
+// proves 6455-4.1-34, 6455-4.1-44
+#[test]
+fn an_origin_is_sent_once_as_it_is_given() {
+    let with_field = offer_with_header("Origin", "http://field");
+    let sent = request("ws://h/", &with_field);
+    assert_eq!(sent.headers().single("Origin"), Ok(Some("http://field")));
+
+    let mut both = with_field;
+    both.origin = Some("http://origin".to_owned());
+    let error = handshake("ws://h/", &both).unwrap_err();
+    assert_eq!(error, HandshakeError::OwnedHeader("Origin".to_owned()));
+
+    for origin in ["null", "HTTP://Example.com:81"] {
+        let mut offer = Offer::default();
+        offer.origin = Some(origin.to_owned());
+        let sent = request("ws://h/", &offer);
+        assert_eq!(sent.headers().single("Origin"), Ok(Some(origin)));
+    }
+    for origin in ["http://h\r\nX: y", "a\0", "\n"] {
+        let mut offer = Offer::default();
+        offer.origin = Some(origin.to_owned());
+        let error = handshake("ws://h/", &offer).unwrap_err();
+        let invalid = InvalidHeader::Value { name: "Origin".to_owned() };
+        assert_eq!(error, HandshakeError::Header(invalid));
+        assert!(error.source().is_some());
+    }
+}
+
+#[test]
+fn authorization_comes_from_the_uri_unless_the_caller_has_one() {
+    let from_uri = request("ws://Aladdin:open%20sesame@h/", &Offer::default());
+    let expected = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    assert_eq!(from_uri.headers().single("Authorization"), Ok(Some(expected)));
+    assert_eq!(from_uri.headers().get("Host"), Some("h"));
+    assert_eq!(from_uri.target(), "/");
+
+    let own = request("ws://u:p@h/", &offer_with_header("authorization", "Bearer x"));
+    assert_eq!(own.headers().single("Authorization"), Ok(Some("Bearer x")));
+}
+
+// proves 6455-4.1-46, 6455-4.1-50, 6455-4.1-58
+#[test]
+fn the_sample_of_the_rfc_is_accepted() {
+    let answer = "HTTP/1.1 101 Switching Protocols\r\n\
+        Upgrade: websocket\r\n\
+        Connection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+        Sec-WebSocket-Protocol: chat\r\n\r\n";
+    let agreed = judge(&offer(&["chat", "superchat"]), answer).unwrap();
+    assert_eq!(agreed.subprotocol.as_deref(), Some("chat"));
+    assert_eq!(agreed.extensions, []);
+    assert_eq!(judge(&Offer::default(), ANSWER), Ok(Agreed::default()));
+}
+
+// proves 6455-4.1-48, 6455-4.1-49, 6455-4.1-51, 6455-4.1-55, 6455-2.1-2
+#[test]
+fn case_white_space_and_other_fields_do_not_matter() {
+    let lines = [
+        ("Upgrade: websocket", "upgrade:WebSocket"),
+        ("Upgrade: websocket", "UPGRADE: \t WEBSOCKET \t"),
+        ("Connection: Upgrade", "connection: keep-alive, UPGRADE"),
+        ("Connection: Upgrade", "Connection: keep-alive\r\nConnection: ,upgrade"),
+        (ACCEPT, "Sec-WebSocket-Accept: \t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "),
+        (ACCEPT, "SEC-WEBSOCKET-ACCEPT:s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        (" Switching Protocols", " Whatever"),
+        (" Switching Protocols", " "),
+        (" Switching Protocols", ""),
+        ("HTTP/1.1", "HTTP/1.2"),
+        (ACCEPT, &format!("Set-Cookie: a=b\r\nX: \u{e9}\r\n{ACCEPT}")),
+    ];
+    for (line, other) in lines {
+        let answer = answer_with(line, other);
+        assert_eq!(judge(&Offer::default(), &answer), Ok(Agreed::default()), "{answer}");
+    }
+    assert_eq!(
+        judge(
+            &Offer::default(),
+            ANSWER
+                .to_ascii_lowercase()
+                .replace("http/", "HTTP/")
+                .replace("s3pplmbitxaq9kygzzhzrbk+xoo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        ),
+        Ok(Agreed::default())
+    );
+}
+
+// proves 6455-4.1-48, 6455-4.1-49, 6455-2.1-2
+#[test]
+fn an_answer_must_upgrade_to_websocket_and_to_nothing_else() {
+    use HandshakeError::{Invalid, Missing, Repeated};
+    let cases = [
+        ("Upgrade: websocket\r\n", "", Missing("Upgrade")),
+        ("Upgrade: websocket", "Upgrade:", Invalid("Upgrade")),
+        ("Upgrade: websocket", "Upgrade: foo", Invalid("Upgrade")),
+        ("Upgrade: websocket", "Upgrade: websocket2", Invalid("Upgrade")),
+        ("Upgrade: websocket", "Upgrade: websocket/13", Invalid("Upgrade")),
+        ("Upgrade: websocket", "Upgrade: h2c, websocket", Invalid("Upgrade")),
+        ("Upgrade: websocket", "Upgrade: websocket,", Invalid("Upgrade")),
+        ("Upgrade: websocket", "Upgrade: web\u{17f}ocket", Invalid("Upgrade")),
+        ("Upgrade: websocket", "Upgrade: websoc\u{212a}et", Invalid("Upgrade")),
+        (
+            "Upgrade: websocket",
+            "Upgrade: websocket\r\nUpgrade: websocket",
+            Repeated(RepeatedHeader { name: "Upgrade" }),
+        ),
+        ("Connection: Upgrade\r\n", "", Missing("Connection")),
+        ("Connection: Upgrade", "Connection:", Invalid("Connection")),
+        ("Connection: Upgrade", "Connection: close", Invalid("Connection")),
+        ("Connection: Upgrade", "Connection: noupgradeplease", Invalid("Connection")),
+        ("Connection: Upgrade", "Connection: upgrade x", Invalid("Connection")),
+    ];
+    for (line, other, error) in cases {
+        assert_eq!(judge(&Offer::default(), answer_with(line, other)), Err(error), "{other:?}");
+    }
+}
+
+// proves 6455-4.1-50, 6455-4.1-54, 6455-4.3-8, 6455-11.3.3-1
+#[test]
+fn only_the_right_accept_value_passes() {
+    const NAME: &str = "Sec-WebSocket-Accept";
+    let missing = answer_with(&format!("{ACCEPT}\r\n"), "");
+    assert_eq!(judge(&Offer::default(), missing), Err(HandshakeError::Missing(NAME)));
+    let right = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+    let wrong = [
+        String::new(),
+        right[..27].to_owned(),
+        format!("{right}="),
+        format!("{right}AAAA"),
+        format!("{right}, {right}"),
+        format!("\"{right}\""),
+        right.replace('k', "K"),
+        right.to_ascii_lowercase(),
+        right.replace("+xOo", "+xOp"),
+        right.replace('+', "-"),
+        // Of the nonce itself, and of the GUID alone.
+        "dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
+        accept_value(""),
+        "TOTALLYWRONG".to_owned(),
+        "A".repeat(28),
+        "A".repeat(10_000),
+        "\u{e9}".repeat(14),
+    ];
+    for value in wrong {
+        let answer = answer_with(ACCEPT, &format!("{NAME}: {value}"));
+        let result = judge(&Offer::default(), answer);
+        assert_eq!(result, Err(HandshakeError::Invalid(NAME)), "{value}");
+    }
+    let twice = answer_with(ACCEPT, &format!("{ACCEPT}\r\n{ACCEPT}"));
+    let error = HandshakeError::Repeated(RepeatedHeader { name: NAME });
+    assert_eq!(judge(&Offer::default(), twice), Err(error));
+}
+
+// proves 6455-4.1-53, 6455-4.1-54, 6455-4.1-58, 6455-4.3-9, 6455-11.3.4-2
+#[test]
+fn only_one_subprotocol_that_was_offered_passes() {
+    let answer =
+        |value: &str| answer_with(ACCEPT, &format!("{ACCEPT}\r\nSec-WebSocket-Protocol: {value}"));
+    let unoffered = |name: &str| Err(HandshakeError::UnofferedSubprotocol(name.to_owned()));
+    let (none, both) = (Offer::default(), offer(&["chat", "superchat"]));
+    assert_eq!(judge(&none, answer("chat")), unoffered("chat"));
+    assert_eq!(judge(&offer(&["chat"]), answer("superchat")), unoffered("superchat"));
+    for value in ["", "CHAT", "chat, superchat", "chat,", "\"chat\"", "chat chat", "cha", "chatt"] {
+        assert_eq!(judge(&both, answer(value)), unoffered(value));
+    }
+    assert_eq!(judge(&none, answer("")), unoffered(""));
+    let twice = answer("chat\r\nSec-WebSocket-Protocol: chat");
+    let error = HandshakeError::Repeated(RepeatedHeader { name: "Sec-WebSocket-Protocol" });
+    assert_eq!(judge(&both, twice), Err(error));
+
+    for name in ["chat", "superchat"] {
+        let agreed = judge(&both, answer(name)).unwrap();
+        assert_eq!(agreed.subprotocol.as_deref(), Some(name));
+    }
+    assert_eq!(judge(&both, ANSWER), Ok(Agreed::default()));
+}
+
+// proves 6455-4.1-52, 6455-4.1-57, 6455-4.2.2-28, 6455-9.1-12, 6455-11.3.2-2
+#[test]
+fn only_extensions_that_were_offered_pass() {
+    let answer = |values: &[&str]| {
+        let lines: Vec<_> =
+            values.iter().map(|v| format!("Sec-WebSocket-Extensions: {v}\r\n")).collect();
+        answer_with(&format!("{ACCEPT}\r\n"), &format!("{ACCEPT}\r\n{}", lines.concat()))
+    };
+    let unoffered = |name: &str| Err(HandshakeError::UnofferedExtension(name.to_owned()));
+    let deflate = offer_extensions([Extension::new("permessage-deflate")]);
+    let both = offer_extensions([Extension::new("foo"), Extension::new("bar")]);
+    let none = Offer::default();
+    assert_eq!(judge(&none, answer(&["permessage-deflate"])), unoffered("permessage-deflate"));
+    assert_eq!(judge(&deflate, answer(&["foo"])), unoffered("foo"));
+    assert_eq!(judge(&deflate, answer(&["permessage-deflate, foo"])), unoffered("foo"));
+    assert_eq!(judge(&deflate, answer(&["permessage-deflate", "foo"])), unoffered("foo"));
+    assert_eq!(judge(&both, answer(&["Foo"])), unoffered("Foo"));
+
+    let agreed = judge(&both, answer(&["bar; baz=\"2\"", "foo"])).unwrap();
+    assert_eq!(agreed, judge(&both, answer(&["bar; baz=2, foo"])).unwrap());
+    let printed: Vec<_> = agreed.extensions.iter().map(ToString::to_string).collect();
+    assert_eq!(printed, ["bar; baz=2", "foo"]);
+    assert_eq!(judge(&both, ANSWER).unwrap().extensions, []);
+}
+
+// proves 6455-9.1-2, 6455-4.3-7
+#[test]
+fn malformed_extensions_fail_the_handshake() {
+    let offer = offer_extensions([Extension::new("foo")]);
+    for value in ["foo;;", "foo; =1", "foo bar", "", ",", "foo=1", "foo; a=\"", "\u{e9}"] {
+        let line = format!("{ACCEPT}\r\nSec-WebSocket-Extensions: {value}");
+        let error = judge(&offer, answer_with(ACCEPT, &line)).unwrap_err();
+        assert_eq!(error, HandshakeError::Extensions(ExtensionSyntaxError), "{value:?}");
+        assert!(error.source().is_some());
+    }
+}
+
+// proves 6455-4.1-47, 6455-4.3-10, 6455-11.3.5-2
+#[test]
+fn any_other_status_is_a_refusal_that_carries_the_response() {
+    let rest = ANSWER.split_once("\r\n").unwrap().1;
+    for status in [100, 102, 200, 204, 301, 302, 400, 401, 404, 426, 500, 503, 999] {
+        // With everything else in place, that changes nothing.
+        let error = judge(&Offer::default(), format!("HTTP/1.1 {status} X\r\n{rest}")).unwrap_err();
+        let HandshakeError::Refused(response) = &error else { panic!("{error:?}") };
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers().get("Upgrade"), Some("websocket"));
+        assert!(error.to_string().contains(&status.to_string()));
+    }
+    let error = judge(
+        &Offer::default(),
+        "HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 8, 7\r\n\
+         Location: /there\r\n\r\n",
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("/there"));
+    let HandshakeError::Refused(response) = error else { panic!("{error:?}") };
+    for version in ["13", "8", "7"] {
+        assert!(response.headers().has_token("Sec-WebSocket-Version", version));
+    }
+    assert!(!response.headers().has_token("Sec-WebSocket-Version", "1"));
+}
+
+// proves 6455-4.1-54
+#[test]
+fn what_is_no_http_fails_the_handshake() {
+    let cases = [
+        ("HTTP/1.1 101", "HTTP/1.0 101", HttpError::Version),
+        ("HTTP/1.1 101", "HTTP/1.1 1x1", HttpError::StartLine),
+        ("Upgrade: websocket", "Upgrade websocket", HttpError::Field),
+        ("Upgrade: websocket", "Upgrade : websocket", HttpError::Field),
+        ("Upgrade: websocket", "Upgrade:\r\n websocket", HttpError::Folded),
+        ("websocket\r\n", "websocket\n", HttpError::LineEnd),
+    ];
+    for (line, other, error) in cases {
+        let failed = judge(&Offer::default(), answer_with(line, other)).unwrap_err();
+        assert_eq!(failed, HandshakeError::Http(error), "{other:?}");
+        assert!(failed.source().is_some());
+    }
+}
+
+#[test]
+fn each_error_of_the_client_says_something_of_its_own() {
+    let errors = [
+        HandshakeError::Http(HttpError::StartLine),
+        HandshakeError::Missing("Upgrade"),
+        HandshakeError::Invalid("Upgrade"),
+        HandshakeError::Repeated(RepeatedHeader { name: "Upgrade" }),
+        HandshakeError::Extensions(ExtensionSyntaxError),
+        HandshakeError::Refused(Box::new(Response::new(404))),
+        HandshakeError::UnofferedSubprotocol("name".to_owned()),
+        HandshakeError::UnofferedExtension("name".to_owned()),
+        HandshakeError::Answered(403),
+        HandshakeError::Header(InvalidHeader::Name("na me".to_owned())),
+        HandshakeError::OwnedHeader("name".to_owned()),
+        HandshakeError::Subprotocol("name".to_owned()),
+        HandshakeError::RepeatedSubprotocol("name".to_owned()),
+    ];
+    let texts: std::collections::BTreeSet<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), errors.len());
+}
