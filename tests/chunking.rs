@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use support::{Pair, feed, feed_every_way, frame_from, limits, naive_mask, peer};
 use tightwire::frame::{FrameHeader, MaskingKey, Utf8Check};
-use tightwire::protocol::{Event, Limits, Message, MessageRef, Role};
+use tightwire::protocol::{Event, Inbound, Limits, Message, MessageRef, Role};
 
 fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Client), Just(Role::Server)]
@@ -223,5 +223,32 @@ proptest! {
         (role, bytes) in input(),
     ) {
         feed_every_way(role, tight_limits(), &bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    // proves 6455-10.1-2
+    #[test]
+    fn bytes_of_any_kind_give_events_or_an_error_and_then_nothing(
+        bytes in vec(any::<u8>(), 0..600),
+        role in role(),
+    ) {
+        let mut inbound = Inbound::new(role, Limits::default());
+        let mut input = bytes.as_slice();
+        let outcome = loop {
+            match inbound.next_event(&mut input) {
+                Ok(Some(_)) => {}
+                other => break other,
+            }
+        };
+        if outcome.is_err() {
+            let mut more: &[u8] = &[0x81, 0x00, 0x88, 0x00];
+            prop_assert_eq!(inbound.next_event(&mut more), Ok(None));
+            prop_assert!(more.is_empty());
+        } else {
+            prop_assert!(input.is_empty());
+        }
     }
 }

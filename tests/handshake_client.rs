@@ -214,7 +214,7 @@ fn subprotocols_are_different_tokens_in_the_callers_order() {
     assert_eq!(error, HandshakeError::RepeatedSubprotocol("chat".to_owned()));
 }
 
-// proves 6455-4.1-43, 6455-9.1-1
+// proves 6455-4.1-43, 6455-9-1, 6455-9.1-1
 #[test]
 fn extensions_are_offered_in_the_grammar_of_9_1() {
     let mut foo = Extension::new("foo");

@@ -425,7 +425,7 @@ fn what_follows_a_close_frame_is_discarded_and_causes_no_reset() {
     }
 }
 
-// proves 6455-5.5.1-12, 6455-6.1-11
+// proves 6455-5.5.1-12, 6455-6.1-3
 #[test]
 fn a_close_that_comes_between_fragments_ends_the_message_unfinished() {
     let (address, outcomes) = wire::reporting_server(wire::server(), move |ws| {

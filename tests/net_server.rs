@@ -102,7 +102,7 @@ fn a_client_that_does_not_finish_its_request_gets_408() {
     }
 }
 
-// proves 6455-4.2.2-4, 6455-4.2.2-5, 6455-4.2.2-8, 6455-4.2.2-12, 6455-10.5-1
+// proves 6455-4.2.2-4, 6455-4.2.2-5, 6455-4.2.2-8, 6455-4.2.2-12, 6455-10.5-1, 6455-4.2.2-11
 #[test]
 fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
     let acceptor = Acceptor::new().decide(|request| match request.path() {
@@ -198,4 +198,125 @@ fn many_connections_are_served_at_once() {
     for (i, ws) in all.iter_mut().enumerate().rev() {
         assert_eq!(ws.recv().unwrap(), Some(Message::Text(i.to_string())));
     }
+}
+
+// proves 6455-4.2.2-7, 6455-4.2.2-8, 6455-10.2-1, 6455-10.2-2
+#[test]
+fn an_origin_that_is_not_allowed_gets_403() {
+    let allowed = ["https://example.com", "localhost", "[::1]"];
+    let strict = Acceptor::new().origins(allowed);
+    let strict = wire::run(wire::server().acceptor(strict), wire::echo);
+    let open = wire::echo_server();
+    let cases = [
+        ("https://example.com", "101"),
+        ("HTTPS://Example.COM", "101"),
+        ("http://example.com", "403"),
+        ("https://example.com:8443", "403"),
+        ("https://example.com.evil.org", "403"),
+        ("https://sub.example.com", "403"),
+        ("http://localhost", "101"),
+        ("https://localhost:3000", "101"),
+        ("https://evil-localhost", "403"),
+        ("http://[::1]:80", "101"),
+        ("http://[::1]", "101"),
+        ("null", "403"),
+        ("localhost", "403"),
+        ("", "403"),
+    ];
+    for (origin, expected) in cases {
+        let request = REQUEST.replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
+        for (address, expected) in [(strict, expected), (open, "101")] {
+            let mut raw = Raw::connect(address);
+            raw.send(&request);
+            assert_eq!(status(&raw.read_head()), expected, "{origin:?}");
+        }
+    }
+    assert_eq!(Raw::upgraded(strict).stream.peer_addr().unwrap(), strict, "no browser, no origin");
+}
+
+// proves 6455-8.1-2
+#[test]
+fn bytes_that_are_not_ascii_are_refused_where_they_have_no_meaning() {
+    let address = wire::echo_server();
+    for (line, other) in [
+        ("/chat?room=1", "/ch\u{e4}t"),
+        ("Upgrade: websocket", "Upgrade: websoc\u{212a}et"),
+        ("Version: 13", "Version: \u{b9}3"),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j\u{e4}=="),
+        ("Host: localhost", "Host: l\u{f6}calhost"),
+        ("Host: localhost", "Host: localhost\r\nSec-WebSocket-Protocol: ch\u{e4}t"),
+        ("Host: localhost", "Host: localhost\r\nSec-WebSocket-Extensions: f\u{f6}o"),
+    ] {
+        let answer = answer_to(address, REQUEST.replace(line, other));
+        assert!(status(&answer).starts_with('4'), "{other}: {answer}");
+    }
+}
+
+// proves 6455-4.2.2-18, 6455-4.2.2-20, 6455-9-3
+#[test]
+fn extensions_that_nobody_knows_are_not_answered() {
+    let mut raw = Raw::connect(wire::echo_server());
+    let offers = "\r\nSec-WebSocket-Extensions: foo, permessage-deflate; a=1\r\n\r\n";
+    raw.send(REQUEST.replace("\r\n\r\n", offers));
+    assert_eq!(raw.read_head(), RESPONSE);
+    // And without one in use its bit has no meaning.
+    raw.send_frame(0xc1, b"");
+    assert_eq!(raw.read_frame().1[..2], [0x03, 0xea]);
+}
+
+#[test]
+fn basic_authorization_is_checked_as_a_whole() {
+    let acceptor = Acceptor::new().decide(|request| {
+        match request.is_authorized_as("Aladdin", "open sesame") {
+            true => Ok(Accept::new()),
+            false => Err(Response::new(401)),
+        }
+    });
+    let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
+    let cases = [
+        ("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "101"),
+        ("authorization: BASIC   QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "101"),
+        ("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ", "401"),
+        ("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZSE=", "401"),
+        ("Authorization: Basic QWxhZGRpbjo=", "401"),
+        ("Authorization: Basic ", "401"),
+        ("Authorization: Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "401"),
+        ("X: y", "401"),
+    ];
+    for (field, expected) in cases {
+        let mut raw = Raw::connect(address);
+        raw.send(REQUEST.replace("\r\n\r\n", &format!("\r\n{field}\r\n\r\n")));
+        assert_eq!(status(&raw.read_head()), expected, "{field}");
+    }
+    let url = format!("ws://Aladdin:open%20sesame@{address}/");
+    tightwire::connect(&url).unwrap();
+}
+
+// proves 6455-10.1-2
+#[test]
+fn garbage_is_answered_and_the_server_goes_on() {
+    let address = wire::echo_server();
+    let mut state = 1u32;
+    let mut random = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    for round in 0..50 {
+        let garbage: Vec<u8> = (0..1000).map(|_| random()).collect();
+        let mut raw = Raw::connect(address);
+        raw.send(&garbage);
+        raw.end_writing();
+        let answer = raw.read_to_end();
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "round {round}");
+
+        let mut raw = Raw::upgraded(address);
+        raw.send(&garbage);
+        raw.end_writing();
+        // A Close frame, or nothing if all of it was the beginning of a frame.
+        let answer = raw.read_to_end();
+        assert!(answer.is_empty() || answer.contains(&0x88), "round {round}");
+    }
+    let mut ws = tightwire::connect(&format!("ws://{address}/")).unwrap();
+    ws.send("still there?").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("still there?")));
 }

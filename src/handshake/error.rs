@@ -31,6 +31,8 @@ pub enum HandshakeError {
     Version,
     /// The client announces a body with its request.
     Body,
+    /// The client's origin, given here, is not one that we serve (§10.2).
+    Origin(String),
     /// We decided to answer with a response of our own, with this status.
     Answered(u16),
     /// We were to send a field that cannot be sent.
@@ -71,6 +73,9 @@ impl fmt::Display for HandshakeError {
             Self::Method => f.write_str("the method is not GET (RFC 6455 §4.2.1)"),
             Self::Version => f.write_str("Sec-WebSocket-Version is not 13 (RFC 6455 §4.2.1)"),
             Self::Body => f.write_str("the request announces a body"),
+            Self::Origin(origin) => {
+                write!(f, "the origin {origin:?} is not allowed (RFC 6455 §10.2)")
+            }
             Self::Answered(status) => write!(f, "answered with status {status}"),
             Self::Header(error) => error.fmt(f),
             Self::OwnedHeader(name) => {
@@ -158,6 +163,7 @@ impl From<HandshakeError> for Rejection {
             HandshakeError::Http(error) => error.status(),
             HandshakeError::NoUpgrade | HandshakeError::Version => 426,
             HandshakeError::Method => 405,
+            HandshakeError::Origin(_) => 403,
             _ => 400,
         };
         let mut response = text_response(status, &format!("{error}\n"));

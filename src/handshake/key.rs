@@ -47,6 +47,10 @@ pub(super) fn is_encoded_key(text: &str) -> bool {
     text.len() == 24 && ANY_PADDING_BITS.decode(text).is_ok_and(|nonce| nonce.len() == 16)
 }
 
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
 pub(super) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }

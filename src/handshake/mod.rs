@@ -16,6 +16,7 @@
     clippy::cast_possible_truncation
 )]
 
+mod access;
 mod client;
 mod error;
 mod extension;

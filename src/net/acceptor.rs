@@ -30,6 +30,7 @@ type Decide = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
 #[derive(Clone, Default)]
 pub struct Acceptor {
     subprotocols: Vec<String>,
+    origins: Option<Vec<String>>,
     decide: Option<Arc<Decide>>,
     head_limits: HeadLimits,
     options: Options,
@@ -39,6 +40,17 @@ pub struct Acceptor {
 enum Refusal {
     Rejected(Box<Rejection>),
     Answered(Response),
+    /// No request came, for one that is late there is an answer.
+    Failed(Error),
+}
+
+/// A request, and what it is answered with.
+struct Judged {
+    request: Request,
+    response: Response,
+    agreed: Agreed,
+    /// What followed the request.
+    read_ahead: Vec<u8>,
 }
 
 impl Acceptor {
@@ -51,6 +63,14 @@ impl Acceptor {
     /// that the client offers is agreed on (§4.2.2).
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Takes handshakes from these origins only, and from programs that are no browsers: others
+    /// get 403 (§10.2). What an element may be says [`Upgrade::is_from`]. Without this, every
+    /// origin is taken.
+    pub fn origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
+        self.origins = Some(origins.into_iter().map(Into::into).collect());
         self
     }
 
@@ -111,32 +131,42 @@ impl Acceptor {
     /// - `Timeout(Handshake)` if the request does not come in time; it is answered with 408.
     /// - `Io` if the stream fails.
     pub fn accept(&self, stream: impl Stream) -> Result<(WebSocket, Request), Error> {
+        self.accept_if(stream, || true)
+    }
+
+    /// As [`accept`](Self::accept), if `may_answer` says so once it is known what to answer. If
+    /// not, then somebody else has answered with 503 and ended our side of the stream.
+    pub(super) fn accept_if(
+        &self,
+        stream: impl Stream,
+        may_answer: impl FnOnce() -> bool,
+    ) -> Result<(WebSocket, Request), Error> {
         let stream: Box<dyn Stream> = Box::new(stream);
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
-        stream.set_nodelay()?;
-        let mut buffer = Vec::new();
-        let head_len = match opening::read_head(&*stream, deadline, self.head_limits, &mut buffer) {
-            Ok(head_len) => head_len,
-            Err(Error::Handshake(HandshakeError::Http(error))) => {
-                return Err(self.refuse(&*stream, Rejection::from(error).into()));
-            }
-            Err(Error::Timeout(operation)) => {
-                self.answer(&*stream, &Response::new(408));
-                return Err(Error::Timeout(operation));
-            }
-            Err(error) => return Err(error),
-        };
-        let read_ahead = buffer.split_off(head_len);
-        let (request, response, agreed) = match self.judge(&buffer) {
+        let judged = self.read_request(&*stream, deadline);
+        if !may_answer() {
+            opening::linger(&*stream, Deadline::after(Some(opening::PATIENCE)));
+            return Err(HandshakeError::Answered(503).into());
+        }
+        let Judged { request, response, agreed, read_ahead } = match judged {
             Ok(judged) => judged,
             Err(refusal) => return Err(self.refuse(&*stream, refusal)),
         };
-        buffer.clear();
-        response.encode(&mut buffer);
-        opening::write_all(&*stream, deadline, &buffer)?;
+        let mut head = Vec::new();
+        response.encode(&mut head);
+        opening::write_all(&*stream, deadline, &head)?;
         let outbound = Outbound::server();
         let websocket = WebSocket::open(stream, outbound, self.options, agreed, read_ahead)?;
         Ok((websocket, request))
+    }
+
+    fn read_request(&self, stream: &dyn Stream, deadline: Deadline) -> Result<Judged, Refusal> {
+        stream.set_nodelay().map_err(Error::from)?;
+        let mut head = Vec::new();
+        let head_len = opening::read_head(stream, deadline, self.head_limits, &mut head)?;
+        let read_ahead = head.split_off(head_len);
+        let (request, response, agreed) = self.judge(&head)?;
+        Ok(Judged { request, response, agreed, read_ahead })
     }
 
     /// Takes over a stream on which another HTTP server answered the opening handshake, with
@@ -183,6 +213,10 @@ impl Acceptor {
             None => Accept::new(),
         };
         let upgrade = Upgrade::from_request(&request)?;
+        if self.origins.as_ref().is_some_and(|origins| !upgrade.is_from(origins)) {
+            let origin = upgrade.origin().unwrap_or_default();
+            return Err(Rejection::from(HandshakeError::Origin(origin)).into());
+        }
         if accept.chosen_subprotocol().is_none() {
             if let Some(name) = upgrade.select_subprotocol(&self.subprotocols) {
                 accept = accept.subprotocol(name);
@@ -202,6 +236,12 @@ impl Acceptor {
                 self.answer(stream, &response);
                 HandshakeError::Answered(response.status()).into()
             }
+            Refusal::Failed(error) => {
+                if matches!(error, Error::Timeout(_)) {
+                    self.answer(stream, &Response::new(408));
+                }
+                error
+            }
         }
     }
 
@@ -216,10 +256,20 @@ impl From<Rejection> for Refusal {
     }
 }
 
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Handshake(HandshakeError::Http(error)) => Rejection::from(error).into(),
+            error => Self::Failed(error),
+        }
+    }
+}
+
 impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acceptor")
             .field("subprotocols", &self.subprotocols)
+            .field("origins", &self.origins)
             .field("decide", &self.decide.is_some())
             .field("head_limits", &self.head_limits)
             .field("options", &self.options)

@@ -7,6 +7,7 @@ use super::deadline::Deadline;
 use super::turn::{FLUSH_AT, Patience, Turn};
 use super::{Error, Operation, Stream, Timeouts};
 use crate::error::ProtocolError;
+use crate::frame::CloseFrame;
 use crate::protocol::{Event, MessageRef, Outbound, Owed, Role, SendError, State};
 
 /// What the two halves of a connection share.
@@ -136,6 +137,13 @@ impl Link {
     pub(super) fn note_failure(&self, error: ProtocolError) {
         self.set(FAILED);
         self.note_duty(|owed| owed.note_failure(error));
+    }
+
+    /// Has a Close frame sent, without waiting for the peer: by us, or by who has the turn.
+    pub(super) fn close_soon(&self, frame: CloseFrame) {
+        self.note_duty(|owed| owed.note_close(frame));
+        // A failure is met again by who receives.
+        let _ = self.try_flush(Patience::None);
     }
 
     fn note_duty(&self, note: impl FnOnce(&mut Owed)) {

@@ -13,7 +13,7 @@ use crate::handshake::{HandshakeError, HeadLimits, HeadScanner, Response};
 /// How much of the body of a refusal is kept.
 const MAX_BODY: usize = 4 << 10;
 /// How long a refusal's body is waited for, and a refused client's last bytes.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads a head into `buffer` and returns its length; what follows it was read ahead.
 pub(super) fn read_head(
@@ -74,20 +74,34 @@ pub(super) fn read_body(
     body
 }
 
-/// Answers a handshake that comes to nothing, and ends TCP so that the answer is read: a reset,
-/// which unread bytes would cause, could overtake it.
+/// Answers a handshake that comes to nothing, and ends TCP so that the answer is read.
 pub(super) fn refuse(stream: &dyn Stream, deadline: Deadline, response: &Response) {
-    let mut bytes = Vec::new();
-    response.encode(&mut bytes);
     // The refusal is what gets reported; that the peer is gone already adds nothing to it.
-    if write_all(stream, deadline, &bytes).is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
-        let deadline = Deadline::after(Some(PATIENCE));
-        let mut rest = Vec::new();
-        while matches!(read_some(stream, deadline, &mut rest), Ok(1..)) {
-            rest.clear();
-        }
+    if answer_last(stream, deadline, response).is_ok() {
+        linger(stream, Deadline::after(Some(PATIENCE)));
     }
     let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// Writes a response and ends our side of the stream.
+pub(super) fn answer_last(
+    stream: &dyn Stream,
+    deadline: Deadline,
+    response: &Response,
+) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    response.encode(&mut bytes);
+    write_all(stream, deadline, &bytes)?;
+    Ok(stream.shutdown(Shutdown::Write)?)
+}
+
+/// Reads to the end of the stream: a reset, which unread bytes would cause, could overtake the
+/// last answer.
+pub(super) fn linger(stream: &dyn Stream, deadline: Deadline) {
+    let mut rest = Vec::new();
+    while matches!(read_some(stream, deadline, &mut rest), Ok(1..)) {
+        rest.clear();
+    }
 }
 
 /// Reads once, and appends to `buffer` what came.

@@ -77,6 +77,11 @@ impl Sender {
         self.link.control(|outbound: &mut Outbound, out| outbound.close(Some(&frame), out))
     }
 
+    /// As [`close`](Self::close) without a reason, but waits for nothing.
+    pub(super) fn close_soon(&self, code: CloseCode) {
+        self.link.close_soon(code.into());
+    }
+
     pub(super) fn close_deadline(&self) -> Deadline {
         self.link.close_deadline()
     }

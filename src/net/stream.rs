@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A byte stream that one thread may read while another writes: hence `&self`.
@@ -86,6 +87,36 @@ impl Stream for TcpStream {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         Self::peer_addr(self).ok()
+    }
+}
+
+impl<S: Stream + ?Sized> Stream for Arc<S> {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read(buffer)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (**self).write_vectored(buffers)
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        (**self).shutdown(how)
+    }
+
+    fn set_nodelay(&self) -> io::Result<()> {
+        (**self).set_nodelay()
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        (**self).peer_addr()
     }
 }
 

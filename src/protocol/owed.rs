@@ -41,6 +41,11 @@ impl Owed {
         self.ping = Some(data.to_vec());
     }
 
+    /// Notes a Close frame of our own, unless another one is owed (§7.1.2).
+    pub fn note_close(&mut self, frame: CloseFrame) {
+        self.close.get_or_insert(Some(frame));
+    }
+
     /// Notes the Close frame that tells the peer how it broke the protocol (§7.1.7).
     pub fn note_failure(&mut self, error: ProtocolError) {
         self.close = Some(Some(error.into()));
