@@ -15,12 +15,13 @@ fn impatient() -> Timeouts {
     timeouts
 }
 
-/// Connects to a server that answers the request with these bytes and ends.
-fn connect_to(answer: impl Into<Vec<u8>>) -> Result<tightwire::WebSocket, Error> {
+/// Connects to a server that answers the request with these bytes and ends; ACCEPT in them
+/// becomes what the key calls for.
+fn connect_to(answer: impl Into<String>) -> Result<tightwire::WebSocket, Error> {
     let answer = answer.into();
     let (url, server) = wire::raw_server(move |mut raw| {
-        raw.read_head();
-        raw.send(answer);
+        let key = wire::field(&raw.read_head(), "Sec-WebSocket-Key").unwrap();
+        raw.send(answer.replace("ACCEPT", &tightwire::handshake::accept_value(&key)));
         raw.end_writing();
         // No Close frame, nothing: there is no WebSocket to close.
         assert!(raw.read_to_end().is_empty());
@@ -138,6 +139,25 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
 }
 
 #[test]
+fn a_server_that_answers_byte_by_byte_without_end_is_given_up_at_the_deadline() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        raw.read_head();
+        // Each byte comes in time for a time-out of its own, and there are too many of them.
+        let drip = "HTTP/1.1 101 Switching Protocols\r\n".bytes().chain((0..500).map(|_| b'X'));
+        for byte in drip {
+            if std::io::Write::write_all(&mut raw.stream, &[byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it waited for all of it");
+    });
+    let error = Client::new().timeouts(impatient()).connect(&url).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
 fn a_server_that_ends_early_is_an_io_error() {
     for answer in ["", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"] {
         let error = connect_to(answer).unwrap_err();
@@ -178,21 +198,35 @@ fn a_refusal_carries_status_headers_and_the_start_of_the_body() {
 // 6455-4.1-46, 6455-7.1.4-3, 6455-7.2.1-1
 #[test]
 fn a_101_that_breaks_a_rule_opens_nothing() {
-    let good = wire::RESPONSE;
-    let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    let good = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                Connection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n\r\n";
+    let with = |line: &str| good.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+    let instead = |part: &str, other: &str| good.replace(part, other);
+    assert!(connect_to(good).is_ok());
     let cases = [
-        ("another key's accept", good.to_owned()),
-        ("no accept", good.replace(accept, "")),
-        ("no upgrade", good.replace("Upgrade: websocket\r\n", "")),
-        ("no connection", good.replace("Connection: Upgrade\r\n", "")),
-        ("HTTP/1.0", good.replace("HTTP/1.1", "HTTP/1.0")),
+        ("another key's accept", instead("ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
+        ("an accept that goes on", instead("ACCEPT", "ACCEPTA")),
+        ("an endless accept", instead("ACCEPT", &"A".repeat(10_000))),
+        ("no accept", instead("Sec-WebSocket-Accept: ACCEPT\r\n", "")),
+        ("two accepts", with("Sec-WebSocket-Accept: ACCEPT")),
+        ("no upgrade", instead("Upgrade: websocket\r\n", "")),
+        ("another upgrade", instead("Upgrade: websocket", "Upgrade: h2c")),
+        ("no connection", instead("Connection: Upgrade\r\n", "")),
+        ("another connection", instead("Connection: Upgrade", "Connection: keep-alive")),
+        ("a subprotocol that was not offered", with("Sec-WebSocket-Protocol: chat")),
+        ("an extension that was not offered", with("Sec-WebSocket-Extensions: permessage-deflate")),
+        ("malformed extensions", with("Sec-WebSocket-Extensions: ;")),
+        ("HTTP/1.0", instead("HTTP/1.1", "HTTP/1.0")),
         ("garbage", "\0\0\0\0\r\n\r\n".into()),
         ("no HTTP", "SSH-2.0-OpenSSH\r\n\r\n".into()),
-        ("bare LF", good.replace("\r\n", "\n")),
-        ("folded", good.replace("Upgrade: websocket", "Upgrade:\r\n websocket")),
+        ("bare LF", instead("\r\n", "\n")),
+        ("bare CR", instead("websocket", "web\rsocket")),
+        ("NUL", instead("websocket", "websocket\0")),
+        ("folded", instead("Upgrade: websocket", "Upgrade:\r\n websocket")),
+        ("blank before the colon", instead("Upgrade: websocket", "Upgrade : websocket")),
     ];
     for (case, answer) in cases {
-        let error = connect_to(answer).unwrap_err();
+        let Err(error) = connect_to(answer) else { panic!("{case}") };
         assert!(matches!(error, Error::Handshake(_)), "{case}: {error}");
     }
     let endless = format!("HTTP/1.1 101 Switching Protocols\r\nX: {}", "x".repeat(20_000));

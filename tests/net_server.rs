@@ -57,6 +57,24 @@ fn a_request_may_come_byte_by_byte_and_frames_right_behind_it() {
     assert_eq!(raw.read_frame(), (0x82, b"bird".to_vec()));
 }
 
+// proves 6455-4.2.1-5
+#[test]
+fn a_target_may_be_an_absolute_uri() {
+    let (address, paths) = {
+        let (sender, paths) = mpsc::channel();
+        let address = wire::run(wire::server(), move |_, request| {
+            sender.send((request.path().to_owned(), request.host().map(ToOwned::to_owned)))?;
+            Ok(())
+        });
+        (address, paths)
+    };
+    let mut raw = Raw::connect(address);
+    raw.send(REQUEST.replace("/chat?room=1", "http://example.com:81/chat?room=1"));
+    assert_eq!(raw.read_head(), RESPONSE);
+    let expected = ("/chat".to_owned(), Some("example.com:81".to_owned()));
+    assert_eq!(paths.recv_timeout(PATIENCE).unwrap(), expected);
+}
+
 // proves 6455-4.2.1-2, 6455-4.2.2-10, 6455-7.2.2-1, 6455-10.7-4
 #[test]
 fn what_is_no_handshake_gets_the_fitting_status_and_never_silence() {
@@ -66,6 +84,20 @@ fn what_is_no_handshake_gets_the_fitting_status_and_never_silence() {
         ("400", "no host", without("Host: localhost\r\n")),
         ("400", "no key", without("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")),
         ("400", "short key", instead("dGhlIHNhbXBsZSBub25jZQ==", "abc")),
+        (
+            "400",
+            "long key",
+            instead("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZSBub25jZQ=="),
+        ),
+        ("400", "two keys", instead("Host", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nHost")),
+        ("400", "two hosts", instead("Host", "Host: localhost\r\nHost")),
+        ("400", "folded field", instead("Upgrade: websocket", "Upgrade:\r\n websocket")),
+        ("400", "blank before the colon", instead("Host:", "Host :")),
+        ("400", "NUL", instead("localhost", "local\0host")),
+        ("400", "bare CR", instead("localhost", "local\rhost")),
+        ("400", "a body", instead("Host", "Content-Length: 5\r\nHost")),
+        ("400", "a chunked body", instead("Host", "Transfer-Encoding: chunked\r\nHost")),
+        ("400", "no path", instead("/chat?room=1", "*")),
         ("400", "no HTTP", "hello\r\n\r\n".into()),
         ("400", "bare LF", REQUEST.replace("\r\n", "\n")),
         ("426", "a plain GET", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".into()),
@@ -81,7 +113,8 @@ fn what_is_no_handshake_gets_the_fitting_status_and_never_silence() {
         let answer = answer_to(address, request);
         assert_eq!(status(&answer), expected, "{case}: {answer}");
         assert!(answer.starts_with("HTTP/1.1 "), "{case}");
-        assert!(wire::field(&answer, "Connection").is_some(), "{case}: {answer}");
+        let connection = wire::field(&answer, "Connection").unwrap();
+        assert!(connection.ends_with("close"), "{case}: {answer}");
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         let len = wire::field(&answer, "Content-Length").unwrap();
         assert_eq!(len, body.len().to_string(), "{case}");

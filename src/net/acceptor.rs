@@ -40,7 +40,7 @@ pub struct Acceptor {
 enum Refusal {
     Rejected(Box<Rejection>),
     Answered(Response),
-    /// No request came, for one that is late there is an answer.
+    /// No request came; only one that is late is answered.
     Failed(Error),
 }
 

@@ -1,0 +1,88 @@
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
+
+use super::registry::NoPlace;
+use crate::handshake::Response;
+use crate::net::deadline::Deadline;
+use crate::net::opening::{self, PATIENCE};
+
+/// Answers clients that are not served, from the thread that accepts, which never waits for
+/// them: that they can read the answer is seen to in a thread for all of them.
+#[derive(Debug)]
+pub(super) struct Refuser {
+    queue: Option<SyncSender<Refused>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A client that has its answer, and until when it may take to read it.
+#[derive(Debug)]
+struct Refused {
+    stream: Arc<TcpStream>,
+    deadline: Deadline,
+}
+
+/// How many clients at once are given the time to read their answer. To those beyond, TCP may
+/// say that the connection was reset.
+const MAX_REFUSED: usize = 64;
+const STACK_SIZE: usize = 64 << 10;
+
+impl Refuser {
+    /// # Errors
+    ///
+    /// If the system gives no thread.
+    pub(super) fn spawn() -> io::Result<Self> {
+        let (queue, refused) = mpsc::sync_channel(MAX_REFUSED);
+        let thread = thread::Builder::new()
+            .name("tightwire refusals".into())
+            .stack_size(STACK_SIZE)
+            .spawn(move || linger(&refused))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Answers with 503, and ends the connection once the client has read that.
+    pub(super) fn refuse(&self, stream: Arc<TcpStream>, why: NoPlace) {
+        answer(&stream, why);
+        self.see_off(stream);
+    }
+
+    /// Ends a connection that has had its answer.
+    pub(super) fn see_off(&self, stream: Arc<TcpStream>) {
+        if let Some(queue) = &self.queue {
+            let refused = Refused { stream, deadline: Deadline::after(Some(PATIENCE)) };
+            // If too many wait, this one is closed at once.
+            let _ = queue.try_send(refused);
+        }
+    }
+}
+
+impl Drop for Refuser {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One after the other: while the first may hold all of them up, their deadlines come nearer,
+/// and none is closed before its own.
+fn linger(refused: &Receiver<Refused>) {
+    for Refused { stream, deadline } in refused {
+        opening::linger(&*stream, deadline);
+    }
+}
+
+/// Says 503 and ends our side of the stream. These are the first bytes on it, so they find room
+/// in the system's buffer, and nobody waits.
+pub(super) fn answer(stream: &Arc<TcpStream>, why: NoPlace) {
+    let why = match why {
+        NoPlace::Full => "There are too many connections.\n",
+        NoPlace::Stopping => "The server is shutting down.\n",
+    };
+    let response = Response::new(503).with_body(why);
+    // A client that is gone needs no answer.
+    let _ = opening::answer_last(&**stream, Deadline::after(Some(PATIENCE)), &response);
+}

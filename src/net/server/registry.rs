@@ -1,0 +1,365 @@
+use std::collections::BTreeMap;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use super::handle::{OpenConnection, ShutdownReport};
+use super::refuser;
+use crate::frame::CloseCode;
+use crate::net::deadline::Deadline;
+use crate::net::{Sender, opening};
+
+/// All connections of a server, and whether it is shutting down.
+///
+/// Each connection moves forward under the lock, and so does the shutdown: whichever is second
+/// sees the other, so no connection slips through.
+#[derive(Debug)]
+pub(super) struct Registry {
+    max_connections: usize,
+    table: Mutex<Table>,
+    /// A shutdown began or has less left to wait for.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: BTreeMap<u64, Entry>,
+    last_id: u64,
+    /// The thread that accepts, while one does.
+    accepting: Option<ThreadId>,
+    /// The end of the shutdown, once there is one.
+    stop: Option<Deadline>,
+    /// How many entries are those of handlers that wait in `shut_down`.
+    waiting: usize,
+    report: ShutdownReport,
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer_addr: SocketAddr,
+    stream: Arc<TcpStream>,
+    thread: Option<ThreadId>,
+    phase: Phase,
+    /// Its handler waits in `shut_down`.
+    waits: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The request is being read: nobody has written yet.
+    Reading,
+    /// The thread of the connection answers the request.
+    Answering,
+    /// The shutdown has answered the request.
+    Refused,
+    Open(Sender),
+    Cut,
+}
+
+/// Why a connection is not served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NoPlace {
+    Full,
+    Stopping,
+}
+
+/// For how long the handlers of connections that were cut are waited for.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Registry {
+    pub(super) fn new(max_connections: usize) -> Self {
+        Self { max_connections, table: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Notes that this thread accepts connections, until the guard is dropped; `None` if the
+    /// server was shut down already.
+    pub(super) fn begin_accepting(self: &Arc<Self>) -> Option<Accepting> {
+        let mut table = self.lock();
+        if table.stop.is_some() {
+            return None;
+        }
+        table.accepting = Some(thread::current().id());
+        Some(Accepting { registry: Arc::clone(self) })
+    }
+
+    /// Gives a new connection a place, if there is one.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        stream: &Arc<TcpStream>,
+        peer_addr: SocketAddr,
+    ) -> Result<Ticket, NoPlace> {
+        let mut table = self.lock();
+        if table.stop.is_some() {
+            return Err(NoPlace::Stopping);
+        }
+        if table.entries.len() >= self.max_connections {
+            return Err(NoPlace::Full);
+        }
+        table.last_id += 1;
+        let id = table.last_id;
+        let stream = Arc::clone(stream);
+        let phase = Phase::Reading;
+        let entry = Entry { peer_addr, stream, thread: None, phase, waits: false };
+        table.entries.insert(id, entry);
+        Ok(Ticket { registry: Arc::clone(self), id, was_clean: false })
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.lock().stop.is_some()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    pub(super) fn open_connections(&self) -> Vec<OpenConnection> {
+        let open = |(id, entry): (&u64, &Entry)| match &entry.phase {
+            Phase::Open(sender) => Some(OpenConnection::new(*id, entry.peer_addr, sender.clone())),
+            _ => None,
+        };
+        self.lock().entries.iter().filter_map(open).collect()
+    }
+
+    /// Waits as long as this, or until a shutdown begins.
+    pub(super) fn pause(&self, pause: Duration) {
+        let is_running = |table: &mut Table| table.stop.is_none();
+        drop(self.changed.wait_timeout_while(self.lock(), pause, is_running));
+    }
+
+    /// Begins the shutdown, or brings its deadline forward: those who ask for a connection get
+    /// 503, those who have one a Close frame.
+    pub(super) fn begin_shutdown(&self, deadline: Deadline) {
+        let mut table = self.lock();
+        let is_first = table.stop.is_none();
+        table.stop = Some(table.stop.map_or(deadline, |earlier| earlier.earlier(deadline)));
+        let (asking, open) = if is_first { table.take_leave() } else { Default::default() };
+        self.changed.notify_all();
+        // What follows writes, if never for long.
+        drop(table);
+        for stream in asking {
+            refuser::answer(&stream, NoPlace::Stopping);
+        }
+        for sender in open {
+            sender.close_soon(CloseCode::GOING_AWAY);
+        }
+    }
+
+    /// Waits until all connections are over, and cuts what is left at the deadline.
+    pub(super) fn wind_down(&self) -> ShutdownReport {
+        let caller = thread::current().id();
+        let patience = Deadline::after(Some(opening::PATIENCE));
+        let mut table = self.lock();
+        let own = table.begin_waiting(caller);
+        if own.is_some() {
+            // Other handlers that wait here need not wait for this one.
+            self.changed.notify_all();
+        }
+        let mut is_over;
+        (table, is_over) = self.wait(table, caller, |stop| stop.earlier(patience));
+        if !is_over {
+            table.cut_refused();
+            (table, is_over) = self.wait(table, caller, |stop| stop);
+        }
+        if !is_over {
+            table.cut_all();
+            let grace = Deadline::after(Some(GRACE));
+            (table, _) = self.wait(table, caller, |_| grace);
+        }
+        let mut report = table.report;
+        report.running = table.entries.len() - if own.is_some() { table.waiting } else { 0 };
+        table.end_waiting(own);
+        report
+    }
+
+    /// Waits until nothing is left that this thread has to wait for, and says whether that is so.
+    fn wait<'a>(
+        &self,
+        mut table: MutexGuard<'a, Table>,
+        caller: ThreadId,
+        until: impl Fn(Deadline) -> Deadline,
+    ) -> (MutexGuard<'a, Table>, bool) {
+        loop {
+            if table.is_over_for(caller) {
+                return (table, true);
+            }
+            // Another call may bring the deadline forward.
+            let until = until(table.stop.unwrap_or_else(Deadline::never));
+            if until.is_over() {
+                return (table, false);
+            }
+            table = match until.left() {
+                Some(left) => match self.changed.wait_timeout(table, left) {
+                    Ok((table, _)) => table,
+                    Err(poisoned) => poisoned.into_inner().0,
+                },
+                None => self.changed.wait(table).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Waits for the end of the accepting, but no longer than this, and says whether that is so.
+    pub(super) fn wait_for_accepting(&self, patience: Duration) -> bool {
+        let caller = thread::current().id();
+        let accepts = |table: &mut Table| table.accepting.is_some_and(|thread| thread != caller);
+        match self.changed.wait_timeout_while(self.lock(), patience, accepts) {
+            Ok((_, result)) => !result.timed_out(),
+            Err(poisoned) => !poisoned.into_inner().1.timed_out(),
+        }
+    }
+
+    /// Forgets a connection, and with that closes its socket.
+    fn remove(&self, id: u64, was_clean: bool) {
+        let mut table = self.lock();
+        let Some(entry) = table.entries.remove(&id) else { return };
+        // Senders may outlive the handler; the connection does not.
+        let _ = entry.stream.shutdown(Shutdown::Both);
+        if table.stop.is_some() {
+            match entry.phase {
+                Phase::Refused => table.report.refused += 1,
+                Phase::Cut => {}
+                _ if was_clean => table.report.closed += 1,
+                _ => table.report.failed += 1,
+            }
+            // Who waits for the end finds the socket closed.
+            drop(entry);
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Whom the shutdown has to speak to: handshakes that nobody has answered, and connections.
+    fn take_leave(&mut self) -> (Vec<Arc<TcpStream>>, Vec<Sender>) {
+        let (mut asking, mut open) = (Vec::new(), Vec::new());
+        for entry in self.entries.values_mut() {
+            match &entry.phase {
+                Phase::Reading => {
+                    entry.phase = Phase::Refused;
+                    asking.push(Arc::clone(&entry.stream));
+                }
+                Phase::Open(sender) => open.push(sender.clone()),
+                // It will see that it comes too late.
+                Phase::Answering | Phase::Refused | Phase::Cut => {}
+            }
+        }
+        (asking, open)
+    }
+
+    /// If this is the thread of a connection, its handler waits from now on. Returns its id.
+    fn begin_waiting(&mut self, caller: ThreadId) -> Option<u64> {
+        let own = |(_, entry): &(&u64, &mut Entry)| entry.thread == Some(caller);
+        let (&id, entry) = self.entries.iter_mut().find(own)?;
+        entry.waits = true;
+        self.waiting += 1;
+        Some(id)
+    }
+
+    fn end_waiting(&mut self, own: Option<u64>) {
+        if let Some(entry) = own.and_then(|id| self.entries.get_mut(&id)) {
+            entry.waits = false;
+            self.waiting -= 1;
+        }
+    }
+
+    /// A handler that shuts the server down waits neither for itself, nor for another one that
+    /// waits for it. The thread that accepts does not wait for itself either.
+    fn is_over_for(&self, caller: ThreadId) -> bool {
+        let waits = |entry: &Entry| entry.waits && entry.thread == Some(caller);
+        let exempt = if self.entries.values().any(waits) { self.waiting } else { 0 };
+        self.entries.len() <= exempt && self.accepting.is_none_or(|thread| thread == caller)
+    }
+
+    fn cut_refused(&mut self) {
+        for entry in self.entries.values() {
+            if matches!(entry.phase, Phase::Refused) {
+                let _ = entry.stream.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    fn cut_all(&mut self) {
+        for entry in self.entries.values_mut() {
+            // This wakes whoever is blocked in it.
+            let _ = entry.stream.shutdown(Shutdown::Both);
+            if !matches!(entry.phase, Phase::Refused | Phase::Cut) {
+                entry.phase = Phase::Cut;
+                self.report.cut += 1;
+            }
+        }
+    }
+}
+
+/// That a thread accepts connections: ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    registry: Arc<Registry>,
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.registry.lock().accepting = None;
+        self.registry.changed.notify_all();
+    }
+}
+
+/// The place of a connection in the registry. Dropping it ends the connection, whatever became
+/// of its handler.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    registry: Arc<Registry>,
+    id: u64,
+    was_clean: bool,
+}
+
+impl Ticket {
+    /// Notes that this thread serves the connection.
+    pub(super) fn begin(&self) {
+        self.update(|entry, _| entry.thread = Some(thread::current().id()));
+    }
+
+    /// Whether the handshake is ours to answer; if not, the shutdown did that.
+    pub(super) fn may_answer(&self) -> bool {
+        self.update(|entry, _| {
+            let may_answer = matches!(entry.phase, Phase::Reading);
+            if may_answer {
+                entry.phase = Phase::Answering;
+            }
+            may_answer
+        })
+        .unwrap_or(false)
+    }
+
+    /// Notes that the handshake is over, and says whether the connection is to be served.
+    pub(super) fn open(&self, sender: Sender) -> bool {
+        self.update(|entry, is_stopping| {
+            let is_answered = matches!(entry.phase, Phase::Answering);
+            if is_answered {
+                entry.phase = Phase::Open(sender);
+            }
+            is_answered && !is_stopping
+        })
+        .unwrap_or(false)
+    }
+
+    /// Notes that the connection closed in order.
+    pub(super) const fn note_clean(&mut self) {
+        self.was_clean = true;
+    }
+
+    fn update<T>(&self, update: impl FnOnce(&mut Entry, bool) -> T) -> Option<T> {
+        let mut table = self.registry.lock();
+        let is_stopping = table.stop.is_some();
+        table.entries.get_mut(&self.id).map(|entry| update(entry, is_stopping))
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.registry.remove(self.id, self.was_clean);
+    }
+}
