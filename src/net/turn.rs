@@ -1,4 +1,5 @@
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::error::is_timeout;
@@ -22,9 +23,14 @@ pub(super) struct Turn {
 pub(super) enum Patience {
     /// As long as the time-out says.
     Full,
-    /// Not at all: who writes has something better to do.
+    /// No longer than one call to the stream, which is WRITE_SLICE: who writes has something
+    /// better to do.
     None,
 }
+
+/// How long a single write waits for the peer to read. Short, so that who has no patience need
+/// not first tell the stream so; who has it calls again.
+pub(super) const WRITE_SLICE: Duration = Duration::from_millis(10);
 
 /// Fed messages are written once they come to this many bytes.
 pub(super) const FLUSH_AT: usize = 64 << 10;
@@ -153,7 +159,7 @@ impl Turn {
         outcome
     }
 
-    /// Writes until all is gone, or time is up.
+    /// Writes until all is gone, or patience is.
     fn write_until(
         &mut self,
         link: &Link,
@@ -163,33 +169,20 @@ impl Turn {
         if self.pending.is_empty() && payload.is_empty() {
             return Ok(());
         }
-        let full = Deadline::after(Some(link.timeouts.write));
         let deadline = match patience {
-            Patience::Full => full,
+            Patience::Full => Deadline::after(Some(link.timeouts.write)),
             Patience::None => Deadline::over(),
         };
-        // The stream has the full time-out set, and most writes need no other.
-        let mut changed = patience == Patience::None;
-        if changed {
-            link.stream.set_write_timeout(deadline.left())?;
-        }
         loop {
             match self.write_once(link, payload) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => break,
+                Err(error) if is_timeout(&error) => {}
                 outcome => outcome?,
             }
             if self.pending.is_empty() && payload.is_empty() || deadline.is_over() {
-                break;
+                return Ok(());
             }
-            changed = true;
-            link.stream.set_write_timeout(deadline.left())?;
         }
-        if changed {
-            let timeout = Deadline::after(Some(link.timeouts.write)).left();
-            link.stream.set_write_timeout(timeout)?;
-        }
-        Ok(())
     }
 
     fn write_once(&mut self, link: &Link, payload: &mut &[u8]) -> io::Result<()> {

@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::deadline::Deadline;
 use super::link::Link;
+use super::turn::WRITE_SLICE;
 use super::{CloseStatus, Error, Messages, Operation, Receiver, Sender, State, Stream, Timeouts};
 use crate::frame::CloseCode;
 use crate::handshake::{Agreed, Response};
@@ -61,7 +61,7 @@ impl WebSocket {
     ) -> Result<Self, Error> {
         let Options { limits, timeouts, fragment_len } = options;
         let inbound = Inbound::new(outbound.role(), limits);
-        stream.set_write_timeout(Deadline::after(Some(timeouts.write)).left())?;
+        stream.set_write_timeout(Some(WRITE_SLICE))?;
         let peer_addr = stream.peer_addr();
         let link = Arc::new(Link::new(stream, outbound, timeouts, fragment_len));
         Ok(Self {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::registry::Registry;
+use super::registry::{GRACE, Registry};
 use crate::net::Sender;
 use crate::net::deadline::Deadline;
 
@@ -59,7 +59,10 @@ impl ServerHandle {
         let deadline = Deadline::after(Some(deadline));
         self.registry.begin_shutdown(deadline);
         self.wake(deadline);
-        self.registry.wind_down()
+        let report = self.registry.wind_down();
+        // If it could not be woken for want of file descriptors, there are some now.
+        self.wake(Deadline::after(Some(GRACE)));
+        report
     }
 
     /// Wakes the thread that is blocked in `accept`, by connecting to it: std has no other way.

@@ -65,7 +65,7 @@ pub(super) enum NoPlace {
 }
 
 /// For how long the handlers of connections that were cut are waited for.
-const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 impl Registry {
     pub(super) fn new(max_connections: usize) -> Self {
@@ -147,40 +147,38 @@ impl Registry {
 
     /// Waits until all connections are over, and cuts what is left at the deadline.
     pub(super) fn wind_down(&self) -> ShutdownReport {
-        let caller = thread::current().id();
         let patience = Deadline::after(Some(opening::PATIENCE));
         let mut table = self.lock();
-        let own = table.begin_waiting(caller);
+        let own = table.begin_waiting(thread::current().id());
         if own.is_some() {
             // Other handlers that wait here need not wait for this one.
             self.changed.notify_all();
         }
         let mut is_over;
-        (table, is_over) = self.wait(table, caller, |stop| stop.earlier(patience));
+        (table, is_over) = self.wait(table, own, |stop| stop.earlier(patience));
         if !is_over {
             table.cut_refused();
-            (table, is_over) = self.wait(table, caller, |stop| stop);
+            (table, is_over) = self.wait(table, own, |stop| stop);
         }
         if !is_over {
             table.cut_all();
             let grace = Deadline::after(Some(GRACE));
-            (table, _) = self.wait(table, caller, |_| grace);
+            (table, _) = self.wait(table, own, |_| grace);
         }
-        let mut report = table.report;
-        report.running = table.entries.len() - if own.is_some() { table.waiting } else { 0 };
+        let report = ShutdownReport { running: table.left_for(own), ..table.report };
         table.end_waiting(own);
         report
     }
 
-    /// Waits until nothing is left that this thread has to wait for, and says whether that is so.
+    /// Waits until nothing is left to wait for, and says whether that is so.
     fn wait<'a>(
         &self,
         mut table: MutexGuard<'a, Table>,
-        caller: ThreadId,
+        own: Option<u64>,
         until: impl Fn(Deadline) -> Deadline,
     ) -> (MutexGuard<'a, Table>, bool) {
         loop {
-            if table.is_over_for(caller) {
+            if table.left_for(own) == 0 {
                 return (table, true);
             }
             // Another call may bring the deadline forward.
@@ -266,12 +264,12 @@ impl Table {
         }
     }
 
-    /// A handler that shuts the server down waits neither for itself, nor for another one that
-    /// waits for it. The thread that accepts does not wait for itself either.
-    fn is_over_for(&self, caller: ThreadId) -> bool {
-        let waits = |entry: &Entry| entry.waits && entry.thread == Some(caller);
-        let exempt = if self.entries.values().any(waits) { self.waiting } else { 0 };
-        self.entries.len() <= exempt && self.accepting.is_none_or(|thread| thread == caller)
+    /// How many connections the handler of `own` has to wait for, or who has none. A handler
+    /// that shuts the server down waits neither for itself nor for another one that does so
+    /// too: each would wait for the other.
+    fn left_for(&self, own: Option<u64>) -> usize {
+        let exempt = if own.is_some() { self.waiting } else { 0 };
+        self.entries.len().saturating_sub(exempt)
     }
 
     fn cut_refused(&mut self) {
