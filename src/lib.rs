@@ -50,10 +50,11 @@ pub mod protocol;
 pub use error::ProtocolError;
 pub use frame::{CloseCode, CloseFrame};
 pub use net::{
-    Acceptor, Client, CloseStatus, ClosedBy, Error, HandlerResult, Messages, Operation, Receiver,
-    Sender, Server, Stream, Timeouts, WebSocket, connect,
+    Acceptor, Client, CloseStatus, ClosedBy, Error, HandlerResult, MessageReader, MessageWriter,
+    Messages, OpenConnection, Operation, Receiver, Sender, Server, ServerHandle, ShutdownReport,
+    Stream, Timeouts, WebSocket, connect,
 };
-pub use protocol::{Limits, Message, MessageRef, Role, SendError, State};
+pub use protocol::{Limits, Message, MessageKind, MessageRef, Role, SendError, State};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

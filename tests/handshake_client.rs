@@ -3,9 +3,12 @@
 
 use std::error::Error as _;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use tightwire::handshake::{
-    Agreed, ClientHandshake, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits,
-    HttpError, InvalidHeader, Key, Offer, RepeatedHeader, Request, Response, Uri, accept_value,
+    Accept, Agreed, ClientHandshake, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits,
+    HttpError, InvalidHeader, Key, Offer, RepeatedHeader, Request, Response, Upgrade, Uri,
+    accept_value,
 };
 
 const SAMPLE_KEY: Key = Key::new(*b"the sample nonce");
@@ -562,4 +565,243 @@ fn each_error_of_the_client_says_something_of_its_own() {
     ];
     let texts: std::collections::BTreeSet<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), errors.len());
+}
+
+// proves 6455-4.1-50, 6455-4.2.2-25
+#[test]
+fn accept_values_are_those_of_other_implementations() {
+    // Computed with hashlib and base64 of Python.
+    let cases = [
+        ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        // The sample of §4.1 as it is printed, and as it was meant (erratum 3150).
+        ("AQIDBAUGBwgJCgsMDQ4PEC==", "OfS0wDaT5NoxF2gqm7Zj2YtetzM="),
+        ("AQIDBAUGBwgJCgsMDQ4PEA==", "C/0nmHhBztSRGR1CwL6Tf4ZjwpY="),
+        ("AAAAAAAAAAAAAAAAAAAAAA==", "ICX+Yqv66kxgM0FcWaLWlFLwTAI="),
+        ("/////////////////////w==", "XXpj4jYzLM2yUE0C7TIgMwTQh2g="),
+        ("", "Kfh9QIsMVZcl6xEPYxPHzW8SZ8w="),
+    ];
+    for (key, value) in cases {
+        assert_eq!(accept_value(key), value, "{key}");
+    }
+}
+
+#[test]
+fn a_location_cannot_write_on_the_terminal() {
+    let bytes = b"HTTP/1.1 302 Found\r\nLocation: /\x9b2J\xe9\r\n\r\n";
+    let error = judge(&Offer::default(), bytes).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("302") && text.contains("2J"), "{text}");
+    assert!(!text.contains(char::is_control), "{text:?}");
+}
+
+/// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
+#[test]
+fn long_answers_of_next_to_nothing_are_refused() {
+    const LEN: usize = 64 << 10;
+    let offer = offer_extensions([Extension::new("foo")]);
+    let handshake = handshake("ws://h/", &offer).unwrap();
+    for filler in [" ", "\t", ",", ";", "; ", " ,", ",;"] {
+        let value = format!("bar{}", filler.repeat(LEN));
+        for name in ["Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"] {
+            let response = Response::new(101)
+                .with_header("Upgrade", "websocket")
+                .and_then(|response| response.with_header("Connection", "Upgrade"))
+                .and_then(|response| {
+                    response.with_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+                })
+                .and_then(|response| response.with_header(name, value.clone()))
+                .unwrap();
+            let error = handshake.judge(&response).unwrap_err();
+            let expected = match name {
+                "Sec-WebSocket-Protocol" => {
+                    HandshakeError::UnofferedSubprotocol(value.trim_end().to_owned())
+                }
+                _ if filler.contains(';') => HandshakeError::Extensions(ExtensionSyntaxError),
+                _ => HandshakeError::UnofferedExtension("bar".to_owned()),
+            };
+            assert!(error == expected, "{name}: bar{filler:?}...");
+        }
+    }
+}
+
+// proves 6455-4.1-52
+#[test]
+fn odd_names_of_extensions_were_not_offered() {
+    for name in ["constructor", "__proto__", "toString", "hasOwnProperty", "length", "0"] {
+        for offer in [Offer::default(), offer_extensions([Extension::new("foo")])] {
+            let line = format!("{ACCEPT}\r\nSec-WebSocket-Extensions: {name}");
+            let error = judge(&offer, answer_with(ACCEPT, &line)).unwrap_err();
+            assert_eq!(error, HandshakeError::UnofferedExtension(name.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn the_rules_are_judged_in_the_order_of_the_rfc() {
+    use HandshakeError::{Invalid, Missing};
+    // Each answer lacks one fault of the one before.
+    let (upgrade, connection) = ("Upgrade: websocket\r\n", "Connection: Upgrade\r\n");
+    let accept = format!("{ACCEPT}\r\n");
+    let extensions = "Sec-WebSocket-Extensions: ;\r\n";
+    let subprotocol = "Sec-WebSocket-Protocol: chat\r\n";
+    let cases = [
+        (String::new(), Missing("Upgrade")),
+        ("Upgrade: x\r\n".to_owned(), Invalid("Upgrade")),
+        (upgrade.to_owned(), Missing("Connection")),
+        (format!("{upgrade}Connection: x\r\n"), Invalid("Connection")),
+        (format!("{upgrade}{connection}"), Missing("Sec-WebSocket-Accept")),
+        (
+            format!("{upgrade}{connection}Sec-WebSocket-Accept: x\r\n"),
+            Invalid("Sec-WebSocket-Accept"),
+        ),
+        (
+            format!("{upgrade}{connection}{accept}{extensions}"),
+            HandshakeError::Extensions(ExtensionSyntaxError),
+        ),
+        (
+            format!("{upgrade}{connection}{accept}"),
+            HandshakeError::UnofferedSubprotocol("chat".to_owned()),
+        ),
+    ];
+    for (fields, error) in cases {
+        let answer = format!("HTTP/1.1 101 \r\n{subprotocol}{fields}\r\n");
+        assert_eq!(judge(&Offer::default(), answer), Err(error), "{fields}");
+    }
+}
+
+const TOKEN: &str = "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,9}";
+
+fn any_extension() -> impl Strategy<Value = Extension> {
+    (TOKEN, vec((TOKEN, prop::option::of(TOKEN)), 0..3)).prop_map(|(name, params)| {
+        let mut extension = Extension::new(name);
+        extension.params = params;
+        extension
+    })
+}
+
+fn any_offer() -> impl Strategy<Value = Offer> {
+    let field = ("X-[A-Za-z0-9]{1,9}", "[!-~é]([ \t!-~é]{0,12}[!-~é])?");
+    let origin = prop::option::of("[a-z]{1,5}://[a-z0-9.:]{1,9}");
+    (vec(field, 0..4), prop::collection::hash_set(TOKEN, 0..4), origin, vec(any_extension(), 0..3))
+        .prop_map(|(fields, subprotocols, origin, extensions)| {
+            let mut offer = Offer::default();
+            for (name, value) in fields {
+                offer.headers.append(name, value).unwrap();
+            }
+            offer.subprotocols = subprotocols.into_iter().collect();
+            offer.origin = origin;
+            offer.extensions = extensions;
+            offer
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    // proves 6455-4.1-2, 6455-4.1-21, 6455-4.1-39, 6455-4.1-43, 6455-4.2.2-13, 6455-4.2.2-20
+    #[test]
+    fn whatever_is_offered_arrives_and_the_answer_is_taken(
+        offer in any_offer(),
+        nonce in any::<[u8; 16]>(),
+        resource in "/[a-z0-9?]{0,9}",
+        choice in any::<prop::sample::Index>(),
+    ) {
+        let uri: Uri = format!("ws://server.example.com:81{resource}").parse().unwrap();
+        let handshake = ClientHandshake::new(&uri, &offer, Key::new(nonce)).unwrap();
+        let mut bytes = Vec::new();
+        handshake.encode(&mut bytes);
+        let (request, len) = Request::decode(&bytes, &HeadLimits::default()).unwrap().unwrap();
+        prop_assert_eq!((&request, len), (handshake.request(), bytes.len()));
+
+        let upgrade = Upgrade::from_request(&request).unwrap();
+        prop_assert_eq!(request.target(), uri.resource_name());
+        prop_assert_eq!(request.host(), Some("server.example.com:81"));
+        prop_assert_eq!(upgrade.subprotocols(), &offer.subprotocols);
+        prop_assert_eq!(upgrade.extensions(), &offer.extensions);
+        prop_assert!(upgrade.origin() == offer.origin);
+        for (name, value) in offer.headers.iter() {
+            prop_assert!(request.headers().get_all(name).any(|other| other == value));
+        }
+
+        let mut accept = Accept::new();
+        if !offer.subprotocols.is_empty() {
+            accept = accept.subprotocol(choice.get(&offer.subprotocols));
+        }
+        let (response, agreed) = upgrade.accept(&accept).unwrap();
+        let mut bytes = Vec::new();
+        response.encode(&mut bytes);
+        let (response, len) = Response::decode(&bytes, &HeadLimits::default()).unwrap().unwrap();
+        prop_assert_eq!(len, bytes.len());
+        prop_assert_eq!(handshake.judge(&response), Ok(agreed));
+        // With another key it is the answer to somebody else.
+        let other = ClientHandshake::new(&uri, &offer, Key::new(nonce.map(|byte| !byte))).unwrap();
+        prop_assert_eq!(
+            other.judge(&response),
+            Err(HandshakeError::Invalid("Sec-WebSocket-Accept"))
+        );
+    }
+
+    // proves 6455-4.1-40, 6455-4.1-44
+    #[test]
+    fn no_offer_brings_along_another_line(
+        subprotocol in any::<String>(),
+        origin in any::<String>(),
+        name in any::<String>(),
+        param in any::<String>(),
+        value in prop::option::of(any::<String>()),
+    ) {
+        let plain = request_text("ws://h/", &Offer::default()).matches(['\r', '\n']).count();
+        let mut extension = Extension::new(name);
+        extension.params.push((param, value));
+        let mut with_origin = Offer::default();
+        with_origin.origin = Some(origin);
+        for offer in [offer(&[&subprotocol]), with_origin, offer_extensions([extension])] {
+            if let Ok(handshake) = handshake("ws://h/", &offer) {
+                let mut bytes = Vec::new();
+                handshake.encode(&mut bytes);
+                let lines = bytes.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
+                prop_assert_eq!(lines, plain + 2);
+            }
+        }
+    }
+
+    // proves 6455-4.1-46
+    #[test]
+    fn no_answer_is_a_panic(
+        fields in vec(
+            (
+                prop::sample::select(&[
+                    "Upgrade",
+                    "Connection",
+                    "Sec-WebSocket-Accept",
+                    "Sec-WebSocket-Extensions",
+                    "Sec-WebSocket-Protocol",
+                ][..]),
+                prop_oneof![
+                    "[ -~é]{0,20}",
+                    Just("websocket".to_owned()),
+                    Just("Upgrade".to_owned()),
+                    Just("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned()),
+                    Just("foo".to_owned()),
+                ],
+            ),
+            0..7,
+        ),
+        status in prop_oneof![9 => Just(101), 1 => 100..999_u16],
+    ) {
+        let mut offer = offer_extensions([Extension::new("foo")]);
+        offer.subprotocols = vec!["foo".to_owned()];
+        let mut response = Response::new(status);
+        for (name, value) in &fields {
+            response.headers_mut().append(*name, value).unwrap();
+        }
+        let count = |name| response.headers().get_all(name).count();
+        if let Ok(agreed) = handshake("ws://h/", &offer).unwrap().judge(&response) {
+            prop_assert_eq!(status, 101);
+            prop_assert_eq!(response.headers().single("Sec-WebSocket-Accept"), Ok(Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
+            prop_assert!(count("Upgrade") == 1 && count("Connection") > 0);
+            prop_assert_eq!(agreed.subprotocol.is_some(), count("Sec-WebSocket-Protocol") == 1);
+            prop_assert!(agreed.extensions.iter().all(|extension| extension.name == "foo"));
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The grammar of `Sec-WebSocket-Extensions` (§4.3, §9.1).
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use tightwire::handshake::{Extension, ExtensionSyntaxError};
 
 fn decode(values: &[&str]) -> Result<Vec<Extension>, ExtensionSyntaxError> {
@@ -166,4 +168,164 @@ fn long_values_of_nothing_are_read_too() {
 #[test]
 fn the_error_cites_its_section() {
     assert!(ExtensionSyntaxError.to_string().contains("§9.1"));
+}
+
+/// Names that mean something to parsers which keep parameters in an object (ws before 3.3.1).
+#[test]
+fn odd_names_are_names_like_others() {
+    let names = [
+        "constructor",
+        "__proto__",
+        "prototype",
+        "toString",
+        "hasOwnProperty",
+        "valueOf",
+        "length",
+        "null",
+        "undefined",
+        "0",
+        "-1",
+        "_",
+        "'",
+        "%00",
+        "*",
+    ];
+    for name in names {
+        let text = format!("{name}; {name}; {name}={name}; {name}=\"{name}\"");
+        let params = [(name, None), (name, Some(name)), (name, Some(name))];
+        assert_eq!(decode(&[&text]), Ok(vec![extension(name, &params)]), "{text}");
+    }
+}
+
+// proves 6455-9.1-2, 6455-9.1-3
+#[test]
+fn each_character_is_taken_where_the_grammar_has_it() {
+    let is_token_char = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    for c in (0..=0xff).map(char::from).chain(['\u{17f}', '\u{20ac}', '\u{1f980}']) {
+        let is_taken = |text: String| decode(&[&text]).is_ok();
+        // Between two names, these put something in order: the others would have to be part of
+        // one name.
+        assert_eq!(is_taken(format!("a{c}b")), is_token_char(c) || ",;".contains(c), "name, {c:?}");
+        let taken_in_param = is_token_char(c) || ",;=".contains(c);
+        assert_eq!(is_taken(format!("a;b{c}d")), taken_in_param, "parameter, {c:?}");
+        assert_eq!(is_taken(format!("a;b=d{c}e")), is_token_char(c) || ",;".contains(c), "{c:?}");
+        for quoted in [format!("a;b=\"d{c}e\""), format!("a;b=\"d\\{c}e\"")] {
+            // The quotation mark ends it, and the backslash makes the next one part of it.
+            let expected = is_token_char(c) || (c == '\\' && !quoted.contains("\\\\"));
+            assert_eq!(is_taken(quoted.clone()), expected, "{quoted:?}");
+        }
+        let is_blank = matches!(c, ' ' | '\t');
+        // Blanks around a word are skipped; a comma there is an empty element more, if it does
+        // not cut off a parameter.
+        let spaced = [("", "a", true), ("a", "", true), ("a;b=", "d", false), ("a", ";b", false)];
+        for (before, after, may_be_comma) in spaced {
+            let expected = is_token_char(c) || is_blank || (c == ',' && may_be_comma);
+            assert_eq!(is_taken(format!("{before}{c}{after}")), expected, "{before}, {c:?}");
+        }
+    }
+}
+
+/// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
+#[test]
+fn long_values_that_are_wrong_are_refused() {
+    const LEN: usize = 64 << 10;
+    for filler in [";", " ;", "; ", ";,", ",;", "=", "\"", "\\", "a;", "a=", "; a;,", "\u{e9}"] {
+        let filler = filler.repeat(LEN);
+        for value in [filler.clone(), format!("a{filler}"), format!("a;b=\"{filler}")] {
+            assert_eq!(decode(&[&value]), Err(ExtensionSyntaxError), "{:?}", value.get(..9));
+        }
+    }
+    let values = vec!["a"; LEN];
+    assert_eq!(decode(&values).map(|list| list.len()), Ok(LEN));
+    let params = format!("a{}", ";b".repeat(LEN));
+    assert_eq!(decode(&[&params]).map(|list| list[0].params.len()), Ok(LEN));
+    let token = "a".repeat(LEN);
+    let text = format!("{token};{token}=\"{token}\"");
+    assert_eq!(decode(&[&text]), Ok(vec![extension(&token, &[(&token, Some(&token))])]));
+}
+
+/// What has no value, and what has an empty one, which no grammar allows.
+#[test]
+fn an_empty_value_is_not_a_missing_one() {
+    assert_eq!(decode(&["a;b"]), Ok(vec![extension("a", &[("b", None)])]));
+    for value in ["a;b=", "a;b=\"\"", "a;b= ;c", "a;b=,c"] {
+        assert_eq!(decode(&[value]), Err(ExtensionSyntaxError), "{value}");
+    }
+}
+
+const TOKEN: &str = "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,9}";
+
+fn any_extension() -> impl Strategy<Value = Extension> {
+    let param = (TOKEN, prop::option::of(TOKEN));
+    (TOKEN, vec(param, 0..4)).prop_map(|(name, params)| {
+        let mut extension = Extension::new(name);
+        extension.params = params;
+        extension
+    })
+}
+
+/// A way to write an extension: blanks wherever they may be, and values with and without quotes.
+fn written(extension: &Extension, blanks: &[String], quoted: bool, escaped: bool) -> String {
+    let mut blanks = blanks.iter().map(String::as_str).cycle();
+    let mut blank = || blanks.next().unwrap_or_default();
+    let mut text = format!("{}{}{}", blank(), extension.name, blank());
+    for (name, value) in &extension.params {
+        text += &format!(";{}{name}{}", blank(), blank());
+        if let Some(value) = value {
+            let value = match (quoted, escaped) {
+                (true, true) => {
+                    format!("\"{}\"", value.chars().map(|c| format!("\\{c}")).collect::<String>())
+                }
+                (true, false) => format!("\"{value}\""),
+                (false, _) => value.clone(),
+            };
+            text += &format!("={}{value}{}", blank(), blank());
+        }
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    // proves 6455-9.1-3
+    #[test]
+    fn whatever_is_printed_is_read_as_the_same(list in vec(any_extension(), 1..5)) {
+        let printed: Vec<_> = list.iter().map(ToString::to_string).collect();
+        prop_assert_eq!(decode(&[&printed.join(", ")]), Ok(list.clone()));
+        let lines: Vec<_> = printed.iter().map(String::as_str).collect();
+        prop_assert_eq!(decode(&lines), Ok(list));
+    }
+
+    // proves 6455-4.3-1, 6455-4.3-6, 6455-9.1-4, 6455-9.1-6
+    #[test]
+    fn blanks_quotes_and_empty_elements_change_nothing(
+        list in vec(any_extension(), 1..4),
+        blanks in vec("[ \t]{0,2}", 1..6),
+        quoted in any::<bool>(),
+        escaped in any::<bool>(),
+        separators in vec("(,[ \t]*){1,3}", 4),
+    ) {
+        let mut text = String::new();
+        for (extension, separator) in list.iter().zip(&separators) {
+            text += &written(extension, &blanks, quoted, escaped);
+            text += separator;
+        }
+        prop_assert_eq!(decode(&[&text]), Ok(list), "{:?}", text);
+    }
+
+    #[test]
+    fn no_text_is_a_panic(values in vec(any::<String>(), 0..4)) {
+        let values: Vec<_> = values.iter().map(String::as_str).collect();
+        let _ = decode(&values);
+    }
+
+    #[test]
+    fn what_is_read_of_any_text_is_printed_and_read_again(text in "([a\" \t,;=\\\\é\0]|x=){0,12}") {
+        if let Ok(list) = decode(&[&text]) {
+            prop_assert!(!list.is_empty());
+            let printed: Vec<_> = list.iter().map(ToString::to_string).collect();
+            prop_assert_eq!(decode(&[&printed.join(",")]), Ok(list));
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::error::Error as _;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use tightwire::handshake::{
     Accept, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits, HeadScanner, HttpError,
     InvalidHeader, Rejection, RepeatedHeader, Request, Response, Upgrade, is_upgrade_request,
@@ -616,5 +618,265 @@ fn one_wrong_byte_gets_an_answer() {
                 Err(error) => assert!([400, 505].contains(&error.status()), "{position} {byte}"),
             }
         }
+    }
+}
+
+// proves 6455-4.2.1-2, 6455-4.2.2-10, 6455-4.3-10, 6455-4.4-3, 6455-11.3.5-1
+#[test]
+fn each_rejection_is_sent_to_the_byte() {
+    const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
+    const CLOSE: &str = "Connection: close\r\n";
+    let upgrade = format!(
+        "{TEXT}Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+    );
+    let plain = format!("{CLOSE}{TEXT}");
+    let bad = || ("400 Bad Request", plain.clone());
+    let cases = [
+        (with("Host: server.example.com\r\n", ""), bad()),
+        (with("server.example.com", "a b"), bad()),
+        (with_line("Host: h"), bad()),
+        (with_line("Origin: http://h"), bad()),
+        (with("Upgrade: websocket\r\n", ""), ("426 Upgrade Required", upgrade.clone())),
+        (with("Connection: Upgrade\r\n", ""), ("426 Upgrade Required", upgrade.clone())),
+        (with("Version: 13", "Version: 25"), ("426 Upgrade Required", upgrade)),
+        (with(VERSION_LINE, ""), bad()),
+        (with_line("Sec-WebSocket-Version: 13"), bad()),
+        (with("GET ", "POST "), ("405 Method Not Allowed", format!("{plain}Allow: GET\r\n"))),
+        (with_line("Content-Length: 1"), bad()),
+        (with_line("Transfer-Encoding: chunked"), bad()),
+        (with(KEY_LINE, ""), bad()),
+        (with(KEY_LINE, "Sec-WebSocket-Key: abc\r\n"), bad()),
+        (with_line(KEY_LINE.trim_end()), bad()),
+        (with("chat, superchat", "a b"), bad()),
+        (with_line("Sec-WebSocket-Extensions: ;"), bad()),
+        (with(" HTTP/1.1", ""), bad()),
+        (with("/chat", "*"), bad()),
+        (with("Host:", "Host"), bad()),
+        (with("Host:", "Host :"), bad()),
+        (with("Host: ", "Host:\r\n "), bad()),
+        (with("Host: ", "Host: \x08"), bad()),
+        (with("\r\n", "\n"), bad()),
+        (with("HTTP/1.1", "HTTP/1.0"), ("505 HTTP Version Not Supported", plain.clone())),
+        (with("/chat", &"/".repeat(9000)), ("414 URI Too Long", plain.clone())),
+        (
+            with_line(&format!("X: {}", "x".repeat(17_000))),
+            ("431 Request Header Fields Too Large", plain.clone()),
+        ),
+        (
+            with_line("X: y\r\n".repeat(94).trim_end()),
+            ("431 Request Header Fields Too Large", plain.clone()),
+        ),
+    ];
+    for (request, (status, fields)) in cases {
+        let rejection = rejected(&request);
+        let body = format!("{}\n", rejection.error());
+        let len = format!("Content-Length: {}\r\n", body.len());
+        let text = format!("HTTP/1.1 {status}\r\n{len}{fields}\r\n{body}");
+        assert_eq!(encoded(rejection.response()), text, "{}", shown(request.as_bytes()));
+    }
+    let rejection = answer(REQUEST, &Accept::new().subprotocol("foo")).unwrap_err();
+    let (status, body) = ("500 Internal Server Error", "the server's answer is faulty\n");
+    let text = format!("HTTP/1.1 {status}\r\nContent-Length: 30\r\n{plain}\r\n{body}");
+    assert_eq!(encoded(rejection.response()), text);
+}
+
+/// Too many fields are a refusal whatever they leave out (CVE-2024-37890).
+#[test]
+fn a_hundred_fields_are_served_and_one_more_is_not() {
+    let with_fields = |line: &str, count: usize| {
+        let text = with(line, "");
+        let missing = count - text.matches("\r\n").count() + 2;
+        text.replace("\r\n\r\n", &format!("\r\n{}\r\n", "X: y\r\n".repeat(missing)))
+    };
+    assert_eq!(decoded(&with_fields("Origin: http://example.com\r\n", 100)).headers().len(), 100);
+    accepted(with_fields("Origin: http://example.com\r\n", 100));
+    let error = HandshakeError::Http(HttpError::TooManyFields { limit: 100 });
+    for line in ["Origin: http://example.com\r\n", "Upgrade: websocket\r\n", KEY_LINE] {
+        assert_rejected(with_fields(line, 101), 431, &error);
+    }
+    let without = with_fields("Upgrade: websocket\r\n", 100);
+    assert_rejected(without, 426, &HandshakeError::NoUpgrade);
+}
+
+/// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
+#[test]
+fn long_values_of_the_other_fields_are_judged_too() {
+    const LEN: usize = 64 << 10;
+    let mut limits = HeadLimits::default();
+    limits.max_len = 1 << 20;
+    let error_of = |text: &str| {
+        let (request, _) = Request::decode(text.as_bytes(), &limits).unwrap().unwrap();
+        Upgrade::from_request(&request).err().map(Rejection::into_error)
+    };
+    for filler in [" ", "\t", ",", ";", " ,", " ;", ";,", "\""] {
+        let filler = filler.repeat(LEN);
+        let is_list = !filler.contains([';', '"']);
+        let malformed = HandshakeError::Extensions(ExtensionSyntaxError);
+        let text = with_line(&format!("Sec-WebSocket-Extensions: {filler}"));
+        assert!(error_of(&text).as_ref() == Some(&malformed));
+        let text = with_line(&format!("Sec-WebSocket-Extensions: a{filler},b"));
+        assert!(error_of(&text) == (!is_list).then_some(malformed));
+
+        let malformed = HandshakeError::Invalid("Sec-WebSocket-Protocol");
+        let text = with("chat, superchat", &format!("a{filler},b"));
+        assert!(error_of(&text) == (!is_list).then_some(malformed));
+
+        let text = with("Connection: Upgrade", &format!("Connection: a{filler},Upgrade"));
+        assert!(error_of(&text).is_none());
+        let text = with("Upgrade: websocket", &format!("Upgrade: a{filler},websocket"));
+        assert!(error_of(&text).is_none());
+        let text = with("dGhl", &format!("dGhl{filler}"));
+        assert!(error_of(&text) == Some(HandshakeError::Invalid("Sec-WebSocket-Key")));
+        let text = with("server.example.com", &format!("h{filler}h"));
+        let is_name = filler.starts_with(';') && !filler.contains(',');
+        assert!(
+            error_of(&text) == (!is_name).then_some(HandshakeError::Invalid("Host")),
+            "{:?}",
+            &filler[..2]
+        );
+    }
+}
+
+// proves 6455-4.2.1-14, 6455-9.1-1
+#[test]
+fn odd_names_of_extensions_are_passed_over() {
+    for name in ["constructor", "__proto__", "toString", "hasOwnProperty", "length", "0"] {
+        let text = with_line(&format!("sec-websocket-EXTENSIONS: \t{name}; {name}={name} "));
+        let request = decoded(&text);
+        let upgrade = Upgrade::from_request(&request).unwrap();
+        assert_eq!(upgrade.extensions().len(), 1);
+        assert_eq!(upgrade.extensions()[0].name, name);
+        accepted(text);
+    }
+}
+
+// proves 6455-4.2.1-5, 6455-4.2.1-6
+#[test]
+fn an_absolute_target_says_the_host_but_takes_no_host_fields_place() {
+    for target in ["http://other/chat?x", "https://other:81/chat?x", "HTTP://OTHER/chat?x"] {
+        let request = decoded(&with("/chat", target));
+        let upgrade = Upgrade::from_request(&request).unwrap();
+        assert_eq!((upgrade.request().path(), upgrade.request().query()), ("/chat", Some("x")));
+        assert_ne!(upgrade.request().host(), Some("server.example.com"));
+        let without = with("/chat", target).replace("Host: server.example.com\r\n", "");
+        assert_rejected(without, 400, &HandshakeError::Missing("Host"));
+    }
+}
+
+/// The first rule that a request breaks is the one that it is told.
+#[test]
+fn the_rules_are_judged_in_a_fixed_order() {
+    use HandshakeError::{Invalid, Missing};
+    let body = "Transfer-Encoding: chunked\r\n";
+    let protocol = "Sec-WebSocket-Protocol: ;\r\n";
+    let mut fields = format!("{body}{protocol}Sec-WebSocket-Extensions: ;\r\n");
+    // Each adds or removes what mends the fault of the one before.
+    let steps = [
+        ("", "", 400, Missing("Host")),
+        ("Host: h\r\n", "", 426, HandshakeError::NoUpgrade),
+        ("Upgrade: websocket\r\nConnection: Upgrade\r\n", "", 400, HandshakeError::Body),
+        ("", body, 400, Missing("Sec-WebSocket-Version")),
+        (VERSION_LINE, "", 400, Missing("Sec-WebSocket-Key")),
+        (KEY_LINE, "", 400, Invalid("Sec-WebSocket-Protocol")),
+        ("", protocol, 400, HandshakeError::Extensions(ExtensionSyntaxError)),
+    ];
+    for (added, removed, status, error) in steps {
+        fields = fields.replace(removed, "") + added;
+        assert_rejected(format!("GET / HTTP/1.1\r\n{fields}\r\n"), status, &error);
+    }
+}
+
+/// Fields that get further than random ones.
+fn field() -> impl Strategy<Value = String> {
+    let names = &[
+        "Host",
+        "Upgrade",
+        "Connection",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Extensions",
+        "Origin",
+        "Content-Length",
+        "Transfer-Encoding",
+    ];
+    let values = &[
+        "",
+        "h",
+        "websocket",
+        "Upgrade",
+        "keep-alive, upgrade",
+        "dGhlIHNhbXBsZSBub25jZQ==",
+        "13",
+        "0",
+        "chat, superchat",
+        "foo; a=\"1\", bar",
+        ",",
+        ";",
+    ];
+    let value = prop_oneof![
+        3 => prop::sample::select(&values[..]).prop_map(ToOwned::to_owned),
+        1 => "[ -~é\t]{0,12}",
+    ];
+    (prop::sample::select(&names[..]), value)
+        .prop_map(|(name, value)| format!("{name}: {value}\r\n"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    // proves 6455-4.2.1-2, 6455-4.2.2-21, 6455-4.2.2-26
+    #[test]
+    fn whatever_is_asked_there_is_an_answer(
+        removed in vec(0..8_usize, 0..3),
+        added in vec((0..9_usize, field()), 0..3),
+        method in prop_oneof![9 => Just("GET"), 1 => Just("POST")],
+    ) {
+        let (_, fields) = REQUEST.trim_end().split_once("\r\n").unwrap();
+        let mut fields: Vec<_> = fields.split("\r\n").map(|field| format!("{field}\r\n")).collect();
+        for index in removed {
+            fields.remove(index % fields.len());
+        }
+        for (index, field) in added {
+            fields.insert(index % (fields.len() + 1), field);
+        }
+        let request = format!("{method} /chat HTTP/1.1\r\n{}\r\n", fields.concat());
+        let (response, is_open) = match answer(&request, &Accept::new()) {
+            Ok(response) => (response, true),
+            Err(rejection) => (rejection.response().clone(), false),
+        };
+        prop_assert_eq!(is_open, response.status() == 101);
+        prop_assert!([101, 400, 405, 426].contains(&response.status()));
+        let mut bytes = Vec::new();
+        response.encode(&mut bytes);
+        let (read, len) = Response::decode(&bytes, &HeadLimits::default()).unwrap().unwrap();
+        prop_assert_eq!(read.status(), response.status());
+        prop_assert_eq!(&bytes[len..], if is_open { b"" } else { response.body() });
+        prop_assert_eq!(read.headers().has_token("Connection", "close"), !is_open);
+        let request = decoded(&request);
+        if is_open {
+            prop_assert!(is_upgrade_request(&request));
+            for name in ["Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
+                prop_assert!(request.headers().single(name).unwrap().is_some());
+            }
+            let accept = read.headers().single("Sec-WebSocket-Accept").unwrap().unwrap();
+            prop_assert_eq!(accept.len(), 28);
+        }
+    }
+
+    #[test]
+    fn only_what_was_offered_is_selected(
+        offered in vec("[a-c]", 0..4),
+        supported in vec("[a-c]", 0..4),
+    ) {
+        let line = match &offered[..] {
+            [] => String::new(),
+            names => format!("Sec-WebSocket-Protocol: {}\r\n", names.join(",")),
+        };
+        let request = decoded(&with(PROTOCOL_LINE, &line));
+        let upgrade = Upgrade::from_request(&request).unwrap();
+        let selected = upgrade.select_subprotocol(&supported);
+        let expected = supported.iter().find(|name| offered.contains(name));
+        prop_assert_eq!(selected, expected.map(String::as_str));
     }
 }

@@ -1,5 +1,8 @@
 //! WebSocket URIs (§3, §11.1): which there are, and what each of them means.
 
+use std::collections::HashSet;
+
+use proptest::prelude::*;
 use tightwire::handshake::{Uri, UriError};
 
 #[track_caller]
@@ -237,5 +240,118 @@ fn each_refusal_cites_its_section() {
     ];
     for error in errors {
         assert!(error.to_string().ends_with("(RFC 6455 §3)"), "{error}");
+    }
+}
+
+#[test]
+fn uris_are_the_same_if_all_of_their_parts_are() {
+    let same = [
+        ("ws://h", "WS://h:80/"),
+        ("wss://h", "wss://h:443/?"),
+        ("ws://h/?x", "ws://h?x"),
+        ("ws://[::1]/", "ws://[::1]:/"),
+        ("ws://u@h/", "ws://u:@h/"),
+    ];
+    for (one, other) in same {
+        assert_eq!(uri(one), uri(other));
+        assert_eq!(HashSet::from([uri(one), uri(other)]).len(), 1);
+    }
+    let all = [
+        "ws://h/",
+        "wss://h/",
+        "ws://i/",
+        "ws://h:81/",
+        "ws://h/a",
+        "ws://h/?x",
+        "ws://u@h/",
+        "ws://u:p@h/",
+    ];
+    assert_eq!(all.map(uri).into_iter().collect::<HashSet<_>>().len(), all.len());
+}
+
+#[test]
+fn long_uris_are_read_whole_or_refused() {
+    const LEN: usize = 64 << 10;
+    for filler in ["a", "/", "%41", "?", "@", ":", "%", "[", "]", "#", "\u{e9}"] {
+        let filler = filler.repeat(LEN);
+        for text in [format!("ws://h/{filler}"), format!("ws://{filler}"), filler.clone()] {
+            if let Ok(uri) = text.parse::<Uri>() {
+                assert!(uri.resource_name().len() + uri.host().len() > LEN / 2);
+            }
+        }
+    }
+}
+
+const PATH: &str = "(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}){0,5}){0,3}";
+const QUERY: &str = "([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2}){0,9}";
+
+fn host() -> impl Strategy<Value = (String, String)> {
+    // As it is written, and what it means.
+    prop_oneof![
+        "[A-Za-z0-9._~!$&'()*+,;=-]{1,12}".prop_map(|name| (name.clone(), name)),
+        any::<std::net::Ipv4Addr>().prop_map(|ip| (ip.to_string(), ip.to_string())),
+        any::<std::net::Ipv6Addr>().prop_map(|ip| (format!("[{ip}]"), ip.to_string())),
+    ]
+}
+
+/// Texts that get further than random ones.
+fn almost_a_uri() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "wss?://([a0/?#@:%.,;=é \\t\\r\\n\\x00\\[\\]<>\\\\-]|\\[::1\\]|%4|%41|80|99999){0,12}",
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    // proves 6455-3-1, 6455-3-2, 6455-3-3, 6455-3-5
+    #[test]
+    fn every_uri_of_the_grammar_is_taken_apart(
+        secure in any::<bool>(),
+        (written, host) in host(),
+        port in prop::option::of(1..=u16::MAX),
+        path in PATH,
+        query in prop::option::of(QUERY),
+    ) {
+        let scheme = if secure { "wss" } else { "ws" };
+        let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let query_text = query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        let text = format!("{scheme}://{written}{port_text}{path}{query_text}");
+        let uri = uri(&text);
+        let default_port = if secure { 443 } else { 80 };
+        prop_assert_eq!(uri.is_secure(), secure);
+        prop_assert_eq!(uri.host(), host);
+        prop_assert_eq!(uri.port(), port.unwrap_or(default_port));
+        prop_assert_eq!(uri.authorization(), None);
+        let authority = match port {
+            Some(port) if port != default_port => format!("{written}:{port}"),
+            _ => written,
+        };
+        prop_assert_eq!(uri.authority(), authority);
+        let path = if path.is_empty() { "/" } else { &path };
+        let resource_name = match query {
+            Some(query) if !query.is_empty() => format!("{path}?{query}"),
+            _ => path.to_owned(),
+        };
+        prop_assert_eq!(uri.resource_name(), resource_name);
+    }
+
+    // proves 6455-3-6, 6455-4.1-5, 6455-11.1.1-3
+    #[test]
+    fn what_is_taken_is_safe_to_send(text in almost_a_uri()) {
+        let Ok(uri) = text.parse::<Uri>() else { return Ok(()) };
+        let is_safe = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        prop_assert!(uri.resource_name().starts_with('/'));
+        prop_assert!(is_safe(uri.resource_name()) && is_safe(&uri.authority()));
+        prop_assert!(!uri.host().is_empty() && uri.port() != 0);
+        prop_assert!(!text.contains('#'));
+        // What is shown is the same but for the name and the password.
+        let again = self::uri(&uri.to_string());
+        prop_assert_eq!(again.resource_name(), uri.resource_name());
+        prop_assert_eq!(again.authority(), uri.authority());
+        prop_assert_eq!(again.is_secure(), uri.is_secure());
+        prop_assert_eq!(again.authorization(), None);
+        prop_assert_eq!(uri.authorization().is_some(), text.contains('@') && again != uri);
     }
 }

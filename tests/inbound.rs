@@ -520,7 +520,7 @@ fn the_receiver_knows_whether_it_is_inside_a_message() {
             let wire = frame_from(peer(role), first, payload);
             let mut input = &wire[..];
             while inbound.next_event(&mut input).unwrap().is_some() {}
-            assert_eq!(inbound.is_inside_message(), is_inside, "{first:02x}");
+            assert_eq!(inbound.message_kind().is_some(), is_inside, "{first:02x}");
         }
     }
 }

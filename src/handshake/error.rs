@@ -56,7 +56,7 @@ impl fmt::Display for HandshakeError {
             Self::Refused(response) => {
                 write!(f, "the server answered with status {}", response.status())?;
                 match response.headers().get("Location") {
-                    Some(location) => write!(f, " and sends us to {location}"),
+                    Some(location) => write!(f, " and sends us to {location:?}"),
                     None => Ok(()),
                 }
             }

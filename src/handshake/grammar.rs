@@ -14,6 +14,11 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
+/// A character that has no place in a value: a control character, but for the tab.
+pub(super) const fn is_control(byte: u8) -> bool {
+    byte != b'\t' && byte.is_ascii_control()
+}
+
 /// Cuts off optional white space: blanks and tabs, and nothing else that Unicode calls so.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])

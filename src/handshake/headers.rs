@@ -24,11 +24,10 @@ impl Headers {
         value: impl Into<String>,
     ) -> Result<(), InvalidHeader> {
         let (name, value) = (name.into(), value.into());
-        let is_control = |byte: u8| byte != b'\t' && byte.is_ascii_control();
         if !grammar::is_token(&name) {
             return Err(InvalidHeader::Name(name));
         }
-        if value.bytes().any(is_control) {
+        if value.bytes().any(grammar::is_control) {
             return Err(InvalidHeader::Value { name });
         }
         let trimmed = grammar::trim(&value);

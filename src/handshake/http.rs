@@ -50,11 +50,7 @@ impl HeadScanner {
                 break;
             }
             self.scanned += 1;
-            self.outcome = match self.step(byte) {
-                Ok(false) => None,
-                Ok(true) => Some(Ok(self.scanned)),
-                Err(error) => Some(Err(error)),
-            };
+            self.outcome = self.step(byte).map(|ends| ends.then_some(self.scanned)).transpose();
         }
         self.outcome.transpose()
     }
@@ -88,10 +84,11 @@ impl HeadScanner {
                 _ => Ok(true),
             };
         }
-        self.lines += 1;
-        if self.lines > max_fields + 1 {
+        // The first line is no field, so this is as many fields as there are lines before it.
+        if self.lines > max_fields {
             return Err(HttpError::TooManyFields { limit: max_fields });
         }
+        self.lines += 1;
         Ok(false)
     }
 }
@@ -130,7 +127,7 @@ fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
     // White space before the colon is no part of a token: others may skip it.
     let name = str::from_utf8(name).ok().filter(|name| grammar::is_token(name));
     let name = name.ok_or(HttpError::Field)?;
-    if value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
+    if value.iter().copied().any(grammar::is_control) {
         return Err(HttpError::Control);
     }
     // Bytes over 0x7F are old and undefined; where they are not UTF-8 they are taken for

@@ -86,7 +86,6 @@ impl Request {
             return Err(HttpError::StartLine);
         }
         check_version(version)?;
-        let is_target_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
         let has_form = match split_absolute(target) {
             Some((authority, _)) => uri::is_authority(authority),
             None => target.starts_with('/'),
@@ -100,10 +99,11 @@ impl Request {
 
     /// Appends the head to `out`. What cannot stand in a request line is percent-encoded.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        // A blank or a line end in the target would start a second version, field or request.
+        // A blank or a line end in the target would start a second version, field or request;
+        // a number sign would start a fragment (§3).
         push_encoded(&self.method, grammar::is_token_byte, out);
         out.push(b' ');
-        push_encoded(&self.target, |byte| byte.is_ascii_graphic(), out);
+        push_encoded(&self.target, is_target_byte, out);
         out.extend_from_slice(b" HTTP/1.1\r\n");
         self.headers.encode(out);
     }
@@ -130,6 +130,12 @@ pub fn is_upgrade_request(request: &Request) -> bool {
 /// Whether the fields ask to go on with WebSocket (§4.2.1).
 pub(super) fn asks_for_websocket(headers: &Headers) -> bool {
     headers.has_token("Upgrade", "websocket") && headers.has_token("Connection", "Upgrade")
+}
+
+/// Whether a target may hold this, at least as it is sent: more than RFC 3986 allows, but nothing
+/// that ends a target, or starts a fragment, of which requests have none.
+const fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#'
 }
 
 fn push_encoded(text: &str, is_allowed: impl Fn(u8) -> bool, out: &mut Vec<u8>) {

@@ -1,5 +1,5 @@
 use super::http::{check_version, decode_head};
-use super::{HeadLimits, Headers, HttpError, InvalidHeader};
+use super::{HeadLimits, Headers, HttpError, InvalidHeader, grammar};
 
 /// An HTTP response: an answer to a handshake, or a page.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,7 +75,7 @@ impl Response {
         if status.len() != 3 || !status.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(HttpError::StartLine);
         }
-        if phrase.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+        if phrase.bytes().any(grammar::is_control) {
             return Err(HttpError::Control);
         }
         let status = status.parse().map_err(|_| HttpError::StartLine)?;
@@ -83,19 +83,22 @@ impl Response {
     }
 
     /// Appends head and body to `out`. A final response gets the fields that say where it ends:
-    /// `Content-Length`, and `Connection: close` unless it has a `Connection` field.
+    /// `Content-Length`, unless it has that or a `Transfer-Encoding` field, and
+    /// `Connection: close`, unless it has a `Connection` field.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let phrase = phrase(self.status);
         out.extend_from_slice(format!("HTTP/1.1 {} {phrase}\r\n", self.status).as_bytes());
-        let has_body = self.status >= 200 && self.status != 204;
-        let mut framing = String::new();
-        if has_body && self.headers.get("Content-Length").is_none() {
-            framing.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        let is_final = self.status >= 200;
+        let has_body = is_final && self.status != 204 && self.status != 304;
+        // Not both of them in one head (RFC 9112 §6.2).
+        let has_framing =
+            ["Content-Length", "Transfer-Encoding"].iter().any(|n| self.headers.get(n).is_some());
+        if has_body && !has_framing {
+            out.extend_from_slice(format!("Content-Length: {}\r\n", self.body.len()).as_bytes());
         }
-        if self.status >= 200 && self.headers.get("Connection").is_none() {
-            framing.push_str("Connection: close\r\n");
+        if is_final && self.headers.get("Connection").is_none() {
+            out.extend_from_slice(b"Connection: close\r\n");
         }
-        out.extend_from_slice(framing.as_bytes());
         self.headers.encode(out);
         if has_body {
             out.extend_from_slice(&self.body);
@@ -111,6 +114,7 @@ const fn phrase(status: u16) -> &'static str {
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
+        304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",

@@ -38,6 +38,11 @@ impl ReadBuffer {
         self.start = self.end - left;
     }
 
+    /// Has the next read take no more than this.
+    pub(super) fn limit(&mut self, max_len: usize) {
+        self.wanted = self.wanted.min(max_len);
+    }
+
     /// Reads once into the buffer, whose bytes must all have been eaten; 0 is the end.
     pub(super) fn fill(&mut self, stream: &dyn Stream) -> io::Result<usize> {
         self.start = 0;

@@ -1,6 +1,6 @@
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Instant;
 
 use super::deadline::Deadline;
@@ -8,7 +8,7 @@ use super::turn::{FLUSH_AT, Patience, Turn};
 use super::{Error, Operation, Stream, Timeouts};
 use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
-use crate::protocol::{Event, MessageRef, Outbound, Owed, Role, SendError, State};
+use crate::protocol::{Event, MessageKind, MessageRef, Outbound, Owed, Role, SendError, State};
 
 /// What the two halves of a connection share.
 ///
@@ -35,6 +35,8 @@ pub(super) struct Link {
     pub(super) fragment_len: usize,
     role: Role,
     turn: Mutex<Turn>,
+    /// Told when a message that is written piece by piece has ended, or never will.
+    message_end: Condvar,
     owed: Mutex<Owed>,
     flags: AtomicU8,
     close_sent_at: OnceLock<Instant>,
@@ -66,6 +68,7 @@ impl Link {
             fragment_len: fragment_len.max(1),
             role: outbound.role(),
             turn: Mutex::new(Turn::new(outbound)),
+            message_end: Condvar::new(),
             owed: Mutex::new(Owed::new()),
             flags: AtomicU8::new(0),
             close_sent_at: OnceLock::new(),
@@ -100,7 +103,24 @@ impl Link {
 
     /// Waits for the turn and sends with it; with `flush`, all that is pending is written.
     pub(super) fn send(&self, message: MessageRef<'_>, flush: bool) -> Result<(), Error> {
-        self.in_turn(|turn| turn.put(self, message, flush))
+        self.in_turn(self.wait_for_message_end()?, |turn| turn.put(self, message, flush))
+    }
+
+    /// Waits for the turn and sends a piece of a message with it. While the message is in
+    /// progress others wait for its end; `continues` is said by who began it.
+    pub(super) fn send_fragment(
+        &self,
+        kind: MessageKind,
+        part: &[u8],
+        fin: bool,
+        continues: bool,
+    ) -> Result<(), Error> {
+        let turn = if continues { self.lock_turn() } else { self.wait_for_message_end()? };
+        let outcome = self.in_turn(turn, |turn| turn.put_fragment(self, kind, part, fin));
+        if fin {
+            self.message_end.notify_all();
+        }
+        outcome
     }
 
     /// Waits for the turn and sends a control frame with it.
@@ -108,14 +128,14 @@ impl Link {
         &self,
         encode: impl FnOnce(&mut Outbound, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        self.in_turn(|turn| {
+        self.in_turn(self.lock_turn(), |turn| {
             encode(&mut turn.outbound, &mut turn.pending)?;
             turn.write(self, &[], Patience::Full)
         })
     }
 
     pub(super) fn flush(&self) -> Result<(), Error> {
-        self.in_turn(|turn| turn.write(self, &[], Patience::Full))
+        self.in_turn(self.lock_turn(), |turn| turn.write(self, &[], Patience::Full))
     }
 
     /// Notes what an event makes us owe, for whoever has the turn.
@@ -159,6 +179,7 @@ impl Link {
         self.set(BROKEN);
         // It may have ended by itself.
         let _ = self.stream.shutdown(Shutdown::Both);
+        self.message_end.notify_all();
     }
 
     /// Says what is owed and writes what is pending, unless another thread has the turn: then
@@ -195,8 +216,31 @@ impl Link {
         }
     }
 
-    fn in_turn<T>(&self, act: impl FnOnce(&mut Turn) -> Result<T, Error>) -> Result<T, Error> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lock_turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn in which a message may begin.
+    fn wait_for_message_end(&self) -> Result<MutexGuard<'_, Turn>, Error> {
+        let turn = self.lock_turn();
+        if !turn.in_message {
+            return Ok(turn);
+        }
+        let is_busy = |turn: &mut Turn| turn.in_message && self.state() == State::Open;
+        let waited = self.message_end.wait_timeout_while(turn, self.timeouts.write, is_busy);
+        let (mut turn, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() && is_busy(&mut turn) {
+            return Err(Error::Timeout(Operation::Queue));
+        }
+        Ok(turn)
+    }
+
+    fn in_turn<T>(
+        &self,
+        turn: MutexGuard<'_, Turn>,
+        act: impl FnOnce(&mut Turn) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut turn = turn;
         let outcome = self.settle(&mut turn).and_then(|()| act(&mut turn));
         if let Err(Error::Send(_)) = outcome {
             // What was owed is said even if nothing may follow it.
@@ -236,6 +280,7 @@ impl Link {
         if turn.outbound.close_sent() {
             self.close_sent_at.get_or_init(Instant::now);
             self.set(CLOSE_SENT);
+            self.message_end.notify_all();
             if outcome.is_ok() && self.write_side_is_over() {
                 // The peer may have done so first.
                 let _ = self.stream.shutdown(Shutdown::Write);

@@ -12,6 +12,7 @@ mod error;
 mod keepalive;
 mod link;
 mod opening;
+mod reader;
 mod receiver;
 mod sender;
 mod server;
@@ -20,16 +21,19 @@ mod stream;
 mod timeouts;
 mod turn;
 mod websocket;
+mod writer;
 
 pub use acceptor::Acceptor;
 pub use client::{Client, connect};
 pub use error::{Error, Operation};
+pub use reader::MessageReader;
 pub use receiver::{Messages, Receiver};
 pub use sender::Sender;
-pub use server::{HandlerResult, Server};
+pub use server::{HandlerResult, OpenConnection, Server, ServerHandle, ShutdownReport};
 pub use status::{CloseStatus, ClosedBy};
 pub use stream::Stream;
 pub use timeouts::Timeouts;
 pub use websocket::WebSocket;
+pub use writer::MessageWriter;
 
 use crate::protocol::State;

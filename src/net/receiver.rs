@@ -9,9 +9,9 @@ use super::keepalive::{Due, Keepalive};
 use super::link::Link;
 use super::status::{CloseStatus, ClosedBy};
 use super::turn::Patience;
-use super::{Error, Operation, State};
+use super::{Error, MessageReader, Operation, State};
 use crate::frame::CloseFrame;
-use crate::protocol::{Event, Inbound, Message};
+use crate::protocol::{Event, Inbound, Message, MessageRef};
 
 /// The half of a connection that receives.
 ///
@@ -30,8 +30,13 @@ pub struct Receiver {
     keepalive: Keepalive,
     /// Whether to wait until the peer has read what is to be written, before reading on.
     patience: Patience,
+    /// The message in progress is of no interest.
+    skipping: bool,
     status: Option<CloseStatus>,
 }
+
+/// A message that is read while it arrives is read in pieces of at most so many bytes.
+const PIECE_LEN: usize = 16 << 10;
 
 /// How soon to try again to write what the peer did not take.
 const RETRY: Duration = Duration::from_millis(50);
@@ -47,6 +52,7 @@ impl Receiver {
             read_timeout: None,
             keepalive,
             patience: Patience::Full,
+            skipping: false,
             status: None,
         };
         // As for every read before which nothing special is to be done.
@@ -110,26 +116,101 @@ impl Receiver {
         self.status.as_ref()
     }
 
+    /// Waits for the next message as [`recv`](Self::recv) does, but only for its beginning:
+    /// what follows is read while it arrives, and the message is never held as a whole.
+    ///
+    /// The [`Limits`](crate::Limits) hold for it too.
+    ///
+    /// ```no_run
+    /// # fn receive(mut receiver: tightwire::Receiver) -> Result<(), tightwire::Error> {
+    /// if let Some(mut message) = receiver.recv_reader()? {
+    ///     std::io::copy(&mut message, &mut std::fs::File::create("large.bin")?)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), also from the reader, as the source of its `io::Error`.
+    pub fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
+        loop {
+            if self.status.is_some() {
+                return Ok(None);
+            }
+            match self.next_event()? {
+                Some(Event::Message(message)) => {
+                    let kind = MessageRef::from(&message).kind();
+                    return Ok(Some(MessageReader::new(self, kind, message.into_bytes(), true)));
+                }
+                Some(Event::Close(_)) => return Ok(None),
+                Some(_) => {}
+                None => match self.inbound.message_kind() {
+                    Some(kind) if !self.skipping => {
+                        return Ok(Some(MessageReader::new(self, kind, Vec::new(), false)));
+                    }
+                    _ => self.wait(Deadline::never())?,
+                },
+            }
+        }
+    }
+
     fn recv_by(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
         loop {
             if self.status.is_some() {
                 return Ok(None);
             }
-            match self.next_buffered() {
-                Ok(Some(Event::Message(message))) => return Ok(Some(message)),
-                Ok(Some(Event::Close(frame))) => {
-                    self.finish(frame);
-                    return Ok(None);
-                }
-                Ok(Some(Event::Ping(_))) => self.link.try_settle(),
-                Ok(Some(Event::Pong(data))) => self.keepalive.pong(&data),
-                Ok(None) => self.wait(deadline)?,
+            match self.next_event()? {
+                Some(Event::Message(message)) => return Ok(Some(message)),
+                Some(Event::Close(_)) => return Ok(None),
+                Some(_) => {}
+                None => self.wait(deadline)?,
+            }
+        }
+    }
+
+    /// The next event that the bytes read so far hold, after doing what it calls for.
+    pub(super) fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            let event = match self.next_buffered() {
+                Ok(event) => event,
                 Err(error) => {
                     self.fail(error);
                     return Err(error.into());
                 }
+            };
+            match &event {
+                Some(Event::Close(frame)) => self.finish(frame.clone()),
+                Some(Event::Ping(_)) => self.link.try_settle(),
+                Some(Event::Pong(data)) => self.keepalive.pong(data),
+                Some(Event::Message(_)) if self.skipping => {
+                    self.skipping = false;
+                    continue;
+                }
+                None if self.skipping => self.inbound.take_partial(&mut Vec::new()),
+                Some(Event::Message(_)) | None => {}
             }
+            return Ok(event);
         }
+    }
+
+    /// Moves what has arrived of the message in progress to `out`.
+    pub(super) fn take_partial(&mut self, out: &mut Vec<u8>) {
+        self.inbound.take_partial(out);
+    }
+
+    /// Waits for a further piece of a message that is not to be held as a whole.
+    pub(super) fn wait_for_piece(&mut self, deadline: Deadline) -> Result<(), Error> {
+        if self.status.is_some() {
+            return Err(unexpected_eof("the connection ended inside a message"));
+        }
+        self.buffer.limit(PIECE_LEN);
+        self.wait(deadline)
+    }
+
+    /// Drops what is still to come of the message in progress.
+    pub(super) fn skip_message(&mut self) {
+        self.skipping = self.inbound.message_kind().is_some();
     }
 
     fn next_buffered(&mut self) -> Result<Option<Event>, crate::ProtocolError> {
@@ -155,7 +236,7 @@ impl Receiver {
         }
         let timeout = self.read_patience(deadline);
         match self.fill(timeout) {
-            Ok(0) if self.inbound.is_inside_message() => {
+            Ok(0) if self.inbound.message_kind().is_some() => {
                 Err(self.abandon(unexpected_eof("the stream ended inside a message")))
             }
             Ok(0) => Err(self.abandon(unexpected_eof("the stream ended without a Close frame"))),

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use super::deadline::Deadline;
 use super::link::Link;
-use super::{Error, State};
+use super::{Error, MessageWriter, State};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::protocol::{MessageRef, Outbound};
+use crate::protocol::{MessageKind, MessageRef, Outbound};
 
 /// The half of a connection that sends.
 ///
@@ -45,6 +45,31 @@ impl Sender {
     /// As for [`send`](Self::send).
     pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
         self.link.send(message.into(), false)
+    }
+
+    /// Begins a message that is sent while it is written, so that it need not be in memory as a
+    /// whole. It is sent once the writer's [`finish`](MessageWriter::finish) says so.
+    ///
+    /// ```no_run
+    /// # fn send(sender: tightwire::Sender) -> Result<(), tightwire::Error> {
+    /// let mut writer = sender.writer(tightwire::MessageKind::Binary);
+    /// std::io::copy(&mut std::fs::File::open("large.bin")?, &mut writer)?;
+    /// writer.finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn writer(&self, kind: MessageKind) -> MessageWriter {
+        MessageWriter::new(self.clone(), kind)
+    }
+
+    pub(super) fn fragment(
+        &self,
+        kind: MessageKind,
+        part: &[u8],
+        fin: bool,
+        continues: bool,
+    ) -> Result<(), Error> {
+        self.link.send_fragment(kind, part, fin, continues)
     }
 
     /// Writes what was fed, and what a call that timed out left over.

@@ -6,7 +6,7 @@ use super::error::is_timeout;
 use super::link::Link;
 use super::{Error, Operation};
 use crate::frame::MaskingKey;
-use crate::protocol::{MessageRef, Outbound};
+use crate::protocol::{MessageKind, MessageRef, Outbound};
 
 /// The right to write, and the bytes that wait to be written.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Turn {
     pub(super) pending: Vec<u8>,
     /// How many bytes of `pending` are gone; zero unless a write is going on.
     written: usize,
+    /// A message is being written piece by piece, and no other may begin.
+    pub(super) in_message: bool,
 }
 
 /// How long a write may wait for the peer to read.
@@ -41,7 +43,7 @@ const MASK_STEP: usize = FLUSH_AT;
 
 impl Turn {
     pub(super) const fn new(outbound: Outbound) -> Self {
-        Self { outbound, pending: Vec::new(), written: 0 }
+        Self { outbound, pending: Vec::new(), written: 0, in_message: false }
     }
 
     /// Accepts a message; with `flush`, all that is pending is written.
@@ -69,6 +71,22 @@ impl Turn {
             return self.write_payload(link, payload, key);
         }
         self.put_fragments(link, message)
+    }
+
+    /// Accepts a piece of a message, and writes all that is pending.
+    pub(super) fn put_fragment(
+        &mut self,
+        link: &Link,
+        kind: MessageKind,
+        part: &[u8],
+        fin: bool,
+    ) -> Result<(), Error> {
+        if self.pending.len() >= FLUSH_AT {
+            self.make_room(link)?;
+        }
+        let key = self.outbound.fragment_header(kind, part.len(), fin, &mut self.pending)?;
+        self.in_message = !fin;
+        self.write_payload(link, part, key)
     }
 
     /// Sends a long message in fragments, and between them what is owed meanwhile (§5.4).

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::link::Link;
 use super::turn::WRITE_SLICE;
-use super::{CloseStatus, Error, Messages, Operation, Receiver, Sender, State, Stream, Timeouts};
+use super::{
+    CloseStatus, Error, MessageReader, MessageWriter, Messages, Operation, Receiver, Sender, State,
+    Stream, Timeouts,
+};
 use crate::frame::CloseCode;
 use crate::handshake::{Agreed, Response};
-use crate::protocol::{Inbound, Limits, Message, MessageRef, Outbound, SendError};
+use crate::protocol::{Inbound, Limits, Message, MessageKind, MessageRef, Outbound, SendError};
 
 /// An open WebSocket connection.
 ///
@@ -99,6 +102,20 @@ impl WebSocket {
     /// The messages of the peer until the connection ends.
     pub const fn messages(&mut self) -> Messages<'_> {
         self.receiver.messages()
+    }
+
+    /// Waits for the beginning of the next message: see [`Receiver::recv_reader`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Receiver::recv_reader`].
+    pub fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
+        self.receiver.recv_reader()
+    }
+
+    /// Begins a message that is sent while it is written: see [`Sender::writer`].
+    pub fn writer(&self, kind: MessageKind) -> MessageWriter {
+        self.sender.writer(kind)
     }
 
     /// Sends a message: see [`Sender::send`].

@@ -1,4 +1,4 @@
-use super::{Limits, Message};
+use super::{Limits, Message, MessageKind};
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, MaskingKey, Opcode, Utf8Check};
 
@@ -58,6 +58,24 @@ impl Assembly {
         }
         self.frames += 1;
         Ok(())
+    }
+
+    pub(super) const fn kind(&self) -> MessageKind {
+        match self.content {
+            Content::Text(_) => MessageKind::Text,
+            Content::Binary(_) => MessageKind::Binary,
+        }
+    }
+
+    /// Moves what has arrived to `out`.
+    pub(super) fn take(&mut self, out: &mut Vec<u8>) {
+        match &mut self.content {
+            Content::Text(text) => {
+                out.extend_from_slice(text.text.as_bytes());
+                text.text.clear();
+            }
+            Content::Binary(data) => out.append(data),
+        }
     }
 
     pub(super) const fn is_first_frame(&self) -> bool {

@@ -1,5 +1,5 @@
 use super::assembly::Assembly;
-use super::{Event, Role};
+use super::{Event, MessageKind, Role};
 use crate::error::ProtocolError;
 use crate::frame::{CloseFrame, FrameHeader, Opcode};
 
@@ -79,9 +79,19 @@ impl Inbound {
         outcome
     }
 
-    /// Whether a message has begun and not ended.
-    pub const fn is_inside_message(&self) -> bool {
-        self.message.is_some()
+    /// The kind of the message in progress: one that has begun and not ended.
+    pub fn message_kind(&self) -> Option<MessageKind> {
+        self.message.as_ref().map(Assembly::kind)
+    }
+
+    /// Moves what has arrived of the message in progress to `out`; the event that ends the
+    /// message will hold the rest only. So a message can be read that is too long to be held.
+    ///
+    /// Text that is moved has been checked; a character that is cut is kept until it is whole.
+    pub fn take_partial(&mut self, out: &mut Vec<u8>) {
+        if let Some(message) = &mut self.message {
+            message.take(out);
+        }
     }
 
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {

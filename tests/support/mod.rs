@@ -185,7 +185,7 @@ pub(crate) fn feed<'a>(
         assert!(input.is_empty(), "more input asked for, {input:02x?} left");
     }
     assert!(
-        !(outcome.is_over() && inbound.is_inside_message()),
+        !(outcome.is_over() && inbound.message_kind().is_some()),
         "the rest of a message is kept after the end"
     );
     outcome

@@ -1,14 +1,22 @@
-use std::any::Any;
-use std::error::Error as StdError;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
-use std::time::Duration;
-use std::{fmt, io, thread};
+mod entrance;
+mod handle;
+mod refuser;
+mod registry;
+mod service;
 
-use super::{Acceptor, Error, State, WebSocket};
-use crate::frame::CloseCode;
-use crate::handshake::{HandshakeError, Request};
+use std::error::Error as StdError;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::{fmt, io};
+
+use entrance::Entrance;
+pub use handle::{OpenConnection, ServerHandle, ShutdownReport};
+use refuser::Refuser;
+use registry::Registry;
+use service::Service;
+
+use super::{Acceptor, WebSocket};
+use crate::handshake::Request;
 
 /// What a handler returns: any error ends its connection with 1011 and is reported.
 pub type HandlerResult = Result<(), Box<dyn StdError + Send + Sync>>;
@@ -32,11 +40,10 @@ pub struct Server {
     listener: TcpListener,
     acceptor: Acceptor,
     on_error: Arc<OnError>,
+    max_connections: usize,
+    stack_size: usize,
+    registry: Arc<Registry>,
 }
-
-/// How long to wait before the next try when connections cannot be accepted, as when the
-/// process has no file descriptors left.
-const BACK_OFF: Duration = Duration::from_millis(50);
 
 impl Server {
     /// A server that listens on this address; port 0 takes a free one.
@@ -53,9 +60,32 @@ impl Server {
         Self { acceptor, ..self }
     }
 
-    /// Reports what goes wrong with single connections: handshakes that fail, handlers that
-    /// return an error or panic, connections that cannot be accepted or get no thread. Without
-    /// this they end in silence.
+    /// How many connections may be at once, those in the opening or closing handshake with
+    /// them; 10 000 by default. One more gets 503, and no thread.
+    ///
+    /// Each takes a thread and a file descriptor, and the system bounds both (`ulimit -n`,
+    /// `ulimit -u`). At its bounds a server accepts no more until connections end, and goes on.
+    pub const fn max_connections(mut self, max_connections: usize) -> Self {
+        self.max_connections = max_connections;
+        self
+    }
+
+    /// The stack of each connection's thread, in bytes; 256 KiB by default, and never less than
+    /// the system's minimum.
+    ///
+    /// It is address space: memory is taken as the handler comes to use it. This library needs
+    /// a few KiB of it, so the question is what the handler does: to overflow the stack ends the
+    /// process. 2 MiB is what std gives a thread.
+    pub const fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// Reports what goes wrong with connections: handshakes that fail, handlers that return an
+    /// error or panic, connections that cannot be accepted, find no place, or get no thread.
+    /// Without this they end in silence.
+    ///
+    /// What keeps the server from taking connections is reported once, until it takes one again.
     pub fn on_error<F>(self, on_error: F) -> Self
     where
         F: Fn(Option<SocketAddr>, &(dyn StdError + Send + Sync + 'static)) + Send + Sync + 'static,
@@ -72,37 +102,59 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Controls the server while it runs: shuts it down, and speaks to its connections.
+    pub fn handle(&self) -> ServerHandle {
+        let local_addr = self.local_addr().map_err(|error| error.kind());
+        ServerHandle::new(Arc::clone(&self.registry), local_addr)
+    }
+
     /// Accepts connections and calls `handler` with each, and with the request that opened it,
-    /// in a new thread.
+    /// in a new thread. It returns when the server was shut down.
     ///
     /// When the handler returns, a connection that is still open is closed: with 1000 after
     /// `Ok`, with 1011 after an error or a panic, which end this one connection only.
     ///
     /// # Errors
     ///
-    /// None so far: trouble with single connections goes to [`on_error`](Self::on_error).
+    /// If the system does not even give the one thread that the server needs for itself. Later
+    /// trouble goes to [`on_error`](Self::on_error), and is survived.
     pub fn run<F>(self, handler: F) -> io::Result<()>
     where
         F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
     {
-        let service =
-            Arc::new(Service { acceptor: self.acceptor, on_error: self.on_error, handler });
-        loop {
-            match self.listener.accept() {
-                Ok((stream, peer_addr)) => serve_in_thread(&service, stream, peer_addr),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    (service.on_error)(None, &error);
-                    thread::sleep(BACK_OFF);
-                }
-            }
+        let Self { listener, acceptor, on_error, max_connections, stack_size, registry } = self;
+        let refuser = Refuser::spawn()?;
+        if let Some(_accepting) = registry.begin_accepting() {
+            let service = Arc::new(Service { acceptor, on_error, handler });
+            let (registry, refuser) = (&registry, &refuser);
+            let trouble = None;
+            let entrance = Entrance {
+                listener,
+                registry,
+                refuser,
+                service,
+                max_connections,
+                stack_size,
+                trouble,
+            };
+            entrance.stay_open();
         }
+        drop(refuser);
+        registry.wind_down();
+        Ok(())
     }
 }
 
 impl From<TcpListener> for Server {
     fn from(listener: TcpListener) -> Self {
-        Self { listener, acceptor: Acceptor::new(), on_error: Arc::new(|_, _| {}) }
+        Self {
+            listener,
+            acceptor: Acceptor::new(),
+            on_error: Arc::new(|_, _| {}),
+            max_connections: 10_000,
+            stack_size: 256 << 10,
+            registry: Arc::default(),
+        }
     }
 }
 
@@ -111,82 +163,8 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("acceptor", &self.acceptor)
+            .field("max_connections", &self.max_connections)
+            .field("stack_size", &self.stack_size)
             .finish_non_exhaustive()
     }
 }
-
-/// What the threads of all connections share.
-struct Service<F> {
-    acceptor: Acceptor,
-    on_error: Arc<OnError>,
-    handler: F,
-}
-
-fn serve_in_thread<F>(service: &Arc<Service<F>>, stream: TcpStream, peer_addr: SocketAddr)
-where
-    F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
-{
-    let thread_service = Arc::clone(service);
-    let spawned = thread::Builder::new()
-        .name("tightwire connection".into())
-        .spawn(move || thread_service.serve(stream, peer_addr));
-    if let Err(error) = spawned {
-        (service.on_error)(Some(peer_addr), &error);
-    }
-}
-
-impl<F> Service<F>
-where
-    F: Fn(&mut WebSocket, &Request) -> HandlerResult,
-{
-    fn serve(&self, stream: TcpStream, peer_addr: SocketAddr) {
-        let (mut websocket, request) = match self.acceptor.accept(stream) {
-            Ok(accepted) => accepted,
-            // To answer with a page or a refusal of one's own is no error.
-            Err(Error::Handshake(HandshakeError::Answered(_))) => return,
-            Err(error) => return (self.on_error)(Some(peer_addr), &error),
-        };
-        // The connection ends with the handler, so nobody meets what a panic left half done.
-        let call = AssertUnwindSafe(|| (self.handler)(&mut websocket, &request));
-        let outcome =
-            panic::catch_unwind(call).unwrap_or_else(|panic| Err(Panicked::boxed(&*panic)));
-        let code = match &outcome {
-            Ok(()) => CloseCode::NORMAL,
-            Err(error) => {
-                (self.on_error)(Some(peer_addr), &**error);
-                CloseCode::INTERNAL_ERROR
-            }
-        };
-        if websocket.state() != State::Closed {
-            if let Err(error) = websocket.close(code, "") {
-                // After an error of the handler this one is most often its echo.
-                if outcome.is_ok() {
-                    (self.on_error)(Some(peer_addr), &error);
-                }
-            }
-        }
-    }
-}
-
-/// A handler panicked.
-#[derive(Debug)]
-struct Panicked(String);
-
-impl Panicked {
-    fn boxed(panic: &(dyn Any + Send)) -> Box<dyn StdError + Send + Sync> {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(|message| (*message).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        Box::new(Self(message))
-    }
-}
-
-impl fmt::Display for Panicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the handler panicked: {}", self.0)
-    }
-}
-
-impl StdError for Panicked {}

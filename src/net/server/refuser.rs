@@ -26,7 +26,7 @@ struct Refused {
 
 /// How many clients at once are given the time to read their answer. To those beyond, TCP may
 /// say that the connection was reset.
-const MAX_REFUSED: usize = 64;
+pub(super) const MAX_REFUSED: usize = 64;
 const STACK_SIZE: usize = 64 << 10;
 
 impl Refuser {
@@ -45,11 +45,6 @@ impl Refuser {
     /// Answers with 503, and ends the connection once the client has read that.
     pub(super) fn refuse(&self, stream: Arc<TcpStream>, why: NoPlace) {
         answer(&stream, why);
-        self.see_off(stream);
-    }
-
-    /// Ends a connection that has had its answer.
-    pub(super) fn see_off(&self, stream: Arc<TcpStream>) {
         if let Some(queue) = &self.queue {
             let refused = Refused { stream, deadline: Deadline::after(Some(PATIENCE)) };
             // If too many wait, this one is closed at once.
@@ -79,7 +74,7 @@ fn linger(refused: &Receiver<Refused>) {
 /// in the system's buffer, and nobody waits.
 pub(super) fn answer(stream: &Arc<TcpStream>, why: NoPlace) {
     let why = match why {
-        NoPlace::Full => "There are too many connections.\n",
+        NoPlace::Full => "There is no room for another connection.\n",
         NoPlace::Stopping => "The server is shutting down.\n",
     };
     let response = Response::new(503).with_body(why);

@@ -14,9 +14,8 @@ use crate::net::{Sender, opening};
 ///
 /// Each connection moves forward under the lock, and so does the shutdown: whichever is second
 /// sees the other, so no connection slips through.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Registry {
-    max_connections: usize,
     table: Mutex<Table>,
     /// A shutdown began or has less left to wait for.
     changed: Condvar,
@@ -68,10 +67,6 @@ pub(super) enum NoPlace {
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 impl Registry {
-    pub(super) fn new(max_connections: usize) -> Self {
-        Self { max_connections, table: Mutex::default(), changed: Condvar::new() }
-    }
-
     /// Notes that this thread accepts connections, until the guard is dropped; `None` if the
     /// server was shut down already.
     pub(super) fn begin_accepting(self: &Arc<Self>) -> Option<Accepting> {
@@ -88,12 +83,13 @@ impl Registry {
         self: &Arc<Self>,
         stream: &Arc<TcpStream>,
         peer_addr: SocketAddr,
+        max_connections: usize,
     ) -> Result<Ticket, NoPlace> {
         let mut table = self.lock();
         if table.stop.is_some() {
             return Err(NoPlace::Stopping);
         }
-        if table.entries.len() >= self.max_connections {
+        if table.entries.len() >= max_connections {
             return Err(NoPlace::Full);
         }
         table.last_id += 1;
@@ -102,7 +98,7 @@ impl Registry {
         let phase = Phase::Reading;
         let entry = Entry { peer_addr, stream, thread: None, phase, waits: false };
         table.entries.insert(id, entry);
-        Ok(Ticket { registry: Arc::clone(self), id, was_clean: false })
+        Ok(Ticket { registry: Arc::clone(self), id, peer_addr, was_clean: false })
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -210,8 +206,11 @@ impl Registry {
     fn remove(&self, id: u64, was_clean: bool) {
         let mut table = self.lock();
         let Some(entry) = table.entries.remove(&id) else { return };
-        // Senders may outlive the handler; the connection does not.
-        let _ = entry.stream.shutdown(Shutdown::Both);
+        // Senders may outlive the handler; the connection does not. One that never had a thread
+        // is still to be answered by who accepted it.
+        if !matches!(entry.phase, Phase::Reading | Phase::Refused) {
+            let _ = entry.stream.shutdown(Shutdown::Both);
+        }
         if table.stop.is_some() {
             match entry.phase {
                 Phase::Refused => table.report.refused += 1,
@@ -272,7 +271,7 @@ impl Table {
         self.entries.len().saturating_sub(exempt)
     }
 
-    fn cut_refused(&mut self) {
+    fn cut_refused(&self) {
         for entry in self.entries.values() {
             if matches!(entry.phase, Phase::Refused) {
                 let _ = entry.stream.shutdown(Shutdown::Both);
@@ -311,6 +310,7 @@ impl Drop for Accepting {
 pub(super) struct Ticket {
     registry: Arc<Registry>,
     id: u64,
+    peer_addr: SocketAddr,
     was_clean: bool,
 }
 
@@ -318,6 +318,10 @@ impl Ticket {
     /// Notes that this thread serves the connection.
     pub(super) fn begin(&self) {
         self.update(|entry, _| entry.thread = Some(thread::current().id()));
+    }
+
+    pub(super) const fn peer_addr(&self) -> SocketAddr {
+        self.peer_addr
     }
 
     /// Whether the handshake is ours to answer; if not, the shutdown did that.

@@ -1,0 +1,97 @@
+use std::io::{self, Read};
+use std::time::Duration;
+
+use super::deadline::Deadline;
+use super::{Error, Receiver};
+use crate::protocol::{Event, MessageKind};
+
+/// A message that is read while it arrives: made by [`Receiver::recv_reader`].
+///
+/// It ends where the message does. Text is checked on the way, so that what was read is valid
+/// UTF-8, but for a character that the last piece may have cut.
+///
+/// What is not read when it is dropped is skipped by the receive that follows.
+#[derive(Debug)]
+pub struct MessageReader<'a> {
+    receiver: &'a mut Receiver,
+    kind: MessageKind,
+    /// What has arrived, of which `piece[read..]` was not read yet.
+    piece: Vec<u8>,
+    read: usize,
+    timeout: Option<Duration>,
+    /// Whether `piece` is the last one.
+    is_last: bool,
+}
+
+impl<'a> MessageReader<'a> {
+    pub(super) const fn new(
+        receiver: &'a mut Receiver,
+        kind: MessageKind,
+        piece: Vec<u8>,
+        is_last: bool,
+    ) -> Self {
+        Self { receiver, kind, piece, read: 0, timeout: None, is_last }
+    }
+
+    /// Whether the message is text or binary.
+    pub const fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// Bounds how long a read waits; by default it does so as long as the peer is there.
+    ///
+    /// A read that takes longer gives `TimedOut`, and the next goes on where it stopped.
+    pub const fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// Waits for the next piece.
+    fn fetch(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.read = 0;
+        self.piece.clear();
+        loop {
+            match self.receiver.next_event()? {
+                Some(Event::Message(message)) => {
+                    self.piece = message.into_bytes();
+                    self.is_last = true;
+                    return Ok(());
+                }
+                Some(Event::Close(_)) => {
+                    let kind = io::ErrorKind::UnexpectedEof;
+                    return Err(io::Error::new(kind, "the peer closed inside a message").into());
+                }
+                Some(_) => {}
+                None => {
+                    self.receiver.take_partial(&mut self.piece);
+                    if !self.piece.is_empty() {
+                        return Ok(());
+                    }
+                    self.receiver.wait_for_piece(deadline)?;
+                }
+            }
+        }
+    }
+}
+
+impl Read for MessageReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let deadline = Deadline::after(self.timeout);
+        while self.read == self.piece.len() && !self.is_last {
+            self.fetch(deadline)?;
+        }
+        let count = self.piece.get(self.read..).unwrap_or_default().read(buffer)?;
+        self.read += count;
+        Ok(count)
+    }
+}
+
+impl Drop for MessageReader<'_> {
+    fn drop(&mut self) {
+        if !self.is_last {
+            self.receiver.skip_message();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use std::error::Error as StdError;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use super::HandlerResult;
+use super::refuser::{MAX_REFUSED, Refuser};
+use super::registry::{NoPlace, Registry, Ticket};
+use super::service::Service;
+use crate::handshake::Request;
+use crate::net::WebSocket;
+
+/// Where connections come in, and get a place and a thread, or 503.
+pub(super) struct Entrance<'a, F> {
+    pub(super) listener: TcpListener,
+    pub(super) registry: &'a Arc<Registry>,
+    pub(super) refuser: &'a Refuser,
+    pub(super) service: Arc<Service<F>>,
+    pub(super) max_connections: usize,
+    pub(super) stack_size: usize,
+    /// What has kept us from taking connections since the last one.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// What keeps a server from taking a connection.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Trouble {
+    Accept,
+    Place,
+    Thread,
+}
+
+/// How long to wait before the next try when the system has no descriptor or thread left.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+impl<F> Entrance<'_, F>
+where
+    F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
+{
+    /// Lets connections in until the shutdown. Then the listening ends.
+    pub(super) fn stay_open(mut self) {
+        while !self.registry.is_stopping() {
+            match self.listener.accept() {
+                Ok((stream, peer_addr)) => self.let_in(Arc::new(stream), peer_addr),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    self.report(Trouble::Accept, None, &error);
+                    self.registry.pause(BACK_OFF);
+                }
+            }
+        }
+        self.refuse_backlog();
+    }
+
+    fn let_in(&mut self, stream: Arc<TcpStream>, peer_addr: SocketAddr) {
+        let ticket = match self.registry.admit(&stream, peer_addr, self.max_connections) {
+            Ok(ticket) => ticket,
+            Err(why) => {
+                if why == NoPlace::Full {
+                    let error = TooManyConnections(self.max_connections);
+                    self.report(Trouble::Place, Some(peer_addr), &error);
+                }
+                return self.refuser.refuse(stream, why);
+            }
+        };
+        match self.spawn(Arc::clone(&stream), ticket) {
+            Ok(()) => self.trouble = None,
+            Err(error) => {
+                self.refuser.refuse(stream, NoPlace::Full);
+                self.report(Trouble::Thread, Some(peer_addr), &error);
+                self.registry.pause(BACK_OFF);
+            }
+        }
+    }
+
+    fn spawn(&self, stream: Arc<TcpStream>, mut ticket: Ticket) -> io::Result<()> {
+        let service = Arc::clone(&self.service);
+        let serve = move || {
+            service.serve(stream, &mut ticket);
+            // What the handler holds is gone before the server counts the connection as over.
+            drop(service);
+            drop(ticket);
+        };
+        thread::Builder::new()
+            .name("tightwire connection".into())
+            .stack_size(self.stack_size)
+            .spawn(serve)
+            .map(drop)
+    }
+
+    /// Reports trouble when it begins; it may last, and meet every client.
+    fn report(
+        &mut self,
+        trouble: Trouble,
+        peer_addr: Option<SocketAddr>,
+        error: &(dyn StdError + Send + Sync + 'static),
+    ) {
+        if self.trouble.replace(trouble) != Some(trouble) {
+            (self.service.on_error)(peer_addr, error);
+        }
+    }
+
+    /// Refuses those who had connected when the shutdown came: to end the listening would reset
+    /// their connections.
+    fn refuse_backlog(&self) {
+        if self.listener.set_nonblocking(true).is_err() {
+            return;
+        }
+        // More would find no room with the refuser.
+        for _ in 0..MAX_REFUSED {
+            let Ok((stream, _)) = self.listener.accept() else { return };
+            // Some systems have it inherited.
+            let _ = stream.set_nonblocking(false);
+            self.refuser.refuse(Arc::new(stream), NoPlace::Stopping);
+        }
+    }
+}
+
+/// Errors of `accept` that say nothing about the next connection: this one was gone before it
+/// was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// A client got 503 because there are as many connections as there may be.
+#[derive(Debug)]
+struct TooManyConnections(usize);
+
+impl fmt::Display for TooManyConnections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "all {} connections that may be at once are taken", self.0)
+    }
+}
+
+impl StdError for TooManyConnections {}

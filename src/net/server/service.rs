@@ -1,0 +1,92 @@
+use std::any::Any;
+use std::error::Error as StdError;
+use std::fmt;
+use std::net::{SocketAddr, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use super::registry::Ticket;
+use super::{HandlerResult, OnError};
+use crate::frame::CloseCode;
+use crate::handshake::{HandshakeError, Request};
+use crate::net::status::CloseStatus;
+use crate::net::{Acceptor, Error, State, WebSocket};
+
+/// What the threads of all connections share.
+pub(super) struct Service<F> {
+    pub(super) acceptor: Acceptor,
+    pub(super) on_error: Arc<OnError>,
+    pub(super) handler: F,
+}
+
+impl<F> Service<F>
+where
+    F: Fn(&mut WebSocket, &Request) -> HandlerResult,
+{
+    /// Serves a connection to its end.
+    pub(super) fn serve(&self, stream: Arc<TcpStream>, ticket: &mut Ticket) {
+        ticket.begin();
+        let peer_addr = ticket.peer_addr();
+        let accepted = self.acceptor.accept_if(stream, || ticket.may_answer());
+        let (mut websocket, request) = match accepted {
+            Ok(accepted) => accepted,
+            // To answer with a page or a refusal of one's own is no error.
+            Err(Error::Handshake(HandshakeError::Answered(_))) => return,
+            Err(error) => return (self.on_error)(Some(peer_addr), &error),
+        };
+        if ticket.open(websocket.sender()) {
+            self.handle(&mut websocket, &request, peer_addr);
+        } else {
+            // The shutdown came between. What goes wrong now is nothing to report.
+            let _ = websocket.close(CloseCode::GOING_AWAY, "");
+        }
+        if websocket.close_status().is_some_and(CloseStatus::was_clean) {
+            ticket.note_clean();
+        }
+    }
+
+    fn handle(&self, websocket: &mut WebSocket, request: &Request, peer_addr: SocketAddr) {
+        // The connection ends with the handler, so nobody meets what a panic left half done.
+        let call = AssertUnwindSafe(|| (self.handler)(websocket, request));
+        let outcome =
+            panic::catch_unwind(call).unwrap_or_else(|panic| Err(Panicked::boxed(&*panic)));
+        let code = match &outcome {
+            Ok(()) => CloseCode::NORMAL,
+            Err(error) => {
+                (self.on_error)(Some(peer_addr), &**error);
+                CloseCode::INTERNAL_ERROR
+            }
+        };
+        if websocket.state() != State::Closed {
+            if let Err(error) = websocket.close(code, "") {
+                // After an error of the handler this one is most often its echo.
+                if outcome.is_ok() {
+                    (self.on_error)(Some(peer_addr), &error);
+                }
+            }
+        }
+    }
+}
+
+/// A handler panicked.
+#[derive(Debug)]
+struct Panicked(String);
+
+impl Panicked {
+    fn boxed(panic: &(dyn Any + Send)) -> Box<dyn StdError + Send + Sync> {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|message| (*message).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        Box::new(Self(message))
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the handler panicked: {}", self.0)
+    }
+}
+
+impl StdError for Panicked {}

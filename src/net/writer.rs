@@ -1,0 +1,120 @@
+use std::io::{self, Write};
+
+use super::{Error, Operation, Sender};
+use crate::frame::{CloseCode, Utf8Check};
+use crate::protocol::{MessageKind, SendError};
+
+/// A message that is sent while it is written, in fragments (§5.4): made by
+/// [`Sender::writer`].
+///
+/// [`finish`](Self::finish) ends the message. Dropped before that, after some of it went out, it
+/// closes the connection with 1011: the peer must not take a part for the whole.
+///
+/// From its first fragment to its end other senders of the connection wait with their messages,
+/// as long as [`Timeouts::write`](crate::Timeouts) says; Pings and Close frames go out between
+/// the fragments.
+#[derive(Debug)]
+pub struct MessageWriter {
+    sender: Sender,
+    kind: MessageKind,
+    check: Utf8Check,
+    buffer: Vec<u8>,
+    /// Whether a fragment went out.
+    has_begun: bool,
+    has_ended: bool,
+}
+
+/// A fragment goes out once it has so many bytes.
+const FRAGMENT_LEN: usize = 32 << 10;
+
+impl MessageWriter {
+    pub(super) const fn new(sender: Sender, kind: MessageKind) -> Self {
+        Self {
+            sender,
+            kind,
+            check: Utf8Check::new(),
+            buffer: Vec::new(),
+            has_begun: false,
+            has_ended: false,
+        }
+    }
+
+    /// Sends what was written since the last fragment, and ends the message.
+    ///
+    /// # Errors
+    ///
+    /// `Io(InvalidData)` if text ends inside a character, and as for [`Sender::send`]. After
+    /// `Timeout(Flush)` the message is ended, after any other error it is not.
+    pub fn finish(mut self) -> Result<(), Error> {
+        if self.kind == MessageKind::Text && self.check.finish().is_err() {
+            return Err(invalid_text().into());
+        }
+        let outcome = self.send_fragment(true);
+        self.has_ended = matches!(outcome, Ok(()) | Err(Error::Timeout(Operation::Flush)));
+        outcome
+    }
+
+    fn send_fragment(&mut self, fin: bool) -> Result<(), Error> {
+        let outcome = self.sender.fragment(self.kind, &self.buffer, fin, self.has_begun);
+        if matches!(outcome, Ok(()) | Err(Error::Timeout(Operation::Flush))) {
+            self.has_begun = true;
+            self.buffer.clear();
+        }
+        outcome
+    }
+
+    /// Sends a fragment that does not end the message. One that the peer is slow to take was
+    /// accepted all the same; the next finds out whether there is room for it.
+    fn send_part(&mut self) -> io::Result<()> {
+        match self.send_fragment(false) {
+            Ok(()) | Err(Error::Timeout(Operation::Flush)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Write for MessageWriter {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() >= FRAGMENT_LEN {
+            self.send_part()?;
+        }
+        let room = FRAGMENT_LEN - self.buffer.len();
+        let data = data.get(..room).unwrap_or(data);
+        if self.kind == MessageKind::Text {
+            self.check.check(data).map_err(|_| invalid_text())?;
+        }
+        self.buffer.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    /// Sends what was written so far as a fragment.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.send_part()
+    }
+}
+
+impl Drop for MessageWriter {
+    fn drop(&mut self) {
+        if self.has_begun && !self.has_ended {
+            self.sender.close_soon(CloseCode::INTERNAL_ERROR);
+        }
+    }
+}
+
+fn invalid_text() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a text message has to be UTF-8 (RFC 6455 §5.6)")
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) => error,
+            Error::Timeout(_) => Self::new(io::ErrorKind::TimedOut, error),
+            Error::Send(SendError::Closed) => Self::new(io::ErrorKind::BrokenPipe, error),
+            error => Self::other(error),
+        }
+    }
+}

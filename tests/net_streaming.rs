@@ -1,0 +1,313 @@
+//! Messages that are read while they arrive, and sent while they are written.
+
+mod wire;
+
+use std::io::{self, Read, Write};
+use std::thread;
+use std::time::Duration;
+
+use tightwire::{
+    Acceptor, Client, CloseCode, Error, Limits, Message, MessageKind, Operation, ProtocolError,
+    SendError, Timeouts,
+};
+use wire::{PATIENCE, Raw, close_body, hex, masked};
+
+fn source(error: &io::Error) -> &Error {
+    error.get_ref().and_then(|error| error.downcast_ref()).unwrap()
+}
+
+#[test]
+fn a_message_can_be_read_while_it_arrives() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        raw.send(hex("01 03 48 65 6c"));
+        // The client has read this much before the rest is sent.
+        assert_eq!(raw.read_frame(), (0x82, b"Hel".to_vec()));
+        raw.send(hex("89 00  00 01 e2"));
+        assert_eq!(raw.read_frame(), (0x8a, vec![]));
+        raw.send(hex("80 03 82 ac 21  82 02 01 02  81 00  88 00"));
+        assert_eq!(raw.read_frame(), (0x88, vec![]));
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let sender = ws.sender();
+
+    let mut reader = ws.recv_reader().unwrap().unwrap();
+    assert_eq!(reader.kind(), MessageKind::Text);
+    let mut start = [0; 3];
+    reader.read_exact(&mut start).unwrap();
+    sender.send(&start).unwrap();
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "€!");
+    assert_eq!(reader.read(&mut start).unwrap(), 0, "it stays at its end");
+    drop(reader);
+
+    let mut reader = ws.recv_reader().unwrap().unwrap();
+    assert_eq!(reader.kind(), MessageKind::Binary);
+    let mut all = Vec::new();
+    reader.read_to_end(&mut all).unwrap();
+    assert_eq!(all, [1, 2]);
+    drop(reader);
+
+    let mut empty = ws.recv_reader().unwrap().unwrap();
+    assert_eq!(empty.read(&mut start).unwrap(), 0);
+    drop(empty);
+    assert!(ws.recv_reader().unwrap().is_none());
+    assert_eq!(ws.close_status().unwrap().code(), 1005);
+    server.join().unwrap();
+}
+
+#[test]
+fn what_was_not_read_is_skipped() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        raw.send(hex("02 03 01 02 03"));
+        assert_eq!(raw.read_frame(), (0x81, b"read a byte".to_vec()));
+        raw.send(hex("00 01 04  89 00  80 01 05  82 01 06  81 01 61"));
+        raw.read_to_end();
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let mut reader = ws.recv_reader().unwrap().unwrap();
+    reader.read_exact(&mut [0]).unwrap();
+    drop(reader);
+    ws.send("read a byte").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![6])));
+    // Dropped at once, and whole already.
+    drop(ws.recv_reader().unwrap().unwrap());
+    drop(ws);
+    server.join().unwrap();
+}
+
+#[test]
+fn text_fails_while_it_is_read() {
+    let address = wire::run(wire::server(), |ws, _| {
+        let mut reader = ws.recv_reader()?.expect("a message");
+        let mut read = Vec::new();
+        let error = reader.read_to_end(&mut read).expect_err("it is not UTF-8");
+        let expected = Error::Protocol(ProtocolError::InvalidUtf8).to_string();
+        assert_eq!(source(&error).to_string(), expected);
+        assert!(b"good".starts_with(&read));
+        assert!(reader.read(&mut [0]).is_err(), "there is no more");
+        Ok(())
+    });
+    let mut raw = Raw::upgraded(address);
+    // The frame is not over, but its text can come to no good.
+    raw.send(&masked(0x81, b"good \xff and more")[..6 + 6]);
+    assert_eq!(raw.read_frame().1[..2], [0x03, 0xef]);
+}
+
+#[test]
+fn a_read_may_have_a_deadline_and_goes_on_after_it() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        raw.send(hex("82 02 01"));
+        assert_eq!(raw.read_frame().0, 0x81);
+        raw.send(hex("02"));
+        raw.read_to_end();
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let sender = ws.sender();
+    let mut reader = ws.recv_reader().unwrap().unwrap();
+    reader.set_timeout(Some(Duration::from_millis(5)));
+    let mut byte = [0];
+    reader.read_exact(&mut byte).unwrap();
+    let error = reader.read(&mut byte).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(matches!(source(&error), Error::Timeout(Operation::Receive)));
+    sender.send("now").unwrap();
+    reader.set_timeout(None);
+    reader.read_exact(&mut byte).unwrap();
+    assert_eq!((byte, reader.read(&mut [0]).unwrap()), ([2], 0));
+    drop(reader);
+    drop((ws, sender));
+    server.join().unwrap();
+}
+
+#[test]
+fn a_message_whose_end_never_comes_is_an_error_and_no_end() {
+    for (end, code) in [("", 1006), ("88 02 03 e8", 1000)] {
+        let (url, server) = wire::raw_server(move |mut raw| {
+            wire::answer_upgrade(&mut raw);
+            raw.send(hex("02 01 01"));
+            assert_eq!(raw.read_frame().0, 0x81, "it was read so far");
+            raw.send(hex(end));
+            raw.end_writing();
+            raw.read_to_end();
+        });
+        let mut ws = tightwire::connect(&url).unwrap();
+        let sender = ws.sender();
+        let mut reader = ws.recv_reader().unwrap().unwrap();
+        reader.read_exact(&mut [0]).unwrap();
+        sender.send("go on").unwrap();
+        let mut read = Vec::new();
+        for _ in 0..2 {
+            let error = reader.read_to_end(&mut read).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+        }
+        drop(reader);
+        assert_eq!(ws.close_status().unwrap().code(), code);
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn a_message_can_be_sent_while_it_is_written() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        assert_eq!(raw.read_frame(), (0x01, b"caf\xc3".to_vec()));
+        raw.send(hex("89 00"));
+        assert_eq!(raw.read_frame(), (0x8a, vec![]), "between the fragments");
+        assert_eq!(raw.read_frame(), (0x00, b"\xa9".to_vec()));
+        assert_eq!(raw.read_frame(), (0x80, b"!".to_vec()));
+        assert_eq!(raw.read_frame(), (0x82, vec![]), "one that was written nothing into");
+        raw.send(hex("81 01 61"));
+        raw.read_to_end();
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let mut writer = ws.writer(MessageKind::Text);
+    writer.write_all(b"caf\xc3").unwrap();
+    writer.flush().unwrap();
+    writer.flush().unwrap();
+    let nothing = ws.recv_timeout(Duration::from_millis(50));
+    assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))), "the Ping was met here");
+    writer.write_all(b"\xa9").unwrap();
+    writer.flush().unwrap();
+    writer.write_all(b"!").unwrap();
+    writer.finish().unwrap();
+    ws.writer(MessageKind::Binary).finish().unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("a")));
+    drop(ws);
+    server.join().unwrap();
+}
+
+#[test]
+fn an_unfinished_message_is_never_taken_for_a_whole_one() {
+    let (address, outcomes) = wire::reporting_server(wire::server(), |ws| {
+        let mut received = Vec::new();
+        while let Ok(Some(message)) = ws.recv() {
+            received.push(message);
+        }
+        (received, ws.close_status().unwrap().code())
+    });
+    let url = format!("ws://{address}/");
+    // Nothing of it went out: nothing has happened.
+    let mut ws = tightwire::connect(&url).unwrap();
+    let mut writer = ws.writer(MessageKind::Text);
+    writer.write_all(b"never sent").unwrap();
+    drop(writer);
+    ws.send("next").unwrap();
+    // Some of it did.
+    let mut writer = ws.writer(MessageKind::Text);
+    writer.write_all(b"a part").unwrap();
+    writer.flush().unwrap();
+    drop(writer);
+    assert!(matches!(ws.send("late"), Err(Error::Send(SendError::Closed))));
+    assert_eq!(ws.recv().unwrap(), None);
+    let (received, code) = outcomes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((received, code), (vec![Message::from("next")], 1011));
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_not_sent() {
+    let ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
+    let mut writer = ws.writer(MessageKind::Text);
+    assert_eq!(writer.write(b"\xff").unwrap_err().kind(), io::ErrorKind::InvalidData);
+    drop(writer);
+    let mut writer = ws.writer(MessageKind::Text);
+    writer.write_all(b"\xe2\x82").unwrap();
+    assert!(matches!(writer.finish(), Err(Error::Io(e)) if e.kind() == io::ErrorKind::InvalidData));
+    ws.send("unharmed").unwrap();
+}
+
+#[test]
+fn other_senders_wait_for_the_end_of_a_message_that_is_being_written() {
+    let mut ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
+    let mut writer = ws.writer(MessageKind::Binary);
+    writer.write_all(&[1]).unwrap();
+    writer.flush().unwrap();
+    let other = ws.sender();
+    let other = thread::spawn(move || other.send("after it"));
+    writer.write_all(&[2]).unwrap();
+    writer.finish().unwrap();
+    other.join().unwrap().unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![1, 2])));
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("after it")));
+}
+
+#[test]
+fn other_senders_wait_no_longer_than_their_time_out() {
+    let mut timeouts = Timeouts::default();
+    timeouts.write = Duration::from_millis(20);
+    let url = format!("ws://{}/", wire::echo_server());
+    let ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
+    let mut writer = ws.writer(MessageKind::Binary);
+    writer.write_all(&[1]).unwrap();
+    writer.flush().unwrap();
+    assert!(matches!(ws.send("other"), Err(Error::Timeout(Operation::Queue))));
+    // A Ping is no message, and waits for nothing.
+    ws.ping(b"").unwrap();
+    writer.finish().unwrap();
+    ws.send("other").unwrap();
+    let writer = ws.writer(MessageKind::Binary);
+    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(writer.finish(), Err(Error::Send(SendError::Closed))));
+}
+
+#[test]
+fn a_long_message_passes_from_end_to_end() {
+    const LEN: u64 = 64 << 20;
+    let mut limits = Limits::default();
+    limits.max_message_len = usize::MAX;
+    let acceptor = Acceptor::new().limits(limits);
+    let address = wire::run(wire::server().acceptor(acceptor), |ws, _| {
+        let sender = ws.sender();
+        while let Some(mut reader) = ws.recv_reader()? {
+            let mut writer = sender.writer(reader.kind());
+            io::copy(&mut reader, &mut writer)?;
+            writer.finish()?;
+        }
+        Ok(())
+    });
+    let ws = Client::new().limits(limits).connect(&format!("ws://{address}/")).unwrap();
+    let (sender, mut receiver) = ws.split();
+    let writer = thread::spawn(move || {
+        let mut writer = sender.writer(MessageKind::Binary);
+        io::copy(&mut io::repeat(7).take(LEN), &mut writer).unwrap();
+        writer.finish().unwrap();
+        sender
+    });
+    let mut reader = receiver.recv_reader().unwrap().unwrap();
+    let (mut buffer, mut read) = ([0; 8192], 0);
+    loop {
+        match reader.read(&mut buffer).unwrap() {
+            0 => break,
+            count => {
+                assert!(buffer[..count].iter().all(|&byte| byte == 7));
+                read += count as u64;
+            }
+        }
+    }
+    drop(reader);
+    assert_eq!(read, LEN);
+    writer.join().unwrap().close(CloseCode::NORMAL, "").unwrap();
+    assert!(receiver.recv().unwrap().is_none());
+}
+
+#[test]
+fn a_close_frame_ends_a_message_that_is_being_written() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        assert_eq!(raw.read_frame(), (0x02, vec![1]));
+        raw.send([&[0x88, 2], close_body(1001, "").as_slice()].concat());
+        assert_eq!(raw.read_frame(), (0x88, close_body(1001, "")));
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let mut writer = ws.writer(MessageKind::Binary);
+    writer.write_all(&[1]).unwrap();
+    writer.flush().unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    writer.write_all(&[2]).unwrap();
+    assert_eq!(writer.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    drop(writer);
+    server.join().unwrap();
+}
