@@ -741,7 +741,6 @@ proptest! {
         );
     }
 
-    // proves 6455-4.1-40, 6455-4.1-44
     #[test]
     fn no_offer_brings_along_another_line(
         subprotocol in any::<String>(),

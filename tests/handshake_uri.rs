@@ -337,7 +337,7 @@ proptest! {
         prop_assert_eq!(uri.resource_name(), resource_name);
     }
 
-    // proves 6455-3-6, 6455-4.1-5, 6455-11.1.1-3
+    // proves 6455-3-6, 6455-11.1.1-3, 6455-11.1.2-3
     #[test]
     fn what_is_taken_is_safe_to_send(text in almost_a_uri()) {
         let Ok(uri) = text.parse::<Uri>() else { return Ok(()) };

@@ -6,12 +6,13 @@ mod wire;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use tightwire::handshake::Agreed;
 use tightwire::{
-    Acceptor, Client, CloseCode, Error, Message, Operation, State, Stream, Timeouts, WebSocket,
+    Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, State, Stream, Timeouts,
+    WebSocket,
 };
 use wire::{close_body, hex, masked};
 
@@ -399,4 +400,75 @@ fn a_failure_that_the_peer_cannot_be_told_ends_the_connection_all_the_same() {
     assert_eq!(script.calls().last(), Some(&"shutdown both"));
     assert!(script.written().is_empty());
     assert_eq!(ws.recv().unwrap(), None);
+}
+
+/// A stream on which a write returns only after the reader has read to the end: as when the
+/// writing thread is held up right after its system call.
+#[derive(Clone, Debug, Default)]
+struct HeldUp(Arc<(Mutex<HeldUpState>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct HeldUpState {
+    written: Vec<u8>,
+    answered: bool,
+    ended: bool,
+}
+
+impl Stream for HeldUp {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (state, changed) = &*self.0;
+        let state = state.lock().unwrap();
+        let mut state = changed.wait_while(state, |state| state.written.is_empty()).unwrap();
+        if state.answered {
+            state.ended = true;
+            changed.notify_all();
+            return Ok(0);
+        }
+        state.answered = true;
+        buffer[..4].copy_from_slice(&hex("88 02 03 e8"));
+        Ok(4)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().unwrap();
+        let before = state.written.len();
+        buffers.iter().for_each(|buffer| state.written.extend_from_slice(buffer));
+        changed.notify_all();
+        let state = changed.wait_while(state, |state| !state.ended).unwrap();
+        Ok(state.written.len() - before)
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_close_frame_counts_as_sent_before_its_write_has_returned() {
+    let ws = Client::new().take_over(HeldUp::default(), Agreed::default(), Vec::new()).unwrap();
+    let (sender, mut receiver) = ws.split();
+    let closer = std::thread::spawn(move || sender.close(CloseCode::NORMAL, ""));
+    assert_eq!(receiver.recv().unwrap(), None);
+    let status = receiver.close_status().unwrap();
+    assert_eq!((status.closed_by(), status.was_clean()), (ClosedBy::Us, true));
+    closer.join().unwrap().unwrap();
+
+    // The other way round: the writer is held up with a message while the peer closes, and it
+    // is the writer that then sends the answer.
+    let ws = Client::new().take_over(HeldUp::default(), Agreed::default(), Vec::new()).unwrap();
+    let (sender, mut receiver) = ws.split();
+    let writer = std::thread::spawn(move || sender.send("held up"));
+    assert_eq!(receiver.recv().unwrap(), None);
+    let status = receiver.close_status().unwrap();
+    assert_eq!((status.code(), status.closed_by()), (1000, ClosedBy::Peer));
+    writer.join().unwrap().unwrap();
 }

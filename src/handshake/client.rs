@@ -167,6 +167,6 @@ fn encode_extensions(extensions: &[Extension]) -> Result<String, HandshakeError>
     let list: Vec<_> = extensions.iter().map(ToString::to_string).collect();
     let value = list.join(", ");
     // Names and values are whatever the caller says; the peer has to read what was meant.
-    let read = Extension::decode_list([value.as_str()].into_iter())?;
+    let read = Extension::decode_list([value.as_str()])?;
     if read == extensions { Ok(value) } else { Err(ExtensionSyntaxError.into()) }
 }

@@ -27,7 +27,7 @@ impl Extension {
     /// ```
     /// use tightwire::handshake::Extension;
     ///
-    /// let list = Extension::decode_list(["foo", r#"bar; baz=2; qux="3""#].into_iter())?;
+    /// let list = Extension::decode_list(["foo", r#"bar; baz=2; qux="3""#])?;
     /// assert_eq!(list[0], Extension::new("foo"));
     /// assert_eq!(list[1].to_string(), "bar; baz=2; qux=3");
     /// # Ok::<(), tightwire::handshake::ExtensionSyntaxError>(())
@@ -38,7 +38,7 @@ impl Extension {
     /// `ExtensionSyntaxError`. A quoted value that is no token once unescaped breaks the
     /// grammar too.
     pub fn decode_list<'a>(
-        values: impl Iterator<Item = &'a str>,
+        values: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Self>, ExtensionSyntaxError> {
         let mut list = Vec::new();
         for value in values {

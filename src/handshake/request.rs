@@ -155,5 +155,5 @@ fn split_absolute(target: &str) -> Option<(&str, &str)> {
         return None;
     }
     let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
-    rest.split_at_checked(authority_len).filter(|(authority, _)| !authority.is_empty())
+    rest.split_at_checked(authority_len)
 }

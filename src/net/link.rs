@@ -88,6 +88,11 @@ impl Link {
         self.has(CLOSE_SENT)
     }
 
+    /// Whether the transport broke, or was cut.
+    pub(super) fn is_broken(&self) -> bool {
+        self.has(BROKEN)
+    }
+
     /// Until when the peer has to answer our Close frame, if we sent one.
     pub(super) fn close_deadline(&self) -> Deadline {
         match self.close_sent_at.get() {
@@ -277,15 +282,18 @@ impl Link {
             Err(Error::Timeout(_)) => self.set(UNSENT),
             Err(_) => self.set(BROKEN),
         }
-        if turn.outbound.close_sent() {
-            self.close_sent_at.get_or_init(Instant::now);
-            self.set(CLOSE_SENT);
-            self.message_end.notify_all();
-            if outcome.is_ok() && self.write_side_is_over() {
-                // The peer may have done so first.
-                let _ = self.stream.shutdown(Shutdown::Write);
-            }
+        if outcome.is_ok() && turn.outbound.close_sent() && self.write_side_is_over() {
+            // The peer may have done so first.
+            let _ = self.stream.shutdown(Shutdown::Write);
         }
+    }
+
+    /// Notes that a Close frame is about to be written. Not afterwards: the peer's answer can
+    /// be read before the write has returned, and has to be known for an answer.
+    pub(super) fn note_close_sent(&self) {
+        self.close_sent_at.get_or_init(Instant::now);
+        self.set(CLOSE_SENT);
+        self.message_end.notify_all();
     }
 
     /// Whether our side of TCP is to be ended: by the server once the closing handshake is

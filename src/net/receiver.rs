@@ -296,7 +296,9 @@ impl Receiver {
         // Whoever has the turn writes the answer if we cannot, while we drain.
         let _ = self.link.try_flush(Patience::Full);
         self.drain();
-        self.status = Some(CloseStatus::received(frame, closed_by, self.link.close_sent()));
+        let clean = self.link.close_sent() && !self.link.is_broken();
+        self.status = Some(CloseStatus::received(frame, closed_by, clean));
+        self.cut();
     }
 
     /// Fails the connection: the peer is told why, if it can be told (§7.1.7).
@@ -305,9 +307,8 @@ impl Receiver {
         self.status = Some(CloseStatus::abnormal());
         if self.link.try_flush(Patience::Full).is_ok() {
             self.drain();
-        } else {
-            self.cut();
         }
+        self.cut();
     }
 
     /// Reads to the end of the stream: TCP would answer unread bytes with a reset, and that
@@ -322,7 +323,6 @@ impl Receiver {
                 Err(_) => break,
             }
         }
-        self.cut();
     }
 
     /// Notes the end of a connection that ended without a Close frame of the peer.

@@ -163,6 +163,9 @@ impl Turn {
         patience: Patience,
     ) -> Result<(), Error> {
         let mut payload = payload;
+        if self.outbound.close_sent() {
+            link.note_close_sent();
+        }
         let outcome = match self.write_until(link, &mut payload, patience) {
             Ok(()) if self.pending.is_empty() && payload.is_empty() => Ok(()),
             Ok(()) => {

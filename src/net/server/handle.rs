@@ -53,8 +53,8 @@ impl ServerHandle {
     /// at once.
     ///
     /// A handler may call it too. It does not wait for itself then, nor for other handlers that
-    /// are waiting in this call; its own connection is in no number of the report. To wait
-    /// there for another thread that calls this lasts until the deadline.
+    /// have called it; those connections are in no number of the report. A handler that waits
+    /// for another thread which calls this is waited for until the deadline.
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         let deadline = Deadline::after(Some(deadline));
         self.registry.begin_shutdown(deadline);

@@ -29,7 +29,7 @@ struct Table {
     accepting: Option<ThreadId>,
     /// The end of the shutdown, once there is one.
     stop: Option<Deadline>,
-    /// How many entries are those of handlers that wait in `shut_down`.
+    /// How many entries have `waits`.
     waiting: usize,
     report: ShutdownReport,
 }
@@ -40,7 +40,7 @@ struct Entry {
     stream: Arc<TcpStream>,
     thread: Option<ThreadId>,
     phase: Phase,
-    /// Its handler waits in `shut_down`.
+    /// Its handler has asked for the shutdown, and waits for the others.
     waits: bool,
 }
 
@@ -161,9 +161,7 @@ impl Registry {
             let grace = Deadline::after(Some(GRACE));
             (table, _) = self.wait(table, own, |_| grace);
         }
-        let report = ShutdownReport { running: table.left_for(own), ..table.report };
-        table.end_waiting(own);
-        report
+        ShutdownReport { running: table.left_for(own), ..table.report }
     }
 
     /// Waits until nothing is left to wait for, and says whether that is so.
@@ -206,6 +204,7 @@ impl Registry {
     fn remove(&self, id: u64, was_clean: bool) {
         let mut table = self.lock();
         let Some(entry) = table.entries.remove(&id) else { return };
+        table.waiting -= usize::from(entry.waits);
         // Senders may outlive the handler; the connection does not. One that never had a thread
         // is still to be answered by who accepted it.
         if !matches!(entry.phase, Phase::Reading | Phase::Refused) {
@@ -247,25 +246,20 @@ impl Table {
         (asking, open)
     }
 
-    /// If this is the thread of a connection, its handler waits from now on. Returns its id.
+    /// If this is the thread of a connection, notes that its handler waits, and returns its id.
     fn begin_waiting(&mut self, caller: ThreadId) -> Option<u64> {
         let own = |(_, entry): &(&u64, &mut Entry)| entry.thread == Some(caller);
         let (&id, entry) = self.entries.iter_mut().find(own)?;
-        entry.waits = true;
-        self.waiting += 1;
+        if !entry.waits {
+            entry.waits = true;
+            self.waiting += 1;
+        }
         Some(id)
     }
 
-    fn end_waiting(&mut self, own: Option<u64>) {
-        if let Some(entry) = own.and_then(|id| self.entries.get_mut(&id)) {
-            entry.waits = false;
-            self.waiting -= 1;
-        }
-    }
-
     /// How many connections the handler of `own` has to wait for, or who has none. A handler
-    /// that shuts the server down waits neither for itself nor for another one that does so
-    /// too: each would wait for the other.
+    /// that shuts the server down waits neither for itself nor for another one that has done
+    /// so: each would wait for the other.
     fn left_for(&self, own: Option<u64>) -> usize {
         let exempt = if own.is_some() { self.waiting } else { 0 };
         self.entries.len().saturating_sub(exempt)
