@@ -36,10 +36,9 @@ fn serve() -> Outcome<()> {
     let server = Server::bind("127.0.0.1:0")?.on_error(|_, error| eprintln!("server: {error}"));
     let handle = server.handle();
     println!("{}", server.local_addr()?);
-    thread::spawn(move || {
+    let stopper = thread::spawn(move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        let report = handle.shutdown(Duration::from_secs(30));
-        println!("{} connections at the end, {report:?}", handle.connection_count());
+        handle.shutdown(Duration::from_secs(30))
     });
     server.run(|ws, _request| {
         while let Some(message) = ws.recv()? {
@@ -47,6 +46,7 @@ fn serve() -> Outcome<()> {
         }
         Ok(())
     })?;
+    println!("{:?}", stopper.join());
     Ok(())
 }
 
@@ -84,11 +84,13 @@ fn drive(server: &mut Child, count: usize, start: Instant) -> Outcome<()> {
     println!("{:5.1} s: {} connections are open", start.elapsed().as_secs_f32(), all.len());
     let opened = rss_kib(server)?;
     echo(&mut all, start)?;
-    println!("{:5.1} s: each has had an echo", start.elapsed().as_secs_f32());
     thread::sleep(IDLE);
     let idle = rss_kib(server)?;
     echo(&mut all, start)?;
-    println!("{:5.1} s: each has had another", start.elapsed().as_secs_f32());
+    println!(
+        "{:5.1} s: each has had an echo, and another after idling",
+        start.elapsed().as_secs_f32()
+    );
 
     println!("resident memory of the server: {before} KiB with one connection");
     let each = |rss: usize| rss.saturating_sub(before) as f64 / (all.len() - 1).max(1) as f64;
@@ -122,7 +124,7 @@ fn connect(url: &str, count: usize, start: Instant) -> Outcome<Vec<WebSocket>> {
         match client.connect(url) {
             Ok(ws) => all.push(ws),
             Err(error) => {
-                println!("only {} connections: {error}", all.len() + 1);
+                println!("only {} more: {error}", all.len());
                 break;
             }
         }

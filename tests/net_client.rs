@@ -283,3 +283,33 @@ fn nothing_follows_the_request_until_it_is_answered_and_a_slow_answer_is_fine() 
     ws.send("now").unwrap();
     assert_eq!(server.join().unwrap(), (0x81, b"now".to_vec()));
 }
+
+// proves 6455-4.1-7, 6455-4.1-8, 6455-4.1-9
+#[test]
+fn connections_to_one_address_can_be_made_one_at_a_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Another name of the same address.
+    let port = listener.local_addr().unwrap().port();
+    let (url, same) = (format!("ws://127.0.0.1:{port}/"), format!("ws://localhost:{port}/"));
+    let client = Client::new().one_at_a_time(true);
+    let first = std::thread::spawn({
+        let client = client.clone();
+        move || client.connect(&url).unwrap()
+    });
+    let mut raw = Raw::new(listener.accept().unwrap().0);
+
+    // The first is CONNECTING: the second does not even open TCP, whose backlog would take it.
+    let error = client.clone().timeouts(impatient()).connect(&same).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Connect)), "{error}");
+    // Who does not ask for it does not wait.
+    let error = Client::new().timeouts(impatient()).connect(&same).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error}");
+    let mut abandoned = Raw::new(listener.accept().unwrap().0);
+    abandoned.read_head();
+
+    wire::answer_upgrade(&mut raw);
+    let _first = first.join().unwrap();
+    let second = std::thread::spawn(move || client.connect(&same).unwrap());
+    wire::answer_upgrade(&mut Raw::new(listener.accept().unwrap().0));
+    assert_eq!(second.join().unwrap().state(), State::Open);
+}

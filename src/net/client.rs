@@ -42,6 +42,7 @@ pub struct Client {
     headers: Vec<(String, String)>,
     subprotocols: Vec<String>,
     origin: Option<String>,
+    one_at_a_time: bool,
     head_limits: HeadLimits,
     options: Options,
 }
@@ -70,6 +71,17 @@ impl Client {
     /// Sends an `Origin` field. Browsers must; others may (§4.1).
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
+        self
+    }
+
+    /// Waits, before connecting to an address, until no other client of this process that was
+    /// told so is connecting to it (§4.1).
+    ///
+    /// The RFC asks it of every client, to keep scripts from flooding a server through browsers.
+    /// Programs that are no browsers mostly want their connections at once, so it is off by
+    /// default. Address means IP address and port (erratum 3473).
+    pub const fn one_at_a_time(mut self, one_at_a_time: bool) -> Self {
+        self.one_at_a_time = one_at_a_time;
         self
     }
 
@@ -119,7 +131,8 @@ impl Client {
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
         // First, so that nothing is connected for a request that cannot be made.
         let handshake = self.request(&uri)?;
-        let stream = dial::dial(uri.host(), uri.port(), deadline)?;
+        let (stream, _connecting) =
+            dial::dial(uri.host(), uri.port(), self.one_at_a_time, deadline)?;
         self.negotiate(&handshake, Box::new(stream), deadline)
     }
 

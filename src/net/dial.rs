@@ -2,16 +2,26 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::{io, thread};
 
+use super::connecting::Connecting;
 use super::deadline::Deadline;
 use super::error::is_timeout;
 use super::{Error, Operation};
 
-/// Opens a TCP connection to the first address of `host` that takes it.
-pub(super) fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, Error> {
+/// Opens a TCP connection to the first address of `host` that takes it. With `one_at_a_time`, no
+/// other client that asks for that is connecting to the address until what is returned with the
+/// stream is dropped.
+pub(super) fn dial(
+    host: &str,
+    port: u16,
+    one_at_a_time: bool,
+    deadline: Deadline,
+) -> Result<(TcpStream, Option<Connecting>), Error> {
     let addresses = resolve(host, port, deadline)?;
     let mut failure =
         Error::Io(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
     for (tried, address) in addresses.iter().enumerate() {
+        let connecting =
+            if one_at_a_time { Some(Connecting::wait(*address, deadline)?) } else { None };
         // An address that does not answer leaves the others their share of the time.
         let left = deadline.left().map(|left| left / (addresses.len() - tried) as u32);
         let attempt = match left {
@@ -19,7 +29,7 @@ pub(super) fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStrea
             None => TcpStream::connect(address),
         };
         match attempt {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok((stream, connecting)),
             Err(error) if is_timeout(&error) => failure = Error::Timeout(Operation::Connect),
             Err(error) => failure = Error::Io(error),
         }

@@ -5,6 +5,7 @@
 mod acceptor;
 mod buffer;
 mod client;
+mod connecting;
 mod deadline;
 mod dial;
 mod entropy;

@@ -1,0 +1,37 @@
+//! Two threads on one connection: lines that are typed go out while messages come in.
+//!
+//! ```text
+//! cargo run --example duplex [URL]
+//! ```
+
+use std::io::BufRead;
+use std::thread;
+
+use tightwire::{CloseCode, Error, Sender};
+
+fn main() -> Result<(), Error> {
+    let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
+    let (sender, mut receiver) = tightwire::connect(&url)?.split();
+    println!("Connected to {url}: type lines, end with ctrl-D");
+
+    // It ends with standard input or with the connection, whichever comes first, so nobody
+    // waits for it.
+    thread::spawn(move || {
+        if let Err(error) = send_lines(&sender) {
+            eprintln!("Cannot send: {error}");
+        }
+    });
+
+    for message in receiver.messages() {
+        println!("{}", message?.as_text().unwrap_or("(binary)"));
+    }
+    println!("Disconnected");
+    Ok(())
+}
+
+fn send_lines(sender: &Sender) -> Result<(), Error> {
+    for line in std::io::stdin().lock().lines() {
+        sender.send(&line?)?;
+    }
+    sender.close(CloseCode::NORMAL, "")
+}
