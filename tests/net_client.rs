@@ -262,6 +262,15 @@ fn frames_behind_the_response_are_not_lost() {
     server.join().unwrap();
 }
 
+#[test]
+fn interim_responses_are_passed_over() {
+    let early = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let opening = wire::RESPONSE.replace("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "ACCEPT");
+    assert!(connect_to(format!("{early}{opening}")).is_ok());
+    let error = connect_to(format!("{early}HTTP/1.1 404 Not Found\r\n\r\n")).unwrap_err();
+    assert!(matches!(error, Error::Handshake(HandshakeError::Refused(r)) if r.status() == 404));
+}
+
 // proves 6455-4.1-45, 6455-4.1-4
 #[test]
 fn nothing_follows_the_request_until_it_is_answered_and_a_slow_answer_is_fine() {

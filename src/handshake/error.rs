@@ -196,7 +196,9 @@ fn text_response(status: u16, text: &str) -> Response {
 /// Whether a field is one that both sides of the handshake make by themselves, or one that
 /// would give the head a body.
 pub(super) fn owned_by_handshake(name: &str) -> bool {
-    const OWNED: [&str; 4] = ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
+    // `Expect` would have the server answer twice.
+    const OWNED: [&str; 5] =
+        ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Expect"];
     const PREFIX: &str = "Sec-WebSocket-";
     OWNED.iter().any(|owned| name.eq_ignore_ascii_case(owned))
         || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))

@@ -72,7 +72,7 @@ impl Response {
         check_version(version)?;
         // The phrase says nothing, in whatever language, and servers leave it out, blank and all.
         let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
-        if status.len() != 3 || !status.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !matches!(status.as_bytes(), [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']) {
             return Err(HttpError::StartLine);
         }
         if phrase.bytes().any(grammar::is_control) {

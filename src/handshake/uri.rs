@@ -76,6 +76,7 @@ impl FromStr for Uri {
         let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, resource) = rest.split_at_checked(authority_len).unwrap_or((rest, ""));
         let (userinfo, host_and_port) = match authority.rsplit_once('@') {
+            Some(("", rest)) => (None, rest),
             Some((userinfo, rest)) => (Some(decode_userinfo(userinfo)?), rest),
             None => (None, authority),
         };

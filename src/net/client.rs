@@ -2,7 +2,8 @@ use super::deadline::Deadline;
 use super::websocket::Options;
 use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, opening};
 use crate::handshake::{
-    Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, Key, Offer, Response, Uri,
+    Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Response,
+    Uri,
 };
 use crate::protocol::{Limits, Outbound, SendError};
 
@@ -189,15 +190,13 @@ impl Client {
         handshake.encode(&mut request);
         opening::write_all(&*stream, deadline, &request)?;
 
-        let mut buffer = Vec::new();
-        let head_len = opening::read_head(&*stream, deadline, self.head_limits, &mut buffer)?;
-        let read_ahead = buffer.split_off(head_len);
-        let response = match Response::decode(&buffer, &self.head_limits) {
-            Ok(Some((response, _))) => response,
-            Ok(None) => {
-                return Err(HandshakeError::from(crate::handshake::HttpError::StartLine).into());
+        let mut read_ahead = Vec::new();
+        let response = loop {
+            let response = self.read_response(&*stream, deadline, &mut read_ahead)?;
+            // Interim responses announce the one that counts (RFC 9110 §15.2).
+            if response.status() >= 200 || response.status() == 101 {
+                break response;
             }
-            Err(error) => return Err(HandshakeError::from(error).into()),
         };
         if response.status() != 101 {
             let body = opening::read_body(&*stream, deadline, &response, read_ahead);
@@ -207,5 +206,21 @@ impl Client {
         let outbound = Outbound::client(entropy::masking_key);
         let websocket = WebSocket::open(stream, outbound, self.options, agreed, read_ahead)?;
         Ok(websocket.with_response(response))
+    }
+
+    /// Reads the head of a response; what was read behind it stays in `buffer`.
+    fn read_response(
+        &self,
+        stream: &dyn Stream,
+        deadline: Deadline,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Response, Error> {
+        let head_len = opening::read_head(stream, deadline, self.head_limits, buffer)?;
+        let decoded = Response::decode(buffer, &self.head_limits).map_err(HandshakeError::from)?;
+        buffer.drain(..head_len);
+        match decoded {
+            Some((response, _)) => Ok(response),
+            None => Err(HandshakeError::from(HttpError::StartLine).into()),
+        }
     }
 }
