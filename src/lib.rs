@@ -16,6 +16,7 @@
 //!   those on streams from elsewhere.
 //! - [`WebSocket`] sends and receives. [`Sender`] and [`Receiver`] are its halves, for two
 //!   threads at once.
+//! - [`Hub`] sends to many connections at once, and lets none of them hold up the rest.
 //! - [`Error`] is everything that can go wrong; [`CloseStatus`] says how a connection ended.
 //!
 //! # What it is not
@@ -50,9 +51,9 @@ pub mod protocol;
 pub use error::ProtocolError;
 pub use frame::{CloseCode, CloseFrame};
 pub use net::{
-    Acceptor, Client, CloseStatus, ClosedBy, Error, HandlerResult, MessageReader, MessageWriter,
-    Messages, OpenConnection, Operation, Receiver, Sender, Server, ServerHandle, ShutdownReport,
-    Stream, Timeouts, WebSocket, connect,
+    Acceptor, Broadcast, Client, CloseStatus, ClosedBy, Error, HandlerResult, Hub, Member,
+    MessageReader, MessageWriter, Messages, OpenConnection, Operation, Prepared, Receiver, Sender,
+    Server, ServerHandle, ShutdownReport, SlowMember, Stream, Timeouts, WebSocket, connect,
 };
 pub use protocol::{Limits, Message, MessageKind, MessageRef, Role, SendError, State};
 

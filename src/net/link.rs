@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError}
 use std::time::Instant;
 
 use super::deadline::Deadline;
+use super::prepared::{Backlog, Offer, Prepared};
 use super::turn::{FLUSH_AT, Patience, Turn};
 use super::{Error, Operation, Stream, Timeouts};
 use crate::error::ProtocolError;
@@ -26,7 +27,8 @@ use crate::protocol::{Event, MessageKind, MessageRef, Outbound, Owed, Role, Send
 /// ```
 ///
 /// `turn` is held across writes, `owed` never. The look after `turn` was released closes the
-/// gap: a duty noted while `turn` was busy is seen by who held it.
+/// gap: a duty noted while `turn` was busy is seen by who held it. Messages of broadcasts go the
+/// same way as duties, through `backlog`.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) stream: Box<dyn Stream>,
@@ -38,6 +40,7 @@ pub(super) struct Link {
     /// Told when a message that is written piece by piece has ended, or never will.
     message_end: Condvar,
     owed: Mutex<Owed>,
+    backlog: Backlog,
     flags: AtomicU8,
     close_sent_at: OnceLock<Instant>,
 }
@@ -52,8 +55,10 @@ const CLOSE_RECEIVED: u8 = 4;
 const FAILED: u8 = 8;
 /// The transport is of no more use.
 const BROKEN: u8 = 16;
-/// A write has left something over.
+/// A write has left something over, or goes on because a call to the stream did.
 const UNSENT: u8 = 32;
+/// Something is in `backlog`.
+const QUEUED: u8 = 64;
 
 impl Link {
     pub(super) fn new(
@@ -70,6 +75,7 @@ impl Link {
             turn: Mutex::new(Turn::new(outbound)),
             message_end: Condvar::new(),
             owed: Mutex::new(Owed::new()),
+            backlog: Backlog::default(),
             flags: AtomicU8::new(0),
             close_sent_at: OnceLock::new(),
         }
@@ -106,9 +112,42 @@ impl Link {
         self.has(UNSENT)
     }
 
+    pub(super) fn note_unsent(&self) {
+        self.set(UNSENT);
+    }
+
     /// Waits for the turn and sends with it; with `flush`, all that is pending is written.
     pub(super) fn send(&self, message: MessageRef<'_>, flush: bool) -> Result<(), Error> {
         self.in_turn(self.wait_for_message_end()?, |turn| turn.put(self, message, flush))
+    }
+
+    /// Waits for the turn and sends a message with it that is encoded already.
+    pub(super) fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+        self.in_turn(self.wait_for_message_end()?, |turn| {
+            turn.put_prepared(self, message, Patience::Full)
+        })
+    }
+
+    /// Sends a message, but waits for no turn, and for the peer no longer than one call to the
+    /// stream: not at all if it has yet to read what earlier writes left over.
+    pub(super) fn offer(&self, message: &Prepared) -> Offer {
+        if self.state() != State::Open {
+            return Offer::Closed;
+        }
+        if !self.backlog.push(message) {
+            return match self.turn.try_lock() {
+                _ if self.has_unsent() => Offer::Slow,
+                Ok(turn) if turn.in_message => Offer::Slow,
+                _ => Offer::Busy,
+            };
+        }
+        self.set(QUEUED);
+        fence(Ordering::SeqCst);
+        // A failure is met again by who receives.
+        if !self.has_unsent() {
+            let _ = self.try_flush(Patience::None);
+        }
+        if self.is_broken() { Offer::Closed } else { Offer::Taken }
     }
 
     /// Waits for the turn and sends a piece of a message with it. While the message is in
@@ -179,12 +218,14 @@ impl Link {
         fence(Ordering::SeqCst);
     }
 
-    /// Ends the transport, which also wakes whoever is blocked in it.
-    pub(super) fn cut(&self) {
-        self.set(BROKEN);
+    /// Ends the transport, which also wakes whoever is blocked in it, and says whether it had
+    /// not been of no more use before.
+    pub(super) fn cut(&self) -> bool {
+        let flags = self.flags.fetch_or(BROKEN, Ordering::SeqCst);
         // It may have ended by itself.
         let _ = self.stream.shutdown(Shutdown::Both);
         self.message_end.notify_all();
+        flags & BROKEN == 0
     }
 
     /// Says what is owed and writes what is pending, unless another thread has the turn: then
@@ -197,17 +238,34 @@ impl Link {
                 Err(TryLockError::WouldBlock) => return Ok(()),
             };
             self.settle(&mut turn)?;
-            match turn.write(self, &[], patience) {
-                Err(Error::Timeout(Operation::Flush)) if patience == Patience::None => {
-                    return Ok(());
-                }
+            match self.send_backlog(&mut turn, patience) {
+                Err(Error::Timeout(_)) if patience == Patience::None => return Ok(()),
                 outcome => outcome?,
             }
+            let in_message = turn.in_message;
             drop(turn);
-            if !self.owes() {
+            if !self.owes(in_message) {
                 return Ok(());
             }
         }
+    }
+
+    /// Writes what is pending, and then what broadcasts have left for who has the turn.
+    fn send_backlog(&self, turn: &mut Turn, patience: Patience) -> Result<(), Error> {
+        if !turn.in_message && self.has(QUEUED) {
+            // What is pending goes with the first message, if the peer was not slow to take it.
+            if self.has_unsent() || turn.pending.len() >= FLUSH_AT {
+                turn.write(self, &[], patience)?;
+            }
+            while let Some(message) = self.backlog.pop(|| self.clear(QUEUED)) {
+                match turn.put_prepared(self, &message, patience) {
+                    // After a Close frame the rest is of no use, but that is to go out.
+                    Ok(()) | Err(Error::Send(_)) => {}
+                    other => return other,
+                }
+            }
+        }
+        turn.write(self, &[], patience)
     }
 
     /// Says what is owed into the buffer of the turn if that is free, and writes nothing yet:
@@ -246,13 +304,20 @@ impl Link {
         act: impl FnOnce(&mut Turn) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut turn = turn;
-        let outcome = self.settle(&mut turn).and_then(|()| act(&mut turn));
+        let outcome = self.settle(&mut turn).and_then(|()| {
+            if self.has(QUEUED) && !self.has_unsent() {
+                // A failure is not that of the caller's message, which meets it again.
+                let _ = self.send_backlog(&mut turn, Patience::None);
+            }
+            act(&mut turn)
+        });
         if let Err(Error::Send(_)) = outcome {
             // What was owed is said even if nothing may follow it.
             let _ = turn.write(self, &[], Patience::Full);
         }
+        let in_message = turn.in_message;
         drop(turn);
-        if self.owes() {
+        if self.owes(in_message) {
             // Its failure is not that of the caller's message; the next write meets it again.
             let _ = self.try_flush(Patience::Full);
         }
@@ -266,7 +331,7 @@ impl Link {
         }
         if self.has(OWES) {
             let mut owed = self.lock_owed();
-            self.flags.fetch_and(!OWES, Ordering::SeqCst);
+            self.clear(OWES);
             turn.outbound.settle(&mut owed, &mut turn.pending)?;
         }
         Ok(())
@@ -275,9 +340,7 @@ impl Link {
     /// Notes what came of a write, and ends our side of TCP if that was the last one.
     pub(super) fn note_write(&self, turn: &Turn, outcome: &Result<(), Error>) {
         match outcome {
-            Ok(()) if self.has(UNSENT) => {
-                self.flags.fetch_and(!UNSENT, Ordering::SeqCst);
-            }
+            Ok(()) if self.has(UNSENT) => self.clear(UNSENT),
             Ok(()) => {}
             Err(Error::Timeout(_)) => self.set(UNSENT),
             Err(_) => self.set(BROKEN),
@@ -303,12 +366,13 @@ impl Link {
         self.has(FAILED) || self.role == Role::Server && self.has(CLOSE_RECEIVED)
     }
 
-    /// The look after the turn was released.
-    fn owes(&self) -> bool {
-        // Pairs with the fence in `note_duty`: either the receiver finds the turn free, or we
-        // find its note. Without both, each could miss what the other did last.
+    /// The look after the turn was released. The backlog waits for the end of a message that is
+    /// in progress, and for a peer that is slow to read.
+    fn owes(&self, in_message: bool) -> bool {
+        // Pairs with the fences in `note_duty` and `offer`: either the other finds the turn
+        // free, or we find its note. Without both, each could miss what the other did last.
         fence(Ordering::SeqCst);
-        self.has(OWES)
+        self.has(OWES) || !in_message && self.has(QUEUED) && !self.has_unsent()
     }
 
     fn lock_owed(&self) -> MutexGuard<'_, Owed> {
@@ -321,5 +385,9 @@ impl Link {
 
     fn set(&self, flags: u8) {
         self.flags.fetch_or(flags, Ordering::SeqCst);
+    }
+
+    fn clear(&self, flags: u8) {
+        self.flags.fetch_and(!flags, Ordering::SeqCst);
     }
 }

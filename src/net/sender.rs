@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use super::deadline::Deadline;
 use super::link::Link;
-use super::{Error, MessageWriter, State};
+use super::prepared::Offer;
+use super::turn::Patience;
+use super::{Error, MessageWriter, Prepared, State};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::protocol::{MessageKind, MessageRef, Outbound};
 
@@ -45,6 +47,36 @@ impl Sender {
     /// As for [`send`](Self::send).
     pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
         self.link.send(message.into(), false)
+    }
+
+    /// Sends a message that was encoded before, as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+        self.link.send_prepared(message)
+    }
+
+    /// Sends a message without waiting; what the peer does not take at once is kept.
+    pub(super) fn offer(&self, message: &Prepared) -> Offer {
+        self.link.offer(message)
+    }
+
+    /// Goes on with what earlier calls left over, without waiting.
+    pub(super) fn retry(&self) {
+        // A failure is met again by who receives.
+        let _ = self.link.try_flush(Patience::None);
+    }
+
+    /// Whether earlier calls left something over, and the peer may still read it.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.link.has_unsent() && !self.link.is_broken()
+    }
+
+    /// Ends the connection at once, and says whether it had not ended before.
+    pub(super) fn cut(&self) -> bool {
+        self.link.cut()
     }
 
     /// Begins a message that is sent while it is written, so that it need not be in memory as a

@@ -4,9 +4,9 @@ use std::time::Duration;
 use super::deadline::Deadline;
 use super::error::is_timeout;
 use super::link::Link;
-use super::{Error, Operation};
+use super::{Error, Operation, Prepared};
 use crate::frame::MaskingKey;
-use crate::protocol::{MessageKind, MessageRef, Outbound};
+use crate::protocol::{MessageKind, MessageRef, Outbound, Role};
 
 /// The right to write, and the bytes that wait to be written.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Turn {
         flush: bool,
     ) -> Result<(), Error> {
         if self.pending.len() >= FLUSH_AT {
-            self.make_room(link)?;
+            self.make_room(link, Patience::Full)?;
         }
         let payload = message.as_bytes();
         let fits = !flush && self.pending.len() + payload.len() < FLUSH_AT;
@@ -68,9 +68,32 @@ impl Turn {
         if payload.len() <= link.fragment_len {
             let key =
                 self.outbound.message_header(message.kind(), payload.len(), &mut self.pending)?;
-            return self.write_payload(link, payload, key);
+            return self.write_payload(link, payload, key, Patience::Full);
         }
-        self.put_fragments(link, message)
+        self.put_fragments(link, message.kind(), payload, Patience::Full)
+    }
+
+    /// Accepts a message whose frame is there already, and writes all that is pending. From a
+    /// server it goes out as it is, a client has to mask it (§5.3).
+    pub(super) fn put_prepared(
+        &mut self,
+        link: &Link,
+        message: &Prepared,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        if self.pending.len() >= FLUSH_AT {
+            self.make_room(link, patience)?;
+        }
+        let payload = message.payload();
+        if payload.len() > link.fragment_len {
+            return self.put_fragments(link, message.kind(), payload, patience);
+        }
+        if self.outbound.role() == Role::Server {
+            self.outbound.may_begin()?;
+            return self.write(link, message.frame(), patience);
+        }
+        let key = self.outbound.message_header(message.kind(), payload.len(), &mut self.pending)?;
+        self.write_payload(link, payload, key, patience)
     }
 
     /// Accepts a piece of a message, and writes all that is pending.
@@ -82,30 +105,36 @@ impl Turn {
         fin: bool,
     ) -> Result<(), Error> {
         if self.pending.len() >= FLUSH_AT {
-            self.make_room(link)?;
+            self.make_room(link, Patience::Full)?;
         }
         let key = self.outbound.fragment_header(kind, part.len(), fin, &mut self.pending)?;
         self.in_message = !fin;
-        self.write_payload(link, part, key)
+        self.write_payload(link, part, key, Patience::Full)
     }
 
     /// Sends a long message in fragments, and between them what is owed meanwhile (§5.4).
-    fn put_fragments(&mut self, link: &Link, message: MessageRef<'_>) -> Result<(), Error> {
+    fn put_fragments(
+        &mut self,
+        link: &Link,
+        kind: MessageKind,
+        payload: &[u8],
+        patience: Patience,
+    ) -> Result<(), Error> {
+        self.outbound.may_begin()?;
         let mut outcome = Ok(());
-        let mut left = message.as_bytes().len();
-        for part in message.as_bytes().chunks(link.fragment_len) {
+        let mut left = payload.len();
+        for part in payload.chunks(link.fragment_len) {
             left -= part.len();
             link.settle(self)?;
-            let key = self.outbound.fragment_header(
-                message.kind(),
-                part.len(),
-                left == 0,
-                &mut self.pending,
-            )?;
+            let key =
+                self.outbound.fragment_header(kind, part.len(), left == 0, &mut self.pending)?;
             match outcome {
-                Ok(()) => outcome = self.write_payload(link, part, key),
+                Ok(()) if patience == Patience::Full || left == 0 => {
+                    outcome = self.write_payload(link, part, key, patience);
+                }
                 // The peer does not read: the rest is kept like what a single frame left over.
-                Err(_) => self.keep(part, key),
+                // Who has no patience writes once, when all is there.
+                _ => self.keep(part, key),
             }
             if !matches!(outcome, Ok(()) | Err(Error::Timeout(_))) {
                 break;
@@ -115,8 +144,8 @@ impl Turn {
     }
 
     /// Writes what earlier messages left over, so that the next one can be accepted.
-    fn make_room(&mut self, link: &Link) -> Result<(), Error> {
-        self.write(link, &[], Patience::Full).map_err(|error| match error {
+    fn make_room(&mut self, link: &Link, patience: Patience) -> Result<(), Error> {
+        self.write(link, &[], patience).map_err(|error| match error {
             Error::Timeout(Operation::Flush) => Error::Timeout(Operation::Queue),
             other => other,
         })
@@ -128,9 +157,14 @@ impl Turn {
         link: &Link,
         payload: &[u8],
         key: Option<MaskingKey>,
+        patience: Patience,
     ) -> Result<(), Error> {
         if key.is_none() {
-            return self.write(link, payload, Patience::Full);
+            return self.write(link, payload, patience);
+        }
+        if patience == Patience::None {
+            self.keep(payload, key);
+            return self.write(link, &[], patience);
         }
         let mut outcome = Ok(());
         // A step is a multiple of four, so all of them begin at the same byte of the key.
@@ -203,6 +237,8 @@ impl Turn {
             if self.pending.is_empty() && payload.is_empty() || deadline.is_over() {
                 return Ok(());
             }
+            // Who must not wait learns at once that there is something to wait for.
+            link.note_unsent();
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::link::Link;
 use super::turn::WRITE_SLICE;
 use super::{
-    CloseStatus, Error, MessageReader, MessageWriter, Messages, Operation, Receiver, Sender, State,
-    Stream, Timeouts,
+    CloseStatus, Error, MessageReader, MessageWriter, Messages, Operation, Prepared, Receiver,
+    Sender, State, Stream, Timeouts,
 };
 use crate::frame::CloseCode;
 use crate::handshake::{Agreed, Response};
@@ -135,6 +135,15 @@ impl WebSocket {
     /// As for [`Sender::feed`].
     pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
         self.sender.feed(message)
+    }
+
+    /// Sends a message that was encoded before: see [`Sender::send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sender::send`].
+    pub fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+        self.sender.send_prepared(message)
     }
 
     /// Writes what was fed: see [`Sender::flush`].

@@ -68,10 +68,22 @@ impl Outbound {
         payload_len: usize,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
-        if self.fragmented.is_some() && !self.ended {
-            return Err(SendError::MessageInProgress);
-        }
+        self.may_begin()?;
         self.fragment_header(kind, payload_len, true, out)
+    }
+
+    /// Whether a message may begin now. A server may then send one whose frame was encoded
+    /// before, without telling us: it leaves nothing in progress.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `MessageInProgress`.
+    pub const fn may_begin(&self) -> Result<(), SendError> {
+        match self.fragmented {
+            _ if self.ended => Err(SendError::Closed),
+            Some(_) => Err(SendError::MessageInProgress),
+            None => Ok(()),
+        }
     }
 
     /// Sends a part of a message in a frame of its own; `fin` says that it is the last (§5.4).

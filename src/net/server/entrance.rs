@@ -57,11 +57,12 @@ where
         let ticket = match self.registry.admit(&stream, peer_addr, self.max_connections) {
             Ok(ticket) => ticket,
             Err(why) => {
+                self.refuser.refuse(stream, why);
                 if why == NoPlace::Full {
                     let error = TooManyConnections(self.max_connections);
                     self.report(Trouble::Place, Some(peer_addr), &error);
                 }
-                return self.refuser.refuse(stream, why);
+                return;
             }
         };
         match self.spawn(Arc::clone(&stream), ticket) {

@@ -81,3 +81,30 @@ pub(super) fn answer(stream: &Arc<TcpStream>, why: NoPlace) {
     // A client that is gone needs no answer.
     let _ = opening::answer_last(&**stream, Deadline::after(Some(PATIENCE)), &response);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_accepts_does_not_wait_for_room_in_the_queue() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = Arc::new(listener.accept().unwrap().0);
+        // A queue that nobody empties.
+        let (queue, _refused) = mpsc::sync_channel(1);
+        let refuser = Refuser { queue: Some(queue), thread: None };
+        let (sender, done) = mpsc::channel();
+        thread::spawn(move || {
+            for _ in 0..3 {
+                refuser.refuse(Arc::clone(&stream), NoPlace::Full);
+            }
+            sender.send(())
+        });
+        done.recv_timeout(Duration::from_secs(20)).unwrap();
+        drop(client);
+    }
+}

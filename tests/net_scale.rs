@@ -1,0 +1,346 @@
+//! A server with many clients: its bounds, the system's, and that nothing is left behind.
+
+mod wire;
+
+use std::hint::black_box;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tightwire::{Server, ServerHandle};
+use wire::{PATIENCE, REQUEST, RESPONSE, Raw, close_body};
+
+/// Looks until it is so: no event tells of it.
+fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Runs an echo server; what it reports comes out of the channel.
+fn start(server: Server) -> (SocketAddr, ServerHandle, mpsc::Receiver<String>) {
+    let (sender, reports) = mpsc::channel();
+    let server = server.on_error(move |_, error| {
+        let _ = sender.send(error.to_string());
+    });
+    let handle = server.handle();
+    (wire::run(server, wire::echo), handle, reports)
+}
+
+fn echo(raw: &mut Raw) {
+    raw.send_frame(0x81, b"x");
+    assert_eq!(raw.read_frame(), (0x81, b"x".to_vec()));
+}
+
+fn close(mut raw: Raw) {
+    raw.send_frame(0x88, &close_body(1000, ""));
+    assert_eq!(raw.read_frame().0, 0x88);
+    assert!(raw.read_to_end().is_empty());
+}
+
+/// A client that is refused: it reads the whole answer, and then an end.
+fn refused(mut raw: Raw) {
+    let answer = String::from_utf8(raw.read_to_end()).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert_eq!(wire::field(&answer, "Connection").as_deref(), Some("close"));
+}
+
+/// A client that tries until it is served.
+fn served(address: SocketAddr) -> Raw {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut raw = Raw::connect(address);
+        raw.send(REQUEST);
+        if raw.read_head() == RESPONSE {
+            return raw;
+        }
+        assert!(Instant::now() < end, "a place becomes free");
+    }
+}
+
+#[test]
+fn one_more_than_the_maximum_gets_503_and_the_others_live_on() {
+    let (address, handle, reports) = start(wire::server().max_connections(2));
+    let (mut first, mut second) = (Raw::upgraded(address), Raw::upgraded(address));
+    for request in ["", "GET /", REQUEST].repeat(10) {
+        let mut raw = Raw::connect(address);
+        raw.send(request);
+        refused(raw);
+        assert_eq!(handle.connection_count(), 2);
+    }
+    echo(&mut first);
+    close(first);
+    let mut third = served(address);
+    for raw in [&mut second, &mut third] {
+        echo(raw);
+    }
+    let report = reports.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(report, "all 2 connections that may be at once are taken");
+    assert!(reports.try_recv().is_err(), "it is said once for as long as it lasts");
+    refused(Raw::connect(address));
+    assert_eq!(reports.recv_timeout(PATIENCE).unwrap(), report);
+}
+
+#[test]
+fn connections_in_the_opening_handshake_count_too() {
+    let (address, handle, _) = start(wire::server().max_connections(1));
+    let mut raw = Raw::connect(address);
+    await_that("the connection is counted", || handle.connection_count() == 1);
+    refused(Raw::connect(address));
+    raw.send(REQUEST);
+    assert_eq!(raw.read_head(), RESPONSE);
+    echo(&mut raw);
+}
+
+#[test]
+fn refused_clients_that_stay_hold_nobody_up() {
+    let (address, _, _) = start(wire::server().max_connections(1));
+    let first = Raw::upgraded(address);
+    // More than are given the time to read; none of them reads, nor goes.
+    let idle: Vec<_> = (0..100).map(|_| Raw::connect(address)).collect();
+    // Whoever comes after them has its answer, though it may meet a reset behind that.
+    let mut next = Raw::connect(address);
+    assert!(next.read_head().starts_with("HTTP/1.1 503 "));
+    close(first);
+    echo(&mut served(address));
+    drop(idle);
+}
+
+/// To close while the client still sends would reset the connection, and could cost it the
+/// answer.
+#[test]
+fn a_refused_client_may_go_on_sending_for_a_while() {
+    let (address, _, _) = start(wire::server().max_connections(0));
+    // The while is a second; on a machine that is too busy, the next client has its chance.
+    await_that("a client that sends after it was refused", || {
+        let mut raw = Raw::connect(address);
+        assert!(!raw.read_to_end().is_empty());
+        // A reset would come in between, and is found by the next byte.
+        (0..5).all(|_| {
+            thread::sleep(Duration::from_millis(10));
+            raw.stream.write_all(b"x").is_ok()
+        })
+    });
+}
+
+#[test]
+fn the_stack_is_as_large_as_was_asked_for() {
+    fn deep(left: usize) -> usize {
+        let frame = black_box([1_u8; 4096]);
+        if left == 0 { 0 } else { deep(left - 1) + usize::from(black_box(&frame)[left % 4096]) }
+    }
+    let server = wire::server().stack_size(16 << 20);
+    let address = wire::run(server, |ws, _| {
+        // More than 4 MiB: on a smaller stack the process would end here.
+        Ok(ws.send(&deep(1024).to_string())?)
+    });
+    assert_eq!(Raw::upgraded(address).read_frame(), (0x81, b"1024".to_vec()));
+}
+
+/// What only Linux lets us count or limit.
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io::{self, BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::{env, fs};
+
+    use super::*;
+
+    const CHILD: &str = "TIGHTWIRE_TEST_CHILD";
+
+    fn again(test: &str, limits: &str) -> Command {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")])
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", &format!("linux::{test}"), "--nocapture"])
+            .env(CHILD, "1");
+        command
+    }
+
+    /// Runs the test of this name once more, by itself in a process with these limits, and says
+    /// whether this is that process.
+    fn is_child(test: &str, limits: &str) -> bool {
+        if env::var_os(CHILD).is_some() {
+            return true;
+        }
+        let output = again(test, limits).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("1 passed"), "{text}");
+        false
+    }
+
+    fn count(dir: &str) -> usize {
+        fs::read_dir(dir).unwrap().count()
+    }
+
+    /// Threads, and file descriptors.
+    fn resources() -> (usize, usize) {
+        (count("/proc/self/task"), count("/proc/self/fd"))
+    }
+
+    #[test]
+    fn no_thread_and_no_descriptor_is_left_behind() {
+        if !is_child("no_thread_and_no_descriptor_is_left_behind", "true") {
+            return;
+        }
+        let at_first = resources();
+        let server = wire::server();
+        let handle = server.handle();
+        let running = thread::spawn(move || {
+            server.run(|ws, request| match request.path() {
+                "/panic" => panic!("on purpose"),
+                "/error" => Err("on purpose".into()),
+                _ => wire::echo(ws, request),
+            })
+        });
+        let address = handle.local_addr().unwrap();
+        // The server has all its threads now.
+        close(Raw::upgraded(address));
+        await_that("an empty server", || handle.connection_count() == 0);
+        await_that("the first thread ends", || resources().0 == at_first.0 + 2);
+        let before = resources();
+        let mut kept = Vec::new();
+        for _ in 0..20 {
+            close(Raw::upgraded(address));
+            drop(Raw::upgraded(address));
+            drop(Raw::connect(address));
+            Raw::connect(address).send("no handshake\r\n\r\n");
+            for path in ["/panic", "/error"] {
+                let mut raw = Raw::connect(address);
+                raw.send(REQUEST.replace("/chat?room=1", path));
+                assert_eq!(raw.read_head(), RESPONSE);
+                assert_eq!(raw.read_frame(), (0x88, close_body(1011, "")));
+                raw.send_frame(0x88, &close_body(1011, ""));
+                assert!(raw.read_to_end().is_empty());
+            }
+            kept.push(Raw::upgraded(address));
+        }
+        await_that("20 connections", || handle.connections().len() == 20);
+        await_that("their threads", || resources().0 == before.0 + 20);
+        // Two descriptors each: the client's too.
+        await_that("their descriptors", || resources().1 == before.1 + 2 * 20);
+        drop(kept);
+        await_that("what there was before", || resources() == before);
+        handle.shutdown(PATIENCE);
+        running.join().unwrap().unwrap();
+        await_that("what there was at first", || resources() == at_first);
+    }
+
+    /// A server that says on its output where it listens and what it reports, and ends with its
+    /// input.
+    fn serve_parent() {
+        let server = wire::server().on_error(|_, error| println!("report: {error}"));
+        let handle = server.handle();
+        println!("\nlistening on {}", handle.local_addr().unwrap());
+        let running = thread::spawn(move || server.run(wire::echo));
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        handle.shutdown(PATIENCE);
+        running.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_server_without_descriptors_waits_for_some() {
+        const TEST: &str = "a_server_without_descriptors_waits_for_some";
+        if env::var_os(CHILD).is_some() {
+            return serve_parent();
+        }
+        let mut child = again(TEST, "ulimit -n 40")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            output.lines().map_while(Result::ok).for_each(|line| sender.send(line).unwrap());
+        });
+        let next = |start: &str| loop {
+            let line = lines.recv_timeout(PATIENCE).unwrap();
+            if let Some(rest) = line.strip_prefix(start) {
+                break rest.to_owned();
+            }
+        };
+        let address = next("listening on ").parse().unwrap();
+        // The system connects all of them, and the server cannot accept the last ones.
+        let mut clients: Vec<_> = (0..45).map(|_| Raw::connect(address)).collect();
+        clients.iter_mut().for_each(|raw| raw.send(REQUEST));
+        let report = next("report: ");
+        assert!(report.contains("os error 24"), "{report}");
+        let waiting = clients.split_off(20);
+        for raw in &mut clients {
+            assert_eq!(raw.read_head(), RESPONSE);
+            echo(raw);
+        }
+        // Some tries later.
+        thread::sleep(Duration::from_millis(150));
+        assert!(lines.try_recv().is_err(), "it is said once for as long as it lasts");
+        // Those that wait are served when others go.
+        clients.into_iter().for_each(close);
+        for mut raw in waiting {
+            assert_eq!(raw.read_head(), RESPONSE);
+            echo(&mut raw);
+            close(raw);
+        }
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        drop(lines);
+        let _ = reader.join();
+    }
+
+    #[test]
+    fn without_descriptors_a_server_can_be_shut_down() {
+        if !is_child("without_descriptors_a_server_can_be_shut_down", "ulimit -n 40") {
+            return;
+        }
+        let server = wire::server();
+        let handle = server.handle();
+        let running = thread::spawn(move || server.run(wire::echo));
+        let raw = Raw::upgraded(handle.local_addr().unwrap());
+        await_that("the connection", || handle.connections().len() == 1);
+        // None is left to wake the thread that accepts with; it has one in reserve.
+        let mut taken = Vec::new();
+        while let Ok(file) = fs::File::open("/dev/null") {
+            taken.push(file);
+        }
+        let stopping = thread::spawn(move || handle.shutdown(Duration::from_millis(50)).cut);
+        await_that("the end", || stopping.is_finished() && running.is_finished());
+        assert_eq!(stopping.join().unwrap(), 1);
+        running.join().unwrap().unwrap();
+        drop((raw, taken));
+    }
+
+    #[test]
+    fn a_server_without_threads_answers_503_and_recovers() {
+        // In address space that has room for a few such stacks.
+        if !is_child("a_server_without_threads_answers_503_and_recovers", "ulimit -v 2000000") {
+            return;
+        }
+        let (address, handle, reports) = start(wire::server().stack_size(256 << 20));
+        let mut clients = Vec::new();
+        loop {
+            let mut raw = Raw::connect(address);
+            raw.send(REQUEST);
+            let head = raw.read_head();
+            if head != RESPONSE {
+                assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+                assert_eq!(wire::field(&head, "Connection").as_deref(), Some("close"));
+                raw.read_to_end();
+                break;
+            }
+            clients.push(raw);
+        }
+        assert!(clients.len() > 1);
+        assert_eq!(handle.connection_count(), clients.len(), "who got 503 has no place");
+        let report = reports.recv_timeout(PATIENCE).unwrap();
+        assert!(report.contains("os error 11"), "{report}");
+        clients.iter_mut().for_each(echo);
+        clients.into_iter().for_each(close);
+        echo(&mut served(address));
+    }
+}
