@@ -57,6 +57,13 @@ pub use net::{
 };
 pub use protocol::{Limits, Message, MessageKind, MessageRef, Role, SendError, State};
 
+/// The code in the documents is compiled too.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/decisions.md")]
+    struct Decisions;
+    #[doc = include_str!("../docs/threads.md")]
+    struct Threads;
+}

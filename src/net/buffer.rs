@@ -17,7 +17,7 @@ pub(super) struct ReadBuffer {
     small_reads: u32,
 }
 
-const MIN_LEN: usize = 4 << 10;
+const MIN_LEN: usize = 2 << 10;
 const MAX_LEN: usize = 256 << 10;
 /// So many small reads in a row say that the large ones are over.
 const SMALL_READS: u32 = 64;

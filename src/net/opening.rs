@@ -12,6 +12,8 @@ use crate::handshake::{HandshakeError, HeadLimits, HeadScanner, Response};
 
 /// How much of the body of a refusal is kept.
 const MAX_BODY: usize = 4 << 10;
+/// How much is read at once: most requests as a whole.
+const READ_LEN: usize = 1 << 10;
 /// How long a refusal's body is waited for, and a refused client's last bytes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -110,20 +112,23 @@ fn read_some(
     deadline: Deadline,
     buffer: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    let mut bytes = [0; 2048];
-    loop {
+    // On the heap: the stack of a connection's thread would keep it for ever.
+    let start = buffer.len();
+    buffer.resize(start + READ_LEN, 0);
+    let outcome = loop {
         if deadline.is_over() {
-            return Err(Error::Timeout(Operation::Handshake));
+            break Err(Error::Timeout(Operation::Handshake));
         }
-        stream.set_read_timeout(deadline.left())?;
-        match stream.read(&mut bytes) {
-            Ok(count) => {
-                buffer.extend_from_slice(bytes.get(..count).unwrap_or_default());
-                return Ok(count);
-            }
+        if let Err(error) = stream.set_read_timeout(deadline.left()) {
+            break Err(error.into());
+        }
+        match stream.read(buffer.get_mut(start..).unwrap_or_default()) {
+            Ok(count) => break Ok(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => break Err(error.into()),
         }
-    }
+    };
+    buffer.truncate(start + outcome.as_ref().map_or(0, |count| *count));
+    outcome
 }
