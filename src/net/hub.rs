@@ -227,7 +227,7 @@ impl Round<'_> {
     fn is_over_for(&self, delivery: &Delivery<'_>) -> bool {
         let waits = matches!(self.policy, SlowMember::Wait(_));
         match delivery.offer {
-            Offer::Taken => !waits || !delivery.entry.sender.has_unsent(),
+            Offer::Taken => !waits || !delivery.entry.sender.is_behind(),
             Offer::Busy | Offer::Slow => false,
             Offer::Closed => true,
         }

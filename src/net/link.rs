@@ -40,7 +40,8 @@ pub(super) struct Link {
     /// Told when a message that is written piece by piece has ended, or never will.
     message_end: Condvar,
     owed: Mutex<Owed>,
-    backlog: Backlog,
+    /// Messages of broadcasts, for who has the turn.
+    pub(super) backlog: Backlog,
     flags: AtomicU8,
     close_sent_at: OnceLock<Instant>,
 }
@@ -55,10 +56,10 @@ const CLOSE_RECEIVED: u8 = 4;
 const FAILED: u8 = 8;
 /// The transport is of no more use.
 const BROKEN: u8 = 16;
-/// A write has left something over, or goes on because a call to the stream did.
+/// A write has left something over.
 const UNSENT: u8 = 32;
-/// Something is in `backlog`.
-const QUEUED: u8 = 64;
+/// A write goes on after a call to the stream that left something over.
+const STALLED: u8 = 64;
 
 impl Link {
     pub(super) fn new(
@@ -112,8 +113,13 @@ impl Link {
         self.has(UNSENT)
     }
 
-    pub(super) fn note_unsent(&self) {
-        self.set(UNSENT);
+    /// Whether the peer has yet to take something, after a call to the stream was over.
+    pub(super) fn is_behind(&self) -> bool {
+        self.has(UNSENT | STALLED)
+    }
+
+    pub(super) fn note_stalled(&self) {
+        self.set(STALLED);
     }
 
     /// Waits for the turn and sends with it; with `flush`, all that is pending is written.
@@ -136,15 +142,14 @@ impl Link {
         }
         if !self.backlog.push(message) {
             return match self.turn.try_lock() {
-                _ if self.has_unsent() => Offer::Slow,
+                _ if self.is_behind() => Offer::Slow,
                 Ok(turn) if turn.in_message => Offer::Slow,
                 _ => Offer::Busy,
             };
         }
-        self.set(QUEUED);
         fence(Ordering::SeqCst);
         // A failure is met again by who receives.
-        if !self.has_unsent() {
+        if !self.is_behind() {
             let _ = self.try_flush(Patience::None);
         }
         if self.is_broken() { Offer::Closed } else { Offer::Taken }
@@ -179,7 +184,7 @@ impl Link {
     }
 
     pub(super) fn flush(&self) -> Result<(), Error> {
-        self.in_turn(self.lock_turn(), |turn| turn.write(self, &[], Patience::Full))
+        self.in_turn(self.lock_turn(), |turn| turn.write_backlog(self, Patience::Full))
     }
 
     /// Notes what an event makes us owe, for whoever has the turn.
@@ -238,7 +243,7 @@ impl Link {
                 Err(TryLockError::WouldBlock) => return Ok(()),
             };
             self.settle(&mut turn)?;
-            match self.send_backlog(&mut turn, patience) {
+            match turn.write_backlog(self, patience) {
                 Err(Error::Timeout(_)) if patience == Patience::None => return Ok(()),
                 outcome => outcome?,
             }
@@ -250,32 +255,18 @@ impl Link {
         }
     }
 
-    /// Writes what is pending, and then what broadcasts have left for who has the turn.
-    fn send_backlog(&self, turn: &mut Turn, patience: Patience) -> Result<(), Error> {
-        if !turn.in_message && self.has(QUEUED) {
-            // What is pending goes with the first message, if the peer was not slow to take it.
-            if self.has_unsent() || turn.pending.len() >= FLUSH_AT {
-                turn.write(self, &[], patience)?;
-            }
-            while let Some(message) = self.backlog.pop(|| self.clear(QUEUED)) {
-                match turn.put_prepared(self, &message, patience) {
-                    // After a Close frame the rest is of no use, but that is to go out.
-                    Ok(()) | Err(Error::Send(_)) => {}
-                    other => return other,
-                }
-            }
-        }
-        turn.write(self, &[], patience)
-    }
-
     /// Says what is owed into the buffer of the turn if that is free, and writes nothing yet:
     /// so each of several Pings that came together gets its Pong, in one write.
     pub(super) fn try_settle(&self) {
-        if let Ok(mut turn) = self.turn.try_lock() {
-            if turn.pending.len() < FLUSH_AT {
-                // An error here is met again, and reported, when the turn comes to write.
-                let _ = self.settle(&mut turn);
-            }
+        let Ok(mut turn) = self.turn.try_lock() else { return };
+        if turn.pending.len() < FLUSH_AT {
+            // An error here is met again, and reported, when the turn comes to write.
+            let _ = self.settle(&mut turn);
+        }
+        let in_message = turn.in_message;
+        drop(turn);
+        if self.has_backlog(in_message) {
+            let _ = self.try_flush(Patience::None);
         }
     }
 
@@ -305,9 +296,9 @@ impl Link {
     ) -> Result<T, Error> {
         let mut turn = turn;
         let outcome = self.settle(&mut turn).and_then(|()| {
-            if self.has(QUEUED) && !self.has_unsent() {
+            if !self.backlog.is_empty() && !self.has_unsent() {
                 // A failure is not that of the caller's message, which meets it again.
-                let _ = self.send_backlog(&mut turn, Patience::None);
+                let _ = turn.write_backlog(self, Patience::None);
             }
             act(&mut turn)
         });
@@ -319,7 +310,8 @@ impl Link {
         drop(turn);
         if self.owes(in_message) {
             // Its failure is not that of the caller's message; the next write meets it again.
-            let _ = self.try_flush(Patience::Full);
+            let patience = if self.has(OWES) { Patience::Full } else { Patience::None };
+            let _ = self.try_flush(patience);
         }
         outcome
     }
@@ -331,6 +323,11 @@ impl Link {
         }
         if self.has(OWES) {
             let mut owed = self.lock_owed();
+            if turn.pending.len() >= FLUSH_AT && !owed.has_close() {
+                // The peer does not read what is there already. It can send Pings without end,
+                // so their Pong stays owed: the latest only, until there is room.
+                return Ok(());
+            }
             self.clear(OWES);
             turn.outbound.settle(&mut owed, &mut turn.pending)?;
         }
@@ -344,6 +341,9 @@ impl Link {
             Ok(()) => {}
             Err(Error::Timeout(_)) => self.set(UNSENT),
             Err(_) => self.set(BROKEN),
+        }
+        if self.has(STALLED) {
+            self.clear(STALLED);
         }
         if outcome.is_ok() && turn.outbound.close_sent() && self.write_side_is_over() {
             // The peer may have done so first.
@@ -366,13 +366,18 @@ impl Link {
         self.has(FAILED) || self.role == Role::Server && self.has(CLOSE_RECEIVED)
     }
 
-    /// The look after the turn was released. The backlog waits for the end of a message that is
-    /// in progress, and for a peer that is slow to read.
+    /// The look after the turn was released.
     fn owes(&self, in_message: bool) -> bool {
+        self.has_backlog(in_message) || self.has(OWES)
+    }
+
+    /// Whether broadcasts have left something that can be sent now: not so before the end of a
+    /// message in progress, or before the peer has taken what is pending.
+    fn has_backlog(&self, in_message: bool) -> bool {
         // Pairs with the fences in `note_duty` and `offer`: either the other finds the turn
         // free, or we find its note. Without both, each could miss what the other did last.
         fence(Ordering::SeqCst);
-        self.has(OWES) || !in_message && self.has(QUEUED) && !self.has_unsent()
+        !in_message && !self.backlog.is_empty() && !self.has_unsent()
     }
 
     fn lock_owed(&self) -> MutexGuard<'_, Owed> {

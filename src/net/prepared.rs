@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::protocol::{MessageKind, MessageRef, Outbound};
@@ -64,6 +65,8 @@ impl Prepared {
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     messages: Mutex<VecDeque<Prepared>>,
+    /// Says without the lock whether there are any.
+    has_some: AtomicBool,
 }
 
 /// As many broadcasts may wait for a connection. Enough for several threads that broadcast at
@@ -71,23 +74,26 @@ pub(super) struct Backlog {
 const BACKLOG_MAX: usize = 16;
 
 impl Backlog {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_some.load(Ordering::SeqCst)
+    }
+
     /// Adds a message, unless the backlog is full.
     pub(super) fn push(&self, message: &Prepared) -> bool {
         let mut messages = self.lock();
         let has_room = messages.len() < BACKLOG_MAX;
         if has_room {
             messages.push_back(message.clone());
+            self.has_some.store(true, Ordering::SeqCst);
         }
         has_room
     }
 
-    /// Takes the first message. If there is none, says so before another can be added.
-    pub(super) fn pop(&self, note_empty: impl FnOnce()) -> Option<Prepared> {
+    /// Takes the first message.
+    pub(super) fn pop(&self) -> Option<Prepared> {
         let mut messages = self.lock();
         let first = messages.pop_front();
-        if first.is_none() {
-            note_empty();
-        }
+        self.has_some.store(!messages.is_empty(), Ordering::SeqCst);
         first
     }
 

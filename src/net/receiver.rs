@@ -8,7 +8,7 @@ use super::error::{is_timeout, unexpected_eof};
 use super::keepalive::{Due, Keepalive};
 use super::link::Link;
 use super::status::{CloseStatus, ClosedBy};
-use super::turn::Patience;
+use super::turn::{Patience, WRITE_SLICE};
 use super::{Error, MessageReader, Operation, State};
 use crate::frame::CloseFrame;
 use crate::protocol::{Event, Inbound, Message, MessageRef};
@@ -28,8 +28,11 @@ pub struct Receiver {
     /// What the stream was last told.
     read_timeout: Option<Duration>,
     keepalive: Keepalive,
-    /// Whether to wait until the peer has read what is to be written, before reading on.
-    patience: Patience,
+    /// Whether the sender is in other hands: then it is told of a peer that does not read.
+    is_detached: bool,
+    /// Until when the peer has to read what is to be written, or to send something, if it did
+    /// not take all at once.
+    room_deadline: Option<Deadline>,
     /// The message in progress is of no interest.
     skipping: bool,
     status: Option<CloseStatus>,
@@ -51,7 +54,8 @@ impl Receiver {
             buffer: ReadBuffer::new(read_ahead),
             read_timeout: None,
             keepalive,
-            patience: Patience::Full,
+            is_detached: false,
+            room_deadline: None,
             skipping: false,
             status: None,
         };
@@ -63,7 +67,7 @@ impl Receiver {
     /// The receiver of a connection whose sender is in other hands: it never waits for the peer
     /// to read.
     pub(super) const fn detached(mut self) -> Self {
-        self.patience = Patience::None;
+        self.is_detached = true;
         self
     }
 
@@ -76,8 +80,9 @@ impl Receiver {
     ///
     /// - `Protocol` if the peer broke the rules; it was told so and the connection is closed.
     /// - `Io` if the transport failed, or ended with no Close frame (`UnexpectedEof`).
-    /// - `Timeout(Flush)` if the peer does not read what is to be written first; the next call
-    ///   goes on. A receiver that was split off does not wait for that.
+    /// - `Timeout(Flush)` if for [`Timeouts::write`](crate::Timeouts) the peer neither reads
+    ///   what is to be written nor sends anything; the next call goes on. A receiver that was
+    ///   split off leaves that to the senders.
     /// - `Timeout(Close)` if the peer does not answer our Close frame, `Timeout(Pong)` if it is
     ///   silent and does not answer a Ping: the connection was cut.
     ///
@@ -227,13 +232,14 @@ impl Receiver {
         outcome
     }
 
-    /// Writes what has to go out first, then reads once.
+    /// Writes what has to go out first, as far as the peer takes it, then reads once.
     fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
-        match self.link.try_flush(self.patience) {
+        match self.link.try_flush(Patience::None) {
             // What the peer sent before its end broke may still be there to be read.
             Ok(()) | Err(Error::Io(_) | Error::Send(_)) => {}
             Err(error) => return Err(error),
         }
+        self.check_room()?;
         let timeout = self.read_patience(deadline);
         match self.fill(timeout) {
             Ok(0) if self.inbound.message_kind().is_some() => {
@@ -242,6 +248,7 @@ impl Receiver {
             Ok(0) => Err(self.abandon(unexpected_eof("the stream ended without a Close frame"))),
             Ok(_) => {
                 self.keepalive.heard();
+                self.room_deadline = None;
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -250,13 +257,30 @@ impl Receiver {
         }
     }
 
+    /// Gives up on a peer that neither reads nor sends. As long as it may do either, both are
+    /// tried in turn: it may itself be waiting for us to read.
+    fn check_room(&mut self) -> Result<(), Error> {
+        if self.is_detached || !self.link.has_unsent() {
+            self.room_deadline = None;
+            return Ok(());
+        }
+        let write = self.link.timeouts.write;
+        let deadline = *self.room_deadline.get_or_insert_with(|| Deadline::after(Some(write)));
+        if deadline.is_over() {
+            self.room_deadline = None;
+            return Err(Error::Timeout(Operation::Flush));
+        }
+        Ok(())
+    }
+
     /// How long the next read may wait, whatever it is that then wants to be done.
     fn read_patience(&self, deadline: Deadline) -> Duration {
         // Another thread may send a Close frame at any time: who waits no longer than the peer
         // has for its answer meets that deadline in time.
         let mut patience = self.link.timeouts.close;
         let deadlines = deadline.earlier(self.link.close_deadline()).left();
-        let retry = self.link.has_unsent().then_some(RETRY);
+        let retry_in = if self.is_detached { RETRY } else { WRITE_SLICE };
+        let retry = self.link.has_unsent().then_some(retry_in);
         for other in [deadlines, self.keepalive.patience(), retry].into_iter().flatten() {
             patience = patience.min(other);
         }

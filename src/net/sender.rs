@@ -69,9 +69,9 @@ impl Sender {
         let _ = self.link.try_flush(Patience::None);
     }
 
-    /// Whether earlier calls left something over, and the peer may still read it.
-    pub(super) fn has_unsent(&self) -> bool {
-        self.link.has_unsent() && !self.link.is_broken()
+    /// Whether the peer has yet to take what earlier calls left over, and still may.
+    pub(super) fn is_behind(&self) -> bool {
+        self.link.is_behind() && !self.link.is_broken()
     }
 
     /// Ends the connection at once, and says whether it had not ended before.

@@ -6,7 +6,7 @@ use super::error::is_timeout;
 use super::link::Link;
 use super::{Error, Operation, Prepared};
 use crate::frame::MaskingKey;
-use crate::protocol::{MessageKind, MessageRef, Outbound, Role};
+use crate::protocol::{MessageKind, MessageRef, Outbound, Role, SendError};
 
 /// The right to write, and the bytes that wait to be written.
 #[derive(Debug)]
@@ -96,6 +96,24 @@ impl Turn {
         self.write_payload(link, payload, key, patience)
     }
 
+    /// Writes what is pending, and what broadcasts have left for who has the turn.
+    pub(super) fn write_backlog(&mut self, link: &Link, patience: Patience) -> Result<(), Error> {
+        if !self.in_message && !link.backlog.is_empty() {
+            // What is pending goes with the first message, if the peer was not slow to take it.
+            if link.has_unsent() || self.pending.len() >= FLUSH_AT {
+                self.write(link, &[], patience)?;
+            }
+            while let Some(message) = link.backlog.pop() {
+                match self.put_prepared(link, &message, patience) {
+                    // After a Close frame the rest is of no use, but that is to go out.
+                    Ok(()) | Err(Error::Send(_)) => {}
+                    other => return other,
+                }
+            }
+        }
+        self.write(link, &[], patience)
+    }
+
     /// Accepts a piece of a message, and writes all that is pending.
     pub(super) fn put_fragment(
         &mut self,
@@ -145,6 +163,9 @@ impl Turn {
 
     /// Writes what earlier messages left over, so that the next one can be accepted.
     fn make_room(&mut self, link: &Link, patience: Patience) -> Result<(), Error> {
+        if self.outbound.close_sent() {
+            return Err(SendError::Closed.into());
+        }
         self.write(link, &[], patience).map_err(|error| match error {
             Error::Timeout(Operation::Flush) => Error::Timeout(Operation::Queue),
             other => other,
@@ -238,7 +259,7 @@ impl Turn {
                 return Ok(());
             }
             // Who must not wait learns at once that there is something to wait for.
-            link.note_unsent();
+            link.note_stalled();
         }
     }
 

@@ -51,6 +51,11 @@ impl Owed {
         self.close = Some(Some(error.into()));
     }
 
+    /// Whether a Close frame is owed: the last thing to be said.
+    pub(crate) const fn has_close(&self) -> bool {
+        self.close.is_some()
+    }
+
     /// Whether there is nothing to be said.
     pub const fn is_empty(&self) -> bool {
         self.pong.is_none() && self.ping.is_none() && self.close.is_none()

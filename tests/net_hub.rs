@@ -1,0 +1,825 @@
+//! One message for many connections: what goes over each wire, and that no peer holds up the
+//! others, whatever it does.
+
+mod wire;
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tightwire::handshake::Agreed;
+use tightwire::protocol::{Event, Inbound, Outbound};
+use tightwire::{
+    Acceptor, Broadcast, Client, CloseCode, Error, Hub, Limits, Member, Message, MessageKind,
+    MessageRef, Operation, Prepared, Role, SendError, Sender, SlowMember, State, Stream, Timeouts,
+    WebSocket,
+};
+use wire::{PATIENCE, Raw, hex, masked};
+
+/// As many broadcasts may wait for a connection.
+const BACKLOG: u64 = 16;
+
+/// A stream that takes what a test lets it, and from which nothing comes.
+#[derive(Clone, Debug)]
+struct Gate(Arc<(Mutex<Inner>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    written: Vec<u8>,
+    /// The lengths of the buffers of each write.
+    slices: Vec<Vec<usize>>,
+    /// A write takes at most so much; 0 times out.
+    takes: usize,
+    /// From this write on, it takes all.
+    opens_at: usize,
+    /// Writes do not return.
+    is_held: bool,
+    is_shut: bool,
+}
+
+impl Gate {
+    fn taking(takes: usize) -> Self {
+        let inner = Inner { takes, opens_at: usize::MAX, ..Inner::default() };
+        Self(Arc::new((Mutex::new(inner), Condvar::new())))
+    }
+
+    fn open() -> Self {
+        Self::taking(usize::MAX)
+    }
+
+    fn shut() -> Self {
+        Self::taking(0)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.0.lock().unwrap()
+    }
+
+    fn take(&self, takes: usize) {
+        self.inner().takes = takes;
+    }
+
+    fn hold(&self, is_held: bool) {
+        self.inner().is_held = is_held;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until somebody has tried to write so often.
+    fn await_writes(&self, count: usize) {
+        let too_few = |inner: &mut Inner| inner.slices.len() < count;
+        let waited = self.0.1.wait_timeout_while(self.inner(), PATIENCE, too_few).unwrap();
+        assert!(!waited.1.timed_out());
+    }
+
+    fn writes(&self) -> usize {
+        self.inner().slices.len()
+    }
+
+    fn written(&self) -> Vec<u8> {
+        self.inner().written.clone()
+    }
+
+    /// The messages that the peer has got, all of them whole.
+    fn messages(&self, role: Role) -> Vec<Message> {
+        let written = self.written();
+        let mut input = written.as_slice();
+        let mut inbound = Inbound::new(role, Limits::default());
+        let mut messages = Vec::new();
+        while let Some(event) = inbound.next_event(&mut input).unwrap() {
+            if let Event::Message(message) = event {
+                messages.push(message);
+            }
+        }
+        assert!(inbound.message_kind().is_none(), "nothing is cut off");
+        messages
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let messages = self.messages(Role::Client);
+        messages.iter().map(|message| message.as_text().unwrap().to_owned()).collect()
+    }
+
+    fn server(&self) -> WebSocket {
+        self.accepted_by(&Acceptor::new())
+    }
+
+    fn accepted_by(&self, acceptor: &Acceptor) -> WebSocket {
+        acceptor.take_over(self.clone(), Agreed::default(), Vec::new()).unwrap()
+    }
+
+    fn client(&self) -> WebSocket {
+        Client::new().take_over(self.clone(), Agreed::default(), Vec::new()).unwrap()
+    }
+}
+
+impl Stream for Gate {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        if self.inner().is_shut { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut inner = self.inner();
+        inner.slices.push(buffers.iter().map(|b| b.len()).filter(|&len| len > 0).collect());
+        self.0.1.notify_all();
+        let mut inner =
+            self.0.1.wait_while(inner, |inner| inner.is_held && !inner.is_shut).unwrap();
+        let bytes: Vec<u8> = buffers.iter().flat_map(|b| b.iter().copied()).collect();
+        if inner.slices.len() >= inner.opens_at {
+            inner.takes = usize::MAX;
+        }
+        let count = inner.takes.min(bytes.len());
+        if inner.is_shut {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        inner.written.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.inner().is_shut |= how == Shutdown::Both;
+        self.0.1.notify_all();
+        Ok(())
+    }
+}
+
+fn in_no_time_to_write() -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    timeouts.write = Duration::ZERO;
+    timeouts
+}
+
+/// The parts of a report: delivered, dropped, disconnected.
+fn parts(report: Broadcast) -> [u64; 3] {
+    [report.delivered, report.dropped, report.disconnected]
+}
+
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i % 251) as u8).collect()
+}
+
+fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
+    range.map(|i| i.to_string()).collect()
+}
+
+#[test]
+fn a_hub_and_what_belongs_to_it_can_be_shared() {
+    fn check<T: Send + Sync + std::fmt::Debug + 'static>() {}
+    check::<Hub>();
+    check::<Member>();
+    check::<Prepared>();
+}
+
+#[test]
+fn a_server_writes_a_prepared_message_as_one_that_it_encodes_itself() {
+    for len in [0, 1, 125, 126, 5000, 65535, 65536, 1 << 20] {
+        let data = bytes(len);
+        let text = "x".repeat(len);
+        for message in [MessageRef::Binary(&data), MessageRef::Text(&text)] {
+            let (one, other) = (Gate::open(), Gate::open());
+            one.server().send(message).unwrap();
+            other.server().send_prepared(&Prepared::new(message)).unwrap();
+            assert_eq!(one.written(), other.written());
+            // One piece, from where it lies.
+            let len = other.written().len();
+            assert_eq!(other.inner().slices, [[len]]);
+        }
+    }
+}
+
+#[test]
+fn what_was_fed_goes_before_a_prepared_message_in_the_same_write() {
+    let gate = Gate::open();
+    let ws = gate.server();
+    ws.feed("before").unwrap();
+    ws.send_prepared(&Prepared::new("after")).unwrap();
+    assert_eq!(gate.inner().slices, [[8, 7]]);
+    assert_eq!(gate.written(), b"\x81\x06before\x81\x05after");
+}
+
+#[test]
+fn a_client_masks_a_prepared_message_anew_each_time() {
+    for len in [5, 100_000] {
+        let message = Prepared::new(&bytes(len));
+        let gate = Gate::open();
+        let ws = gate.client();
+        let keys: std::collections::BTreeSet<Vec<u8>> = (0..8)
+            .map(|_| {
+                let start = gate.written().len();
+                ws.send_prepared(&message).unwrap();
+                let key_at = start + if len > 125 { 10 } else { 2 };
+                gate.written()[key_at..key_at + 4].to_vec()
+            })
+            .collect();
+        assert!(keys.len() > 6, "{keys:?}");
+        assert_eq!(gate.messages(Role::Server), vec![Message::from(bytes(len)); 8]);
+    }
+}
+
+#[test]
+fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
+    let gate = Gate::open();
+    let ws = gate.accepted_by(&Acceptor::new().fragment_len(4));
+    ws.send_prepared(&Prepared::new("fragments")).unwrap();
+    assert_eq!(gate.written(), b"\x01\x04frag\x00\x04ment\x80\x01s");
+
+    // A broadcast writes no more than once, here too.
+    let gate = Gate::open();
+    let hub = Hub::new(SlowMember::Drop);
+    let ws = gate.accepted_by(&Acceptor::new().fragment_len(10_000));
+    let member = hub.join(ws.sender());
+    assert_eq!(parts(hub.broadcast(&bytes(95_000))), [1, 0, 0]);
+    assert_eq!(gate.writes(), 1);
+    assert_eq!(gate.messages(Role::Client), [Message::from(bytes(95_000))]);
+
+    let gate = Gate::open();
+    let client = Client::new().fragment_len(10_000);
+    let client = client.take_over(gate.clone(), Agreed::default(), Vec::new()).unwrap();
+    let _other = hub.join(client.sender());
+    drop(member);
+    for _ in 0..2 {
+        assert_eq!(parts(hub.broadcast(&bytes(95_000))), [1, 0, 0]);
+    }
+    assert_eq!(gate.writes(), 2);
+    assert_eq!(gate.messages(Role::Server), vec![Message::from(bytes(95_000)); 2]);
+}
+
+#[test]
+fn the_rules_for_messages_hold_for_prepared_ones() {
+    let mut outbound = Outbound::server();
+    assert_eq!(outbound.may_begin(), Ok(()));
+    outbound.fragment(MessageRef::Text("a"), false, &mut Vec::new()).unwrap();
+    assert_eq!(outbound.may_begin(), Err(SendError::MessageInProgress));
+    outbound.close(None, &mut Vec::new()).unwrap();
+    assert_eq!(outbound.may_begin(), Err(SendError::Closed));
+
+    let message = Prepared::new("message");
+    let gate = Gate::open();
+    let ws = gate.accepted_by(&Acceptor::new().timeouts(in_no_time_to_write()));
+    let mut writer = ws.writer(MessageKind::Text);
+    io::Write::write_all(&mut writer, b"begun").unwrap();
+    io::Write::flush(&mut writer).unwrap();
+    let outcome = ws.send_prepared(&message);
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Queue))), "{outcome:?}");
+    writer.finish().unwrap();
+    ws.send_prepared(&message).unwrap();
+    assert_eq!(gate.texts(), ["begun", "message"]);
+    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    let outcome = ws.send_prepared(&message);
+    assert!(matches!(outcome, Err(Error::Send(SendError::Closed))), "{outcome:?}");
+}
+
+#[test]
+fn what_a_peer_does_not_take_of_a_prepared_message_is_kept_and_the_next_refused() {
+    let message = Prepared::new(&bytes(100_000));
+    let gate = Gate::taking(5);
+    let ws = gate.accepted_by(&Acceptor::new().timeouts(in_no_time_to_write()));
+    let outcome = ws.send_prepared(&message);
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
+    let outcome = ws.send_prepared(&message);
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Queue))), "{outcome:?}");
+    gate.take(usize::MAX);
+    ws.send_prepared(&message).unwrap();
+    assert_eq!(gate.messages(Role::Client), vec![Message::from(bytes(100_000)); 2]);
+}
+
+#[test]
+fn a_broadcast_reaches_all_members_and_none_that_has_left_or_closed() {
+    let hub = Hub::new(SlowMember::Drop);
+    assert_eq!(parts(hub.broadcast("nobody")), [0, 0, 0]);
+    assert!(hub.is_empty());
+    let gates: Vec<_> = (0..4).map(|_| Gate::open()).collect();
+    let mut all: Vec<_> = gates.iter().map(Gate::server).collect();
+    let mut members: Vec<_> = all.iter().map(|ws| hub.join(ws.sender())).collect();
+    assert_eq!(parts(hub.broadcast("all")), [4, 0, 0]);
+    assert_eq!(hub.len(), 4);
+
+    drop(members.remove(3));
+    assert_eq!(parts(hub.broadcast("three")), [3, 0, 0]);
+    drop(all.remove(2));
+    assert_eq!(hub.len(), 2);
+    assert_eq!(parts(hub.broadcast("two")), [2, 0, 0]);
+    all[1].sender().close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(parts(hub.broadcast_prepared(&Prepared::new(b"one"))), [1, 0, 0]);
+    assert_eq!(parts(hub.totals()), [10, 0, 0]);
+
+    assert_eq!(gates[0].written(), b"\x81\x03all\x81\x05three\x81\x03two\x82\x03one");
+    assert_eq!(gates[1].texts(), ["all", "three", "two"]);
+    assert_eq!(gates[2].texts(), ["all", "three"]);
+    assert_eq!(gates[3].texts(), ["all"]);
+}
+
+#[test]
+fn a_member_whose_connection_breaks_is_forgotten() {
+    let gate = Gate::open();
+    let hub = Hub::new(SlowMember::Disconnect);
+    let ws = gate.server();
+    let _member = hub.join(ws.sender());
+    gate.inner().is_shut = true;
+    assert_eq!(parts(hub.broadcast("gone")), [0, 0, 0]);
+    assert_eq!((hub.len(), ws.state()), (0, State::Closed));
+    assert_eq!(parts(hub.totals()), [0, 0, 0]);
+}
+
+/// A hub with one member that takes nothing and one that takes all.
+struct Pair {
+    hub: Hub,
+    slow: Gate,
+    fast: Gate,
+    slow_ws: WebSocket,
+    _fast_ws: WebSocket,
+    _members: [Member; 2],
+}
+
+impl Pair {
+    fn new(policy: SlowMember) -> Self {
+        let (hub, slow, fast) = (Hub::new(policy), Gate::shut(), Gate::open());
+        let (slow_ws, fast_ws) = (slow.server(), fast.server());
+        let members = [hub.join(slow_ws.sender()), hub.join(fast_ws.sender())];
+        Self { hub, slow, fast, slow_ws, _fast_ws: fast_ws, _members: members }
+    }
+
+    fn broadcast(&self, number: u64) -> [u64; 3] {
+        parts(self.hub.broadcast(&number.to_string()))
+    }
+
+    /// Broadcasts as much as is kept for a member that takes nothing: a message that was to be
+    /// written, and the backlog.
+    fn fill(&self) {
+        for i in 0..=BACKLOG {
+            assert_eq!(self.broadcast(i), [2, 0, 0]);
+        }
+    }
+}
+
+#[test]
+fn messages_for_a_slow_member_are_dropped_and_those_it_gets_are_whole_and_in_order() {
+    let pair = Pair::new(SlowMember::Drop);
+    let start = Instant::now();
+    pair.fill();
+    assert_eq!(pair.slow.writes(), 1, "what is kept is not written again");
+    for i in BACKLOG + 1..1000 {
+        assert_eq!(pair.broadcast(i), [1, 1, 0]);
+    }
+    let seconds = start.elapsed().as_secs() as usize;
+    assert!(pair.slow.writes() <= 2 + seconds, "it is asked again, but seldom");
+    assert_eq!(pair.fast.texts(), numbers(0..1000));
+    assert_eq!(parts(pair.hub.totals()), [1000 + 17, 1000 - 17, 0]);
+
+    pair.slow.take(1);
+    pair.slow_ws.flush().unwrap();
+    assert_eq!(pair.slow.texts(), numbers(0..BACKLOG + 1));
+    assert_eq!(pair.broadcast(1000), [2, 0, 0]);
+    pair.slow.take(usize::MAX);
+    pair.slow_ws.flush().unwrap();
+    assert_eq!(*pair.slow.texts().last().unwrap(), "1000");
+}
+
+#[test]
+fn who_receives_sends_what_a_broadcast_left_over() {
+    let mut pair = Pair::new(SlowMember::Drop);
+    pair.fill();
+    pair.slow.take(usize::MAX);
+    let outcome = pair.slow_ws.recv_timeout(Duration::ZERO);
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
+    assert_eq!(pair.slow.texts(), numbers(0..BACKLOG + 1));
+}
+
+#[test]
+fn a_slow_member_is_disconnected() {
+    let mut pair = Pair::new(SlowMember::Disconnect);
+    pair.fill();
+    assert_eq!(pair.slow_ws.state(), State::Open);
+    assert_eq!(pair.broadcast(17), [1, 0, 1]);
+    assert!(pair.slow.inner().is_shut && pair.slow.written().is_empty());
+    assert!(matches!(pair.slow_ws.send("x"), Err(Error::Send(SendError::Closed))));
+    assert!(pair.slow_ws.recv().is_err());
+    assert_eq!(pair.broadcast(18), [1, 0, 0]);
+    assert_eq!((pair.hub.len(), parts(pair.hub.totals())), (1, [17 * 2 + 2, 0, 1]));
+    assert_eq!(pair.fast.texts(), numbers(0..19));
+}
+
+#[test]
+fn a_member_that_takes_again_when_asked_a_last_time_stays() {
+    let pair = Pair::new(SlowMember::Disconnect);
+    for round in 0..3 {
+        pair.slow.take(0);
+        for i in 0..=BACKLOG {
+            assert_eq!(pair.broadcast(18 * round + i), [2, 0, 0]);
+        }
+        pair.slow.take(usize::MAX);
+        assert_eq!(pair.broadcast(18 * round + 17), [2, 0, 0]);
+    }
+    assert_eq!(pair.slow.texts(), numbers(0..54));
+}
+
+#[test]
+fn a_slow_member_that_reads_again_just_then_is_told_why_it_is_disconnected() {
+    let pair = Pair::new(SlowMember::Disconnect);
+    pair.fill();
+    // The next write is the last try, the one after it that of the Close frame.
+    pair.slow.inner().opens_at = pair.slow.writes() + 2;
+    assert_eq!(pair.broadcast(17), [1, 0, 1]);
+    assert_eq!(pair.slow.written(), hex("81 01 30 88 02 03f0"));
+}
+
+#[test]
+fn a_hub_waits_for_a_slow_member_until_it_reads() {
+    let pair = Pair::new(SlowMember::Wait(PATIENCE));
+    let slow = pair.slow.clone();
+    let fast = pair.fast.clone();
+    let reader = thread::spawn(move || {
+        // The fast one does not wait with it.
+        fast.await_writes(1);
+        slow.await_writes(3);
+        assert_eq!(fast.texts(), ["0"]);
+        slow.take(1);
+    });
+    for i in 0..100 {
+        assert_eq!(pair.broadcast(i), [2, 0, 0]);
+    }
+    reader.join().unwrap();
+    assert_eq!(pair.slow.texts(), numbers(0..100));
+    assert_eq!(pair.fast.texts(), numbers(0..100));
+}
+
+#[test]
+fn a_hub_that_waits_does_so_until_its_deadline() {
+    let patience = Duration::from_millis(20);
+    let pair = Pair::new(SlowMember::Wait(patience));
+    let start = Instant::now();
+    pair.fill();
+    for i in 17..20 {
+        assert_eq!(pair.broadcast(i), [1, 1, 0]);
+    }
+    assert!(start.elapsed() >= patience * 20);
+    assert_eq!(parts(pair.hub.totals()), [17 + 20, 3, 0]);
+    pair.slow.take(usize::MAX);
+    assert_eq!(pair.broadcast(20), [2, 0, 0]);
+    let mut expected = numbers(0..17);
+    expected.push("20".to_owned());
+    assert_eq!(pair.slow.texts(), expected);
+    assert_eq!(pair.fast.texts(), numbers(0..21));
+}
+
+#[test]
+fn a_message_that_is_taken_bit_by_bit_is_no_reason_to_drop_or_cut() {
+    let gate = Gate::taking(10_000);
+    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let ws = gate.server();
+    let _member = hub.join(ws.sender());
+    assert_eq!(parts(hub.broadcast(&bytes(1_000_000))), [1, 0, 0]);
+    assert_eq!(gate.messages(Role::Client), [Message::from(bytes(1_000_000))]);
+}
+
+#[test]
+fn a_broadcast_does_not_wait_for_another_thread_that_writes() {
+    for policy in [SlowMember::Disconnect, SlowMember::Drop, SlowMember::Wait(PATIENCE)] {
+        let (hub, gate) = (Hub::new(policy), Gate::open());
+        let ws = gate.server();
+        let _member = hub.join(ws.sender());
+        gate.hold(true);
+        let sender = ws.sender();
+        let writer = thread::spawn(move || sender.send("first"));
+        gate.await_writes(1);
+        for i in 0..BACKLOG {
+            assert_eq!(parts(hub.broadcast(&i.to_string())), [1, 0, 0]);
+        }
+        assert_eq!(gate.writes(), 1);
+        gate.hold(false);
+        writer.join().unwrap().unwrap();
+        // Who had the turn has written the others.
+        let mut expected = numbers(0..BACKLOG);
+        expected.insert(0, "first".to_owned());
+        assert_eq!(gate.texts(), expected);
+    }
+}
+
+#[test]
+fn a_thread_that_does_not_end_its_write_holds_a_broadcast_up_for_a_bounded_time() {
+    for policy in [SlowMember::Drop, SlowMember::Disconnect, SlowMember::Wait(Duration::ZERO)] {
+        let pair = Pair::new(policy);
+        pair.slow.hold(true);
+        let sender = pair.slow_ws.sender();
+        let writer = thread::spawn(move || sender.send("held"));
+        pair.slow.await_writes(1);
+        for i in 0..BACKLOG {
+            assert_eq!(pair.broadcast(i), [2, 0, 0]);
+        }
+        let disconnects = u64::from(policy == SlowMember::Disconnect);
+        assert_eq!(pair.broadcast(BACKLOG), [1, 1 - disconnects, disconnects]);
+        assert_eq!(pair.fast.texts(), numbers(0..BACKLOG + 1));
+        // This frees the writer.
+        drop(pair);
+        writer.join().unwrap().unwrap_err();
+    }
+}
+
+#[test]
+fn a_broadcast_knows_at_once_that_another_thread_writes_to_a_slow_peer() {
+    let pair = Pair::new(SlowMember::Drop);
+    let sender = pair.slow_ws.sender();
+    let writer = thread::spawn(move || sender.send("slow"));
+    // The second try comes after it has noted that the first left something over.
+    pair.slow.await_writes(2);
+    pair.fill_backlog();
+    assert_eq!(pair.broadcast(BACKLOG), [1, 1, 0]);
+    pair.slow.take(usize::MAX);
+    writer.join().unwrap().unwrap();
+    let mut expected = numbers(0..BACKLOG);
+    expected.insert(0, "slow".to_owned());
+    assert_eq!(pair.slow.texts(), expected);
+}
+
+impl Pair {
+    fn fill_backlog(&self) {
+        for i in 0..BACKLOG {
+            assert_eq!(self.broadcast(i), [2, 0, 0]);
+        }
+    }
+}
+
+#[test]
+fn broadcasts_wait_for_the_end_of_a_message_that_is_in_progress() {
+    let gate = Gate::open();
+    let hub = Hub::new(SlowMember::Drop);
+    let ws = gate.server();
+    let _member = hub.join(ws.sender());
+    let mut writer = ws.writer(MessageKind::Text);
+    io::Write::write_all(&mut writer, b"be").unwrap();
+    io::Write::flush(&mut writer).unwrap();
+    for i in 0..BACKLOG {
+        assert_eq!(parts(hub.broadcast(&i.to_string())), [1, 0, 0]);
+    }
+    assert_eq!(parts(hub.broadcast("too many")), [0, 1, 0]);
+    ws.ping(b"p").unwrap();
+    io::Write::write_all(&mut writer, b"gun").unwrap();
+    writer.finish().unwrap();
+    let mut expected = numbers(0..BACKLOG);
+    expected.insert(0, "begun".to_owned());
+    assert_eq!(gate.texts(), expected);
+    assert!(gate.written().starts_with(&hex("01 02 6265 89 01 70 80 03 67756e 81 01 30")));
+}
+
+#[test]
+fn a_close_frame_goes_out_though_broadcasts_wait_and_they_do_not_follow_it() {
+    let gate = Gate::open();
+    let hub = Hub::new(SlowMember::Drop);
+    let ws = gate.server();
+    let _member = hub.join(ws.sender());
+    let mut writer = ws.writer(MessageKind::Text);
+    io::Write::write_all(&mut writer, b"be").unwrap();
+    io::Write::flush(&mut writer).unwrap();
+    assert_eq!(parts(hub.broadcast("waits")), [1, 0, 0]);
+    // Unfinished, it closes the connection.
+    drop(writer);
+    assert_eq!(gate.written(), hex("01 02 6265 88 02 03f3"));
+    assert_eq!(parts(hub.broadcast("late")), [0, 0, 0]);
+    assert!(matches!(ws.flush(), Ok(())));
+    assert_eq!(gate.written(), hex("01 02 6265 88 02 03f3"));
+}
+
+#[test]
+fn any_number_of_threads_may_broadcast_join_and_leave_at_once() {
+    const THREADS: u64 = 4;
+    const ROUNDS: u64 = 200;
+    for policy in [SlowMember::Disconnect, SlowMember::Drop, SlowMember::Wait(PATIENCE)] {
+        let hub = Hub::new(policy);
+        let gates: Vec<_> = (0..3).map(|_| Gate::open()).collect();
+        let all: Vec<_> = gates.iter().map(Gate::server).collect();
+        let _members: Vec<_> = all.iter().map(|ws| hub.join(ws.sender())).collect();
+        let has_ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !has_ended.load(Ordering::SeqCst) {
+                        let ws = Gate::open().server();
+                        let member = hub.join(ws.sender());
+                        hub.len();
+                        thread::yield_now();
+                        drop(member);
+                    }
+                });
+            }
+            let broadcasters: Vec<_> = (0..THREADS)
+                .map(|id| {
+                    let hub = &hub;
+                    scope.spawn(move || {
+                        for i in 0..ROUNDS {
+                            let report = hub.broadcast(&format!("{id} {i}"));
+                            assert!(report.delivered >= 3, "{report:?}");
+                        }
+                    })
+                })
+                .collect();
+            let outcomes: Vec<_> = broadcasters.into_iter().map(|b| b.join()).collect();
+            has_ended.store(true, Ordering::SeqCst);
+            outcomes.into_iter().for_each(|outcome| outcome.unwrap());
+        });
+        assert_eq!(hub.len(), 3);
+        for gate in gates {
+            let texts = gate.texts();
+            assert_eq!(texts.len() as u64, THREADS * ROUNDS);
+            for id in 0..THREADS {
+                let prefix = format!("{id} ");
+                let own = texts.iter().filter_map(|text| text.strip_prefix(&prefix));
+                assert!(own.eq(numbers(0..ROUNDS)), "in the order of their thread");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slow_member_is_disconnected_once_however_many_broadcast() {
+    for _ in 0..50 {
+        let pair = Pair::new(SlowMember::Disconnect);
+        pair.fill();
+        thread::scope(|scope| {
+            (0..4).for_each(|i| {
+                _ = scope.spawn({
+                    let pair = &pair;
+                    move || pair.broadcast(i)
+                })
+            });
+        });
+        assert_eq!(parts(pair.hub.totals()), [2 * 17 + 4, 0, 1]);
+    }
+}
+
+#[test]
+fn handlers_broadcast_to_each_other_and_to_themselves() {
+    let hub = Hub::new(SlowMember::Disconnect);
+    let address = wire::run(wire::server(), move |ws, _| {
+        let _member = hub.join(ws.sender());
+        ws.send("joined")?;
+        while let Some(message) = ws.recv()? {
+            hub.broadcast(&message);
+        }
+        Ok(())
+    });
+    let mut peers: Vec<_> = (0..3).map(|_| Raw::upgraded(address)).collect();
+    for peer in &mut peers {
+        assert_eq!(peer.read_frame(), (0x81, b"joined".to_vec()));
+    }
+    for i in 0..30 {
+        let text = i.to_string().into_bytes();
+        peers[i % 3].send_frame(0x81, &text);
+        for peer in &mut peers {
+            assert_eq!(peer.read_frame(), (0x81, text.clone()));
+        }
+    }
+}
+
+/// A server whose connections join this hub, and how to become a member.
+fn serve(hub: &Hub) -> impl Fn() -> Raw + use<> {
+    let hub = hub.clone();
+    let address = wire::run(wire::server(), move |ws, _| {
+        let _member = hub.join(ws.sender());
+        ws.send("joined")?;
+        while ws.recv()?.is_some() {}
+        Ok(())
+    });
+    move || {
+        let mut raw = Raw::upgraded(address);
+        assert_eq!(raw.read_frame(), (0x81, b"joined".to_vec()));
+        raw
+    }
+}
+
+#[test]
+fn two_hundred_connections_get_what_is_broadcast() {
+    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let join = serve(&hub);
+    let mut peers: Vec<_> = (0..200).map(|_| join()).collect();
+    for i in 0..10 {
+        assert_eq!(parts(hub.broadcast(&bytes(1000 + i))), [200, 0, 0]);
+    }
+    for peer in &mut peers {
+        for i in 0..10 {
+            assert_eq!(peer.read_frame(), (0x82, bytes(1000 + i)));
+        }
+    }
+    assert_eq!(parts(hub.totals()), [2000, 0, 0]);
+}
+
+const LEN: usize = 64 << 10;
+
+fn numbered(number: u64) -> Vec<u8> {
+    let mut payload = bytes(LEN);
+    payload[..8].copy_from_slice(&number.to_be_bytes());
+    payload
+}
+
+/// The number of the next message, after a look at all of it.
+fn read_numbered(raw: &mut Raw) -> u64 {
+    let (first, payload) = raw.read_frame();
+    let number = u64::from_be_bytes(payload[..8].try_into().unwrap());
+    assert_eq!(first, 0x82);
+    assert!(payload == numbered(number), "whole");
+    number
+}
+
+/// Broadcasts to a peer that reads each message and one that reads none, until the hub takes
+/// that for slow.
+fn until_one_is_slow(hub: &Hub, fast: &mut Raw) -> u64 {
+    for number in 0.. {
+        let report = hub.broadcast(&numbered(number));
+        assert_eq!(read_numbered(fast), number);
+        if report.delivered < 2 {
+            return number;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_peer_that_reads_again_gets_whole_messages_in_order() {
+    let hub = Hub::new(SlowMember::Drop);
+    let join = serve(&hub);
+    let (mut slow, mut fast) = (join(), join());
+    let first_lost = until_one_is_slow(&hub, &mut fast);
+    let (sender, ends) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut last = read_numbered(&mut slow);
+        assert_eq!(last, 0);
+        while last <= first_lost {
+            let next = read_numbered(&mut slow);
+            assert!(next > last && (next == last + 1 || next > first_lost), "{next}");
+            last = next;
+        }
+        sender.send(()).unwrap();
+        slow
+    });
+    let mut number = first_lost + 1;
+    while ends.recv_timeout(Duration::from_millis(1)).is_err() {
+        assert!(!reader.is_finished(), "the reader has failed");
+        hub.broadcast(&numbered(number));
+        assert_eq!(read_numbered(&mut fast), number);
+        number += 1;
+    }
+    reader.join().unwrap();
+    assert_eq!(hub.totals().disconnected, 0);
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_disconnected_and_the_others_go_on() {
+    let hub = Hub::new(SlowMember::Disconnect);
+    let join = serve(&hub);
+    let (mut slow, mut fast) = (join(), join());
+    let last = until_one_is_slow(&hub, &mut fast);
+    assert_eq!(hub.len(), 1);
+    assert_eq!(parts(hub.totals()), [2 * last + 1, 0, 1]);
+    assert_eq!(parts(hub.broadcast(&numbered(0))), [1, 0, 0]);
+    assert_eq!(read_numbered(&mut fast), 0);
+    // What the system had taken arrives; there is an end behind it.
+    assert_eq!(read_numbered(&mut slow), 0);
+    let _ = io::copy(&mut slow.stream, &mut io::sink());
+}
+
+#[test]
+fn a_hub_that_waits_goes_at_the_pace_of_the_slowest() {
+    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let join = serve(&hub);
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut raw = join();
+            thread::spawn(move || (0..150).for_each(|i| assert_eq!(read_numbered(&mut raw), i)))
+        })
+        .collect();
+    for number in 0..150 {
+        assert_eq!(parts(hub.broadcast(&numbered(number))), [3, 0, 0]);
+    }
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+}
+
+/// Clients may be in a hub, too.
+#[test]
+fn members_that_are_clients_get_the_same_message_masked() {
+    let hub = Hub::new(SlowMember::Disconnect);
+    let gates: Vec<_> = (0..2).map(|_| Gate::open()).collect();
+    let all: Vec<_> = gates.iter().map(Gate::client).collect();
+    let senders: Vec<Sender> = all.iter().map(WebSocket::sender).collect();
+    let _members: Vec<_> = senders.into_iter().map(|sender| hub.join(sender)).collect();
+    hub.broadcast("Hello");
+    hub.broadcast(&bytes(100_000));
+    assert_eq!(gates[0].written().len(), masked(0x81, b"Hello").len() + 14 + 100_000);
+    assert_ne!(gates[0].written(), gates[1].written());
+    for gate in gates {
+        let expected = [Message::from("Hello"), Message::from(bytes(100_000))];
+        assert_eq!(gate.messages(Role::Server), expected);
+        assert_eq!(gate.writes(), 2);
+    }
+}
