@@ -472,3 +472,19 @@ fn a_close_frame_counts_as_sent_before_its_write_has_returned() {
     assert_eq!((status.code(), status.closed_by()), (1000, ClosedBy::Peer));
     writer.join().unwrap().unwrap();
 }
+
+// proves 6455-5.4-16, 6455-6.1-5
+#[test]
+fn a_message_longer_than_the_fragment_length_goes_out_in_fragments() {
+    for flush in [true, false] {
+        let script = Script::new([]);
+        let acceptor = Acceptor::new().fragment_len(2);
+        let ws = acceptor.take_over(script.clone(), Agreed::default(), Vec::new()).unwrap();
+        for text in ["Hello", "ab", ""] {
+            if flush { ws.send(text) } else { ws.feed(text) }.unwrap();
+        }
+        ws.flush().unwrap();
+        let expected = hex("01 02 48 65  00 02 6c 6c  80 01 6f  81 02 61 62  81 00");
+        assert_eq!(script.written(), expected);
+    }
+}

@@ -6,7 +6,7 @@ mod wire;
 use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 use std::{panic, thread};
 
@@ -164,7 +164,7 @@ fn send(sender: &Sender, message: &str) {
 
 #[test]
 fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
-    for (reads_first, len) in [(Role::Client, 64 * MIB), (Role::Server, 16 * MIB)] {
+    for (reads_first, len) in [(Role::Client, 64 * MIB), (Role::Server, 12 * MIB)] {
         let stuck = [Role::Client, Role::Server].into_iter().zip(peers(impatient()));
         let stuck = stuck.map(|(role, ws)| {
             Task::spawn(move || {
@@ -229,11 +229,14 @@ fn a_receive_keeps_its_own_deadline_while_the_peer_does_not_read() {
 
 #[test]
 fn two_ends_that_send_before_they_receive_need_no_second_thread_to_go_on() {
-    const LEN: usize = 16 * MIB;
+    const LEN: usize = 12 * MIB;
     let ends = [Role::Client, Role::Server].into_iter().zip(peers(impatient()));
+    let both_are_stuck = Arc::new(Barrier::new(2));
     let ends = ends.map(|(role, mut ws)| {
+        let both_are_stuck = Arc::clone(&both_are_stuck);
         Task::spawn(move || {
             let outcome = ws.send(&message(role, 0, LEN));
+            both_are_stuck.wait();
             assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
             let received = receive(&mut ws).into_bytes();
             assert!(received == message(other(role), 0, LEN), "all of it, and once");
@@ -514,7 +517,7 @@ fn a_pong_goes_out_between_the_fragments_of_a_long_message() {
 
 #[test]
 fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
-    const LEN: usize = 24 * MIB;
+    const LEN: usize = 12 * MIB;
     for fragment_len in [MIB, usize::MAX] {
         let (near, far) = tcp();
         let (sender, mut receiver) =
@@ -557,7 +560,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
 
 #[test]
 fn a_close_behind_a_huge_send_to_a_peer_that_does_not_read_waits_for_it_to_go_on() {
-    const LEN: usize = 24 * MIB;
+    const LEN: usize = 12 * MIB;
     let (near, far) = tcp();
     let (sender, mut receiver) = open(Role::Server, far, impatient(), MIB).split();
     let writer = Task::spawn({

@@ -310,7 +310,10 @@ impl Link {
         drop(turn);
         if self.owes(in_message) {
             // Its failure is not that of the caller's message; the next write meets it again.
-            let patience = if self.has(OWES) { Patience::Full } else { Patience::None };
+            // Who has waited for the peer to read does not wait for it a second time.
+            let has_waited = matches!(outcome, Err(Error::Timeout(_)));
+            let waits = self.has(OWES) && !has_waited;
+            let patience = if waits { Patience::Full } else { Patience::None };
             let _ = self.try_flush(patience);
         }
         outcome

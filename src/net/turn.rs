@@ -57,6 +57,9 @@ impl Turn {
             self.make_room(link, Patience::Full)?;
         }
         let payload = message.as_bytes();
+        if payload.len() > link.fragment_len {
+            return self.put_fragments(link, message.kind(), payload, Patience::Full);
+        }
         let fits = !flush && self.pending.len() + payload.len() < FLUSH_AT;
         if fits || payload.len() <= COPY_MAX {
             self.outbound.message(message, &mut self.pending)?;
@@ -65,12 +68,8 @@ impl Turn {
             }
             return Ok(());
         }
-        if payload.len() <= link.fragment_len {
-            let key =
-                self.outbound.message_header(message.kind(), payload.len(), &mut self.pending)?;
-            return self.write_payload(link, payload, key, Patience::Full);
-        }
-        self.put_fragments(link, message.kind(), payload, Patience::Full)
+        let key = self.outbound.message_header(message.kind(), payload.len(), &mut self.pending)?;
+        self.write_payload(link, payload, key, Patience::Full)
     }
 
     /// Accepts a message whose frame is there already, and writes all that is pending. From a
@@ -144,8 +143,13 @@ impl Turn {
         for part in payload.chunks(link.fragment_len) {
             left -= part.len();
             link.settle(self)?;
-            let key =
-                self.outbound.fragment_header(kind, part.len(), left == 0, &mut self.pending)?;
+            let header =
+                self.outbound.fragment_header(kind, part.len(), left == 0, &mut self.pending);
+            if let Err(SendError::NoMaskingKey) = header {
+                // The message has no end then, and no other can begin.
+                link.cut();
+            }
+            let key = header?;
             match outcome {
                 Ok(()) if patience == Patience::Full || left == 0 => {
                     outcome = self.write_payload(link, part, key, patience);
