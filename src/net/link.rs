@@ -1,7 +1,7 @@
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
 use super::prepared::{Backlog, Offer, Prepared};
@@ -60,6 +60,9 @@ const BROKEN: u8 = 16;
 const UNSENT: u8 = 32;
 /// A write goes on after a call to the stream that left something over.
 const STALLED: u8 = 64;
+
+/// How soon who waits for the end of a message looks for that of the connection.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Link {
     pub(super) fn new(
@@ -276,15 +279,18 @@ impl Link {
 
     /// Waits for a turn in which a message may begin.
     fn wait_for_message_end(&self) -> Result<MutexGuard<'_, Turn>, Error> {
-        let turn = self.lock_turn();
+        let mut turn = self.lock_turn();
         if !turn.in_message {
             return Ok(turn);
         }
-        let is_busy = |turn: &mut Turn| turn.in_message && self.state() == State::Open;
-        let waited = self.message_end.wait_timeout_while(turn, self.timeouts.write, is_busy);
-        let (mut turn, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        if timeout.timed_out() && is_busy(&mut turn) {
-            return Err(Error::Timeout(Operation::Queue));
+        let deadline = Deadline::after(Some(self.timeouts.write));
+        // The connection may end without the turn, and so between the look and the wait.
+        while turn.in_message && self.state() == State::Open {
+            if deadline.is_over() {
+                return Err(Error::Timeout(Operation::Queue));
+            }
+            let waited = self.message_end.wait_timeout(turn, LOOK_AGAIN);
+            turn = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(turn)
     }
