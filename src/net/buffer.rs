@@ -48,6 +48,8 @@ impl ReadBuffer {
         self.start = 0;
         self.end = 0;
         if self.bytes.len() != self.wanted {
+            // The old one goes first, so that the two are never held at once.
+            self.bytes = Vec::new();
             self.bytes = vec![0; self.wanted];
         }
         let count = stream.read(&mut self.bytes)?;
