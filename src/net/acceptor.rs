@@ -16,11 +16,11 @@ type Decide = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
 /// [`Server`](crate::Server) has one; by itself it serves streams from elsewhere.
 ///
 /// ```no_run
-/// use std::os::unix::net::UnixListener;
+/// use std::net::TcpListener;
 /// use tightwire::Acceptor;
 ///
 /// let acceptor = Acceptor::new().subprotocols(["chat"]);
-/// for stream in UnixListener::bind("/tmp/chat.sock")?.incoming() {
+/// for stream in TcpListener::bind("127.0.0.1:9001")?.incoming() {
 ///     let (mut ws, request) = acceptor.accept(stream?)?;
 ///     println!("asked for {}", request.path());
 ///     ws.send("Hello")?;
