@@ -31,6 +31,7 @@ struct Inner {
     /// The lengths of the buffers of each write.
     slices: Vec<Vec<usize>>,
     longest_read: usize,
+    last_read: usize,
 }
 
 impl Script {
@@ -82,6 +83,7 @@ impl Stream for Script {
         let mut inner = self.0.lock().unwrap();
         inner.calls.push("read");
         inner.longest_read = inner.longest_read.max(buffer.len());
+        inner.last_read = buffer.len();
         let Some(mut bytes) = inner.reads.pop_front() else { return Ok(0) };
         if bytes.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -271,8 +273,8 @@ fn reads_resume_at_every_byte() {
     for cut in 0..bytes.len() {
         let (first, second) = bytes.split_at(cut);
         let reads = [first.to_vec(), vec![], second.to_vec()];
-        // An empty part is a time-out too.
-        let expected_timeouts = reads.iter().filter(|read| read.is_empty()).count();
+        // An empty part is a time-out, and a read that completes no message uses the time up.
+        let least_timeouts = reads.iter().filter(|read| read.is_empty()).count();
         let script = Script::new(reads);
         let mut ws = script.server();
         let mut messages = Vec::new();
@@ -285,7 +287,7 @@ fn reads_resume_at_every_byte() {
                 Err(error) => panic!("at {cut}: {error}"),
             }
         }
-        assert_eq!(timeouts, expected_timeouts, "at {cut}");
+        assert!(timeouts >= least_timeouts, "at {cut}");
         assert_eq!(messages, [Message::from("Hello"), Message::Binary(vec![0x55; 300])]);
         assert_eq!(script.written(), hex("8a 01 78 88 02 03 e8"), "at {cut}");
     }
@@ -305,7 +307,7 @@ fn a_deadline_that_is_over_is_told_and_loses_nothing() {
         }
     };
     assert_eq!(message.unwrap(), Some(Message::from("Hello")));
-    assert_eq!(timeouts, bytes.len());
+    assert!(timeouts >= bytes.len());
 }
 
 #[test]
@@ -373,7 +375,7 @@ fn memory_follows_the_bytes_received_not_those_announced() {
         }
     }
     // Other tests run beside this one and take some: far less than was announced.
-    assert!(virtual_kib() - before < 8 << 20, "{} KiB more", virtual_kib() - before);
+    assert!(virtual_kib().saturating_sub(before) < 8 << 20);
 }
 
 // proves 6455-5.5.1-18, 6455-7.1.1-5
@@ -487,4 +489,95 @@ fn a_message_longer_than_the_fragment_length_goes_out_in_fragments() {
         let expected = hex("01 02 48 65  00 02 6c 6c  80 01 6f  81 02 61 62  81 00");
         assert_eq!(script.written(), expected);
     }
+}
+
+// proves 6455-5.5.2-4
+#[test]
+fn a_ping_is_answered_before_a_message_behind_it_is_handed_out() {
+    let script =
+        Script::new([[masked(0x89, b"1"), masked(0x89, b"2"), masked(0x81, b"x")].concat()]);
+    let mut ws = script.server();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("x")));
+    assert_eq!(script.written(), hex("8a 01 31  8a 01 32"));
+    assert_eq!(script.calls(), ["read", "write"], "one write for both");
+}
+
+#[test]
+fn an_end_whose_close_frame_is_stuck_is_not_clean() {
+    let takes = std::iter::once(5).chain(std::iter::repeat_n(0, 10_000));
+    let script = Script::new([masked(0x88, &close_body(1000, ""))]).takes(takes);
+    let mut ws = script.impatient_server();
+    assert!(matches!(ws.send(&[0; 100]), Err(Error::Timeout(Operation::Flush))));
+    assert_eq!(ws.recv().unwrap(), None);
+    let status = ws.close_status().unwrap();
+    assert_eq!((status.code(), status.was_clean()), (1000, false));
+}
+
+#[test]
+fn a_connection_whose_writes_fail_is_not_closed_in_order() {
+    let (near, far) = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| {
+            let near = std::net::TcpStream::connect(listener.local_addr()?)?;
+            Ok((near, listener.accept()?.0))
+        })
+        .unwrap();
+    let mut ws = Client::new().take_over(near, Agreed::default(), Vec::new()).unwrap();
+    drop(far);
+    while ws.send("into the void").is_ok() {}
+    assert!(ws.close(CloseCode::NORMAL, "").is_err());
+    assert_eq!(ws.close_status().unwrap().code(), 1006);
+}
+
+#[test]
+fn a_connection_at_rest_gives_its_large_buffer_back() {
+    let script = Script::new([masked(0x82, &vec![0; 1 << 20])]);
+    let mut ws = script.server();
+    assert_eq!(ws.recv().unwrap().unwrap().len(), 1 << 20);
+    assert!(script.0.lock().unwrap().longest_read >= 128 << 10);
+    script.0.lock().unwrap().reads.extend([vec![], masked(0x81, b"x")]);
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("x")), "after a time-out");
+    assert_eq!(script.0.lock().unwrap().last_read, 2048);
+}
+
+/// A peer that sends Pings without end, and takes every answer.
+#[derive(Debug)]
+struct Flood;
+
+impl Stream for Flood {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ping = hex("89 00");
+        buffer[..2].copy_from_slice(&ping);
+        Ok(2)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_peer_that_is_never_quiet_holds_nobody_past_a_deadline() {
+    let mut timeouts = Timeouts::default();
+    timeouts.close = Duration::from_millis(20);
+    let client = Client::new().timeouts(timeouts);
+    let mut ws = client.take_over(Flood, Agreed::default(), Vec::new()).unwrap();
+    let nothing = ws.recv_timeout(Duration::from_millis(20));
+    assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
+    assert!(matches!(ws.close(CloseCode::NORMAL, ""), Err(Error::Timeout(Operation::Close))));
+
+    let mut ws = client.take_over(Flood, Agreed::default(), Vec::new()).unwrap();
+    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Close))));
 }

@@ -38,6 +38,13 @@ impl ReadBuffer {
         self.start = self.end - left;
     }
 
+    /// Gives memory back, all bytes having been eaten.
+    pub(super) fn shrink(&mut self) {
+        if self.bytes.len() > MIN_LEN {
+            *self = Self::new(Vec::new());
+        }
+    }
+
     /// Has the next read take no more than this.
     pub(super) fn limit(&mut self, max_len: usize) {
         self.wanted = self.wanted.min(max_len);

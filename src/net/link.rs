@@ -111,6 +111,11 @@ impl Link {
         }
     }
 
+    /// Whether a Close frame has yet to be written.
+    pub(super) fn owes_close(&self) -> bool {
+        !self.has(CLOSE_SENT) || self.has(OWES | UNSENT)
+    }
+
     /// Whether a write has left something over.
     pub(super) fn has_unsent(&self) -> bool {
         self.has(UNSENT)
@@ -168,7 +173,12 @@ impl Link {
         continues: bool,
     ) -> Result<(), Error> {
         let turn = if continues { self.lock_turn() } else { self.wait_for_message_end()? };
-        let outcome = self.in_turn(turn, |turn| turn.put_fragment(self, kind, part, fin));
+        let outcome = self.in_turn(turn, |turn| {
+            if !continues {
+                turn.outbound.may_begin()?;
+            }
+            turn.put_fragment(self, kind, part, fin)
+        });
         if fin {
             self.message_end.notify_all();
         }
@@ -192,36 +202,37 @@ impl Link {
 
     /// Notes what an event makes us owe, for whoever has the turn.
     pub(super) fn note(&self, event: &Event) {
-        match event {
-            Event::Ping(_) => {}
-            Event::Close(_) => self.set(CLOSE_RECEIVED),
+        let flags = match event {
+            Event::Ping(_) => 0,
+            Event::Close(_) => CLOSE_RECEIVED,
             Event::Message(_) | Event::Pong(_) => return,
-        }
-        self.note_duty(|owed| owed.note(event));
+        };
+        self.note_duty(flags, |owed| owed.note(event));
     }
 
     /// Notes a Ping that is to be sent.
     pub(super) fn note_ping(&self, data: &[u8]) {
-        self.note_duty(|owed| owed.note_ping(data));
+        self.note_duty(0, |owed| owed.note_ping(data));
     }
 
     /// Notes that the connection is to be failed.
     pub(super) fn note_failure(&self, error: ProtocolError) {
-        self.set(FAILED);
-        self.note_duty(|owed| owed.note_failure(error));
+        self.note_duty(FAILED, |owed| owed.note_failure(error));
     }
 
     /// Has a Close frame sent, without waiting for the peer: by us, or by who has the turn.
     pub(super) fn close_soon(&self, frame: CloseFrame) {
-        self.note_duty(|owed| owed.note_close(frame));
+        self.note_duty(0, |owed| owed.note_close(frame));
         // A failure is met again by who receives.
         let _ = self.try_flush(Patience::None);
     }
 
-    fn note_duty(&self, note: impl FnOnce(&mut Owed)) {
+    /// Notes a duty, and the state that it comes from in the same step: who sees the one sees
+    /// the other.
+    fn note_duty(&self, flags: u8, note: impl FnOnce(&mut Owed)) {
         let mut owed = self.lock_owed();
         note(&mut owed);
-        self.set(OWES);
+        self.set(OWES | flags);
         drop(owed);
         fence(Ordering::SeqCst);
     }
@@ -245,6 +256,7 @@ impl Link {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return Ok(()),
             };
+            turn.begin();
             self.settle(&mut turn)?;
             match turn.write_backlog(self, patience) {
                 Err(Error::Timeout(_)) if patience == Patience::None => return Ok(()),
@@ -262,13 +274,14 @@ impl Link {
     /// so each of several Pings that came together gets its Pong, in one write.
     pub(super) fn try_settle(&self) {
         let Ok(mut turn) = self.turn.try_lock() else { return };
-        if turn.pending.len() < FLUSH_AT {
+        let has_room = turn.pending.len() < FLUSH_AT;
+        if has_room {
             // An error here is met again, and reported, when the turn comes to write.
             let _ = self.settle(&mut turn);
         }
         let in_message = turn.in_message;
         drop(turn);
-        if self.has_backlog(in_message) {
+        if has_room && self.owes(in_message) {
             let _ = self.try_flush(Patience::None);
         }
     }
@@ -301,6 +314,7 @@ impl Link {
         act: impl FnOnce(&mut Turn) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut turn = turn;
+        turn.begin();
         let outcome = self.settle(&mut turn).and_then(|()| {
             if !self.backlog.is_empty() && !self.has_unsent() {
                 // A failure is not that of the caller's message, which meets it again.
@@ -354,18 +368,23 @@ impl Link {
         if self.has(STALLED) {
             self.clear(STALLED);
         }
-        if outcome.is_ok() && turn.outbound.close_sent() && self.write_side_is_over() {
-            // The peer may have done so first.
-            let _ = self.stream.shutdown(Shutdown::Write);
+        if turn.outbound.close_sent() {
+            // From here on the peer has time to answer, not while it had yet to read.
+            self.close_sent_at.get_or_init(Instant::now);
+            if outcome.is_ok() && self.write_side_is_over() {
+                // The peer may have done so first.
+                let _ = self.stream.shutdown(Shutdown::Write);
+            }
         }
     }
 
     /// Notes that a Close frame is about to be written. Not afterwards: the peer's answer can
     /// be read before the write has returned, and has to be known for an answer.
     pub(super) fn note_close_sent(&self) {
-        self.close_sent_at.get_or_init(Instant::now);
-        self.set(CLOSE_SENT);
-        self.message_end.notify_all();
+        if !self.has(CLOSE_SENT) {
+            self.set(CLOSE_SENT);
+            self.message_end.notify_all();
+        }
     }
 
     /// Whether our side of TCP is to be ended: by the server once the closing handshake is

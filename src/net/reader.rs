@@ -2,7 +2,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use super::deadline::Deadline;
-use super::{Error, Receiver};
+use super::{Error, Operation, Receiver};
 use crate::protocol::{Event, MessageKind};
 
 /// A message that is read while it arrives: made by [`Receiver::recv_reader`].
@@ -49,6 +49,7 @@ impl<'a> MessageReader<'a> {
     fn fetch(&mut self, deadline: Deadline) -> Result<(), Error> {
         self.read = 0;
         self.piece.clear();
+        let mut has_waited = false;
         loop {
             match self.receiver.next_event()? {
                 Some(Event::Message(message)) => {
@@ -66,7 +67,11 @@ impl<'a> MessageReader<'a> {
                     if !self.piece.is_empty() {
                         return Ok(());
                     }
+                    if has_waited && deadline.is_over() {
+                        return Err(Error::Timeout(Operation::Receive));
+                    }
                     self.receiver.wait_for_piece(deadline)?;
+                    has_waited = true;
                 }
             }
         }

@@ -35,6 +35,10 @@ pub struct Receiver {
     room_deadline: Option<Deadline>,
     /// The message in progress is of no interest.
     skipping: bool,
+    /// Pings came since something was last written.
+    has_pinged: bool,
+    /// Whose Close frame was the first, should the last event be a Close.
+    closed_by: ClosedBy,
     status: Option<CloseStatus>,
 }
 
@@ -57,6 +61,8 @@ impl Receiver {
             is_detached: false,
             room_deadline: None,
             skipping: false,
+            has_pinged: false,
+            closed_by: ClosedBy::Nobody,
             status: None,
         };
         // As for every read before which nothing special is to be done.
@@ -106,6 +112,11 @@ impl Receiver {
         Messages { receiver: self, done: false }
     }
 
+    /// How long the peer may take to answer a Close frame.
+    pub(super) fn close_timeout(&self) -> Duration {
+        self.link.timeouts.close
+    }
+
     /// How far the connection is from its end.
     pub fn state(&self) -> State {
         if self.status.is_some() { State::Closed } else { self.link.state() }
@@ -145,6 +156,7 @@ impl Receiver {
             }
             match self.next_event()? {
                 Some(Event::Message(message)) => {
+                    self.answer_pings();
                     let kind = MessageRef::from(&message).kind();
                     return Ok(Some(MessageReader::new(self, kind, message.into_bytes(), true)));
                 }
@@ -152,6 +164,7 @@ impl Receiver {
                 Some(_) => {}
                 None => match self.inbound.message_kind() {
                     Some(kind) if !self.skipping => {
+                        self.answer_pings();
                         return Ok(Some(MessageReader::new(self, kind, Vec::new(), false)));
                     }
                     _ => self.wait(Deadline::never())?,
@@ -160,17 +173,38 @@ impl Receiver {
         }
     }
 
-    fn recv_by(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
+    pub(super) fn recv_by(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
+        let mut has_waited = false;
         loop {
             if self.status.is_some() {
                 return Ok(None);
             }
             match self.next_event()? {
-                Some(Event::Message(message)) => return Ok(Some(message)),
+                Some(Event::Message(message)) => {
+                    self.answer_pings();
+                    return Ok(Some(message));
+                }
                 Some(Event::Close(_)) => return Ok(None),
                 Some(_) => {}
-                None => self.wait(deadline)?,
+                // A peer that is never quiet, with Pings or with byte after byte, holds nobody
+                // longer than one that is.
+                None if has_waited && deadline.is_over() => {
+                    return Err(Error::Timeout(Operation::Receive));
+                }
+                None => {
+                    self.wait(deadline)?;
+                    has_waited = true;
+                }
             }
+        }
+    }
+
+    /// Writes the Pongs that gathered, once for all Pings that came together: whoever is handed
+    /// a message may take long over it.
+    fn answer_pings(&mut self) {
+        if core::mem::take(&mut self.has_pinged) {
+            // A failure is met again by the next read.
+            let _ = self.link.try_flush(Patience::None);
         }
     }
 
@@ -186,7 +220,10 @@ impl Receiver {
             };
             match &event {
                 Some(Event::Close(frame)) => self.finish(frame.clone()),
-                Some(Event::Ping(_)) => self.link.try_settle(),
+                Some(Event::Ping(_)) => {
+                    self.link.try_settle();
+                    self.has_pinged = true;
+                }
                 Some(Event::Pong(data)) => self.keepalive.pong(data),
                 Some(Event::Message(_)) if self.skipping => {
                     self.skipping = false;
@@ -227,6 +264,8 @@ impl Receiver {
         let left = input.len();
         self.buffer.keep(left);
         if let Ok(Some(event)) = &outcome {
+            // Asked before it is noted: then another thread may send the answer at any time.
+            self.closed_by = if self.link.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
             self.link.note(event);
         }
         outcome
@@ -234,6 +273,10 @@ impl Receiver {
 
     /// Writes what has to go out first, as far as the peer takes it, then reads once.
     fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
+        if self.link.close_deadline().is_over() {
+            return Err(self.abandon(Error::Timeout(Operation::Close)));
+        }
+        self.has_pinged = false;
         match self.link.try_flush(Patience::None) {
             // What the peer sent before its end broke may still be there to be read.
             Ok(()) | Err(Error::Io(_) | Error::Send(_)) => {}
@@ -264,11 +307,13 @@ impl Receiver {
             self.room_deadline = None;
             return Ok(());
         }
-        let write = self.link.timeouts.write;
-        let deadline = *self.room_deadline.get_or_insert_with(|| Deadline::after(Some(write)));
-        if deadline.is_over() {
-            self.room_deadline = None;
-            return Err(Error::Timeout(Operation::Flush));
+        match self.room_deadline {
+            None => self.room_deadline = Some(Deadline::after(Some(self.link.timeouts.write))),
+            Some(deadline) if deadline.is_over() => {
+                self.room_deadline = None;
+                return Err(Error::Timeout(Operation::Flush));
+            }
+            Some(_) => {}
         }
         Ok(())
     }
@@ -292,9 +337,15 @@ impl Receiver {
         if self.link.close_deadline().is_over() {
             return Err(self.abandon(Error::Timeout(Operation::Close)));
         }
+        // Everything has been eaten: an idle connection keeps no large buffer.
+        self.buffer.shrink();
         match self.keepalive.silent(waited) {
             Due::Nothing => {}
-            Due::Ping(data) => self.link.note_ping(&data),
+            Due::Ping(data) => {
+                self.link.note_ping(&data);
+                // Now: the peer's time to answer runs, and the caller may be long in coming back.
+                let _ = self.link.try_flush(Patience::None);
+            }
             Due::Death => return Err(self.abandon(Error::Timeout(Operation::Pong))),
         }
         if deadline.is_over() { Err(Error::Timeout(Operation::Receive)) } else { Ok(()) }
@@ -316,12 +367,10 @@ impl Receiver {
     /// Ends a connection whose peer sent a Close frame: the answer is written, then TCP ended
     /// so that the peer reads all of it (§7.1.1).
     fn finish(&mut self, frame: Option<CloseFrame>) {
-        let closed_by = if self.link.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
-        // Whoever has the turn writes the answer if we cannot, while we drain.
-        let _ = self.link.try_flush(Patience::Full);
         self.drain();
-        let clean = self.link.close_sent() && !self.link.is_broken();
-        self.status = Some(CloseStatus::received(frame, closed_by, clean));
+        let answered = self.link.close_sent() && !self.link.has_unsent();
+        let clean = answered && !self.link.is_broken();
+        self.status = Some(CloseStatus::received(frame, self.closed_by, clean));
         self.cut();
     }
 
@@ -329,22 +378,30 @@ impl Receiver {
     fn fail(&mut self, error: crate::ProtocolError) {
         self.link.note_failure(error);
         self.status = Some(CloseStatus::abnormal());
-        if self.link.try_flush(Patience::Full).is_ok() {
-            self.drain();
-        }
+        self.drain();
         self.cut();
     }
 
-    /// Reads to the end of the stream: TCP would answer unread bytes with a reset, and that
-    /// would destroy the Close frame on its way.
+    /// Has the last Close frame written, by us or by who has the turn, and reads to the end of
+    /// the stream: TCP would answer unread bytes with a reset, and that would destroy the Close
+    /// frame on its way.
     fn drain(&mut self) {
         let deadline = Deadline::after(Some(self.link.timeouts.close));
-        while let Some(timeout) = deadline.left().filter(|_| !deadline.is_over()) {
-            match self.fill(timeout) {
-                Ok(0) => break,
+        loop {
+            if self.link.try_flush(Patience::None).is_err() {
+                return;
+            }
+            // Who had the turn may have left the rest to us.
+            let retry = self.link.owes_close().then_some(RETRY);
+            let timeout = deadline.left().unwrap_or(self.link.timeouts.close);
+            match self.fill(retry.map_or(timeout, |retry| retry.min(timeout))) {
+                Ok(0) => return,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
+                Err(_) => return,
+            }
+            if deadline.is_over() {
+                return;
             }
         }
     }

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use super::deadline::Deadline;
 use super::link::Link;
 use super::prepared::Offer;
 use super::turn::Patience;
@@ -137,10 +136,6 @@ impl Sender {
     /// As [`close`](Self::close) without a reason, but waits for nothing.
     pub(super) fn close_soon(&self, code: CloseCode) {
         self.link.close_soon(code.into());
-    }
-
-    pub(super) fn close_deadline(&self) -> Deadline {
-        self.link.close_deadline()
     }
 
     /// How far the connection is from its end.

@@ -18,6 +18,8 @@ pub(super) struct Turn {
     written: usize,
     /// A message is being written piece by piece, and no other may begin.
     pub(super) in_message: bool,
+    /// Until when all writes of this turn together may wait, once there is one that may.
+    deadline: Option<Deadline>,
 }
 
 /// How long a write may wait for the peer to read.
@@ -43,7 +45,12 @@ const MASK_STEP: usize = FLUSH_AT;
 
 impl Turn {
     pub(super) const fn new(outbound: Outbound) -> Self {
-        Self { outbound, pending: Vec::new(), written: 0, in_message: false }
+        Self { outbound, pending: Vec::new(), written: 0, in_message: false, deadline: None }
+    }
+
+    /// Begins a turn: its writes have the whole time-out, however many pieces they take.
+    pub(super) const fn begin(&mut self) {
+        self.deadline = None;
     }
 
     /// Accepts a message; with `flush`, all that is pending is written.
@@ -250,7 +257,9 @@ impl Turn {
             return Ok(());
         }
         let deadline = match patience {
-            Patience::Full => Deadline::after(Some(link.timeouts.write)),
+            Patience::Full => {
+                *self.deadline.get_or_insert_with(|| Deadline::after(Some(link.timeouts.write)))
+            }
             Patience::None => Deadline::over(),
         };
         loop {

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::deadline::Deadline;
 use super::link::Link;
 use super::turn::WRITE_SLICE;
 use super::{
@@ -178,21 +179,24 @@ impl WebSocket {
     ///   the connection was cut.
     /// - `Protocol` or `Io` if it fails on the way.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        if self.receiver.state() == State::Closed {
+        if self.receiver.close_status().is_some() {
             return Ok(());
         }
         match self.sender.close(code, reason) {
-            // One of us closed already: what is left is to wait for the end.
+            // One of us closed already, or the transport broke: what is left is to wait for the
+            // end.
             Ok(()) | Err(Error::Send(SendError::Closed)) => {}
             Err(error @ Error::Send(_)) => return Err(error),
             Err(error) => return Err(self.receiver.abandon(error)),
         }
-        let deadline = self.sender.close_deadline();
+        let deadline = Deadline::after(Some(self.receiver.close_timeout()));
         loop {
-            match self.receiver.recv() {
+            match self.receiver.recv_by(deadline) {
                 Ok(Some(_)) if !deadline.is_over() => {}
-                Ok(Some(_)) => return Err(self.receiver.abandon(Error::Timeout(Operation::Close))),
                 Ok(None) => return Ok(()),
+                Ok(Some(_)) | Err(Error::Timeout(Operation::Receive)) => {
+                    return Err(self.receiver.abandon(Error::Timeout(Operation::Close)));
+                }
                 Err(error @ Error::Timeout(_)) => return Err(self.receiver.abandon(error)),
                 Err(error) => return Err(error),
             }

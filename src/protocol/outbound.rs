@@ -261,7 +261,8 @@ fn append(payload: &[u8], mask: Option<MaskingKey>, out: &mut Vec<u8>) {
     }
 }
 
-/// Something that may not be sent, or not now. Nothing of it was.
+/// Something that may not be sent, or not now. Nothing of it was, but for a long message that a
+/// Close frame interrupted between its fragments.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {

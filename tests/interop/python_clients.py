@@ -85,6 +85,14 @@ async def closing(url, code, reason, answered):
         equal(ws.protocol.close_rcvd_then_sent, False)
 
 
+async def nothing_negotiated(url):
+    # An offer that the server makes no use of must go unanswered, not be repeated.
+    async with dial(url, subprotocols=["chat", "superchat"]) as ws:
+        equal(ws.subprotocol, None)
+        equal(ws.response.headers.get("Sec-WebSocket-Protocol"), None)
+        equal(ws.response.headers.get("Sec-WebSocket-Extensions"), None)
+
+
 async def largest(url):
     async with dial(url) as ws:
         message = bytes(MAX_MESSAGE)
@@ -146,6 +154,7 @@ async def serves(name, prefix):
         await case("64 messages in flight", in_flight(url, prefix))
         await case("ping", ping(url))
         await case("fragments", fragmented(url, prefix))
+        await case("no subprotocol, no extension", nothing_negotiated(url))
         await case("close with 4001", closing(url, 4001, "bye", 4001))
         await case("close with 1000", closing(url, 1000, "", 1000))
         if name == "server":  # the other one reports nothing

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import serve
@@ -108,6 +109,14 @@ async def other_json():
             equal(await server.closed_with(), (1000, ""))
 
 
+async def echoed_json():
+    # The greeting comes back, and it is a packet too.
+    async with peer(echo) as server:
+        wanted = ["Received greeting: Hello from Rust!"]
+        equal(await harness.client("json", server.url), (0, wanted, []))
+        equal(await server.closed_with(), (1000, ""))
+
+
 async def server_closes():
     async def handler(ws):
         await ws.recv()
@@ -174,6 +183,20 @@ async def refused():
         contains(err[1], "The server said: Who are you?")
 
 
+async def nobody_there():
+    # Bound but not listening: the port is ours, and connecting to it is refused.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = "ws://{}:{}/".format(*bound.getsockname())
+        code, out, err = await harness.client("error_handling", url)
+        equal((code, out, len(err)), (1, [], 1))
+        contains(err[0], f"Failed to connect to {url}: ")
+        for name in "client", "binary", "json":
+            code, out, err = await harness.client(name, url)
+            equal((code, out), (1, []))
+            contains(err[0], "Error: ")
+
+
 async def many_clients():
     async with asyncio.TaskGroup() as group:
         for _ in range(16):
@@ -186,11 +209,13 @@ async def suite():
         "error_handling": error_handling(),
         "binary": binary(),
         "json, a typed reply": typed_json(),
+        "json, its own greeting": echoed_json(),
         "json, other replies": other_json(),
         "a server that closes with 4002": server_closes(),
         "a server that vanishes": server_vanishes(),
         "fragmented answers": fragments(),
         "a server that refuses with 401": refused(),
+        "nobody is there": nobody_there(),
         "16 clients at once": many_clients(),
     }.items():
         await check(f"python server: {name}", work)
