@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 
-import { MIB, UNICODE, WebSocket, check, withServer } from "./harness.mjs";
+import { MIB, UNICODE, WebSocket, check, finish, withServer } from "./harness.mjs";
 
 const MAX_MESSAGE = 16 * MIB; // the library's default for one message
 
@@ -161,3 +161,5 @@ async function serves(name, prefix) {
 
 await serves("echo_server", "");
 await serves("server", "Echo: ");
+
+finish();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 
-import { UNICODE, WebSocketServer, check, client } from "./harness.mjs";
+import { UNICODE, WebSocketServer, check, client, finish } from "./harness.mjs";
 
 /**
  * Runs a client example against a server whose connections go to `handler`: what it printed,
@@ -104,3 +104,5 @@ await check("node server: a server that refuses with 401", async () => {
     server.close();
   }
 });
+
+finish();
