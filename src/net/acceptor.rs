@@ -178,8 +178,10 @@ impl Acceptor {
     /// use tightwire::Acceptor;
     /// use tightwire::handshake::{Accept, Request, Upgrade};
     ///
-    /// # fn answered(_: tightwire::handshake::Response) -> (std::net::TcpStream, Vec<u8>) { todo!() }
-    /// # fn upgrade(request: &Request) -> Result<(), Box<dyn std::error::Error>> {
+    /// # fn upgrade(
+    /// #     request: &Request,
+    /// #     answered: impl FnOnce(tightwire::handshake::Response) -> (std::net::TcpStream, Vec<u8>),
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let upgrade = Upgrade::from_request(request).map_err(|rejection| rejection.into_error())?;
     /// let (response, agreed) =
     ///     upgrade.accept(&Accept::new()).map_err(|rejection| rejection.into_error())?;

@@ -9,7 +9,7 @@ use super::keepalive::{Due, Keepalive};
 use super::link::Link;
 use super::status::{CloseStatus, ClosedBy};
 use super::turn::{Patience, WRITE_SLICE};
-use super::{Error, MessageReader, Operation, State};
+use super::{Error, MessageReader, Messages, Operation, State};
 use crate::frame::CloseFrame;
 use crate::protocol::{Event, Inbound, Message, MessageRef};
 
@@ -109,7 +109,7 @@ impl Receiver {
 
     /// The messages of the peer until the connection ends, as [`recv`](Self::recv) gives them.
     pub const fn messages(&mut self) -> Messages<'_> {
-        Messages { receiver: self, done: false }
+        Messages::new(self)
     }
 
     /// How long the peer may take to answer a Close frame.
@@ -264,8 +264,10 @@ impl Receiver {
         let left = input.len();
         self.buffer.keep(left);
         if let Ok(Some(event)) = &outcome {
-            // Asked before it is noted: then another thread may send the answer at any time.
-            self.closed_by = if self.link.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
+            if let Event::Close(_) = event {
+                // Asked before it is noted: then another thread may send the answer at any time.
+                self.closed_by = if self.link.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
+            }
             self.link.note(event);
         }
         outcome
@@ -426,28 +428,5 @@ impl Drop for Receiver {
         if self.status.is_none() {
             self.link.cut();
         }
-    }
-}
-
-/// The messages of a connection: made by [`Receiver::messages`] and
-/// [`WebSocket::messages`](crate::WebSocket::messages).
-///
-/// It ends when the connection does; an error comes once, as the last item.
-#[derive(Debug)]
-pub struct Messages<'a> {
-    receiver: &'a mut Receiver,
-    done: bool,
-}
-
-impl Iterator for Messages<'_> {
-    type Item = Result<Message, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let item = self.receiver.recv().transpose();
-        self.done = !matches!(item, Some(Ok(_)));
-        item
     }
 }

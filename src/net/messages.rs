@@ -1,0 +1,31 @@
+use super::{Error, Receiver};
+use crate::protocol::Message;
+
+/// The messages of a connection: made by [`Receiver::messages`] and
+/// [`WebSocket::messages`](crate::WebSocket::messages).
+///
+/// It ends when the connection does; an error comes once, as the last item.
+#[derive(Debug)]
+pub struct Messages<'a> {
+    receiver: &'a mut Receiver,
+    done: bool,
+}
+
+impl<'a> Messages<'a> {
+    pub(super) const fn new(receiver: &'a mut Receiver) -> Self {
+        Self { receiver, done: false }
+    }
+}
+
+impl Iterator for Messages<'_> {
+    type Item = Result<Message, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let item = self.receiver.recv().transpose();
+        self.done = !matches!(item, Some(Ok(_)));
+        item
+    }
+}
