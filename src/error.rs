@@ -33,6 +33,8 @@ pub enum ProtocolError {
     TruncatedClose,
     /// A Close frame carries a status code, given here, that never goes on the wire.
     ForbiddenCloseCode(u16),
+    /// A compressed message cannot be decompressed.
+    InvalidDeflate,
     /// Text, or the reason of a Close frame, is not UTF-8.
     InvalidUtf8,
     /// A frame announces more payload bytes than the limit.
@@ -65,6 +67,7 @@ impl ProtocolError {
             Self::FragmentedControl | Self::ControlTooLong => "RFC 6455 §5.5",
             Self::TruncatedClose => "RFC 6455 §5.5.1",
             Self::ForbiddenCloseCode(_) => "RFC 6455 §7.4",
+            Self::InvalidDeflate => "RFC 7692 §7.2.2",
             Self::InvalidUtf8 => "RFC 6455 §8.1",
             Self::FrameTooBig { .. }
             | Self::MessageTooBig { .. }
@@ -94,6 +97,7 @@ impl fmt::Display for ProtocolError {
             Self::ForbiddenCloseCode(code) => {
                 write!(f, "close code {code}, which is never sent")
             }
+            Self::InvalidDeflate => f.write_str("compressed message that cannot be decompressed"),
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8"),
             Self::FrameTooBig { limit } => write!(f, "frame over the limit of {limit} bytes"),
             Self::MessageTooBig { limit } => {

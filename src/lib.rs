@@ -42,6 +42,7 @@
 //! Only `net` does I/O; the others turn bytes into values and back, and can be used without
 //! it. They read best from the bottom up.
 
+pub mod deflate;
 mod error;
 pub mod frame;
 pub mod handshake;

@@ -55,7 +55,7 @@ impl fmt::Display for CloseCode {
 impl From<ProtocolError> for CloseCode {
     fn from(error: ProtocolError) -> Self {
         match error {
-            ProtocolError::InvalidUtf8 => Self::INVALID_PAYLOAD,
+            ProtocolError::InvalidUtf8 | ProtocolError::InvalidDeflate => Self::INVALID_PAYLOAD,
             ProtocolError::FrameTooBig { .. }
             | ProtocolError::MessageTooBig { .. }
             | ProtocolError::TooManyFragments { .. } => Self::MESSAGE_TOO_BIG,

@@ -1,3 +1,5 @@
+use crate::deflate::{self, Deflate, Params};
+
 use super::error::owned_by_handshake;
 use super::{Agreed, Extension, ExtensionSyntaxError, HandshakeError, Headers, Key, Request};
 use super::{Response, Uri, accept_value, grammar};
@@ -12,8 +14,11 @@ pub struct Offer {
     pub subprotocols: Vec<String>,
     /// The origin of the code that connects, if that means something.
     pub origin: Option<String>,
-    /// Extensions, the preferred one first.
+    /// Extensions of one's own, the preferred one first.
     pub extensions: Vec<Extension>,
+    /// Ways to compress messages, the preferred one first (RFC 7692 §5). Without the feature
+    /// `deflate` there is nothing that would do it.
+    pub deflate: Vec<Deflate>,
 }
 
 /// The client's side of an opening handshake (§4.1): the request, and what may answer it.
@@ -42,6 +47,7 @@ pub struct ClientHandshake {
     request: Request,
     subprotocols: Vec<String>,
     extensions: Vec<String>,
+    deflate: Vec<Deflate>,
     accept: String,
 }
 
@@ -69,8 +75,10 @@ impl ClientHandshake {
             headers.push("Sec-WebSocket-Protocol", offer.subprotocols.join(", "));
         }
         headers.push("Sec-WebSocket-Version", "13");
-        if !offer.extensions.is_empty() {
-            headers.push("Sec-WebSocket-Extensions", encode_extensions(&offer.extensions)?);
+        let mut extensions: Vec<_> = offer.deflate.iter().map(Extension::offer_deflate).collect();
+        extensions.extend_from_slice(&offer.extensions);
+        if !extensions.is_empty() {
+            headers.push("Sec-WebSocket-Extensions", encode_extensions(&extensions)?);
         }
         for (name, value) in offer.headers.iter() {
             let repeats_origin = offer.origin.is_some() && name.eq_ignore_ascii_case("Origin");
@@ -83,9 +91,13 @@ impl ClientHandshake {
         if let (None, Some(value)) = (headers.get("Authorization"), uri.authorization()) {
             headers.push("Authorization", value);
         }
-        let extensions = offer.extensions.iter().map(|extension| extension.name.clone()).collect();
-        let subprotocols = offer.subprotocols.clone();
-        Ok(Self { request, subprotocols, extensions, accept: accept_value(&key) })
+        Ok(Self {
+            request,
+            subprotocols: offer.subprotocols.clone(),
+            extensions: extensions.into_iter().map(|extension| extension.name).collect(),
+            deflate: offer.deflate.clone(),
+            accept: accept_value(&key),
+        })
     }
 
     /// The request.
@@ -124,8 +136,9 @@ impl ClientHandshake {
             return Err(HandshakeError::Invalid("Sec-WebSocket-Accept"));
         }
         let extensions = self.judge_extensions(headers)?;
+        let deflate = self.judge_deflate(&extensions)?;
         let subprotocol = self.judge_subprotocol(headers)?;
-        Ok(Agreed { subprotocol, extensions })
+        Ok(Agreed { subprotocol, extensions, deflate })
     }
 
     /// Extensions may be spread over several fields (erratum 3433).
@@ -135,6 +148,29 @@ impl ClientHandshake {
             Some(extension) => Err(HandshakeError::UnofferedExtension(extension.name.clone())),
             None => Ok(extensions),
         }
+    }
+
+    /// Which of the offers was taken is not said, and need not be known (RFC 7692 §5).
+    fn judge_deflate(&self, extensions: &[Extension]) -> Result<Option<Params>, HandshakeError> {
+        let mut answers =
+            extensions.iter().filter(|extension| extension.name == deflate::EXTENSION);
+        let (Some(answer), false) = (answers.next(), self.deflate.is_empty()) else {
+            return Ok(None);
+        };
+        if answers.next().is_some() {
+            // Both would use the same reserved bit (RFC 7692 §5).
+            return Err(HandshakeError::RepeatedExtension(answer.name.clone()));
+        }
+        let mut outcome = Ok(None);
+        for wishes in &self.deflate {
+            match Params::judge(wishes, &answer.params) {
+                Ok(params) => return Ok(Some(params)),
+                // What is wrong with the preferred one is worth to be told.
+                Err(error) if outcome.is_ok() => outcome = Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        outcome
     }
 
     fn judge_subprotocol(&self, headers: &Headers) -> Result<Option<String>, HandshakeError> {

@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::deflate::ParamsError;
+
 use super::{ExtensionSyntaxError, HttpError, InvalidHeader, RepeatedHeader, Response};
 
 /// Why an opening handshake came to nothing.
@@ -23,6 +25,10 @@ pub enum HandshakeError {
     UnofferedSubprotocol(String),
     /// The server named an extension that was not offered.
     UnofferedExtension(String),
+    /// The server named an extension twice.
+    RepeatedExtension(String),
+    /// The server answered our offer of permessage-deflate with parameters that do not fit it.
+    Deflate(ParamsError),
     /// The client asks for no WebSocket.
     NoUpgrade,
     /// The client asks with another method than GET.
@@ -66,6 +72,10 @@ impl fmt::Display for HandshakeError {
             Self::UnofferedExtension(name) => {
                 write!(f, "the extension {name:?} was not offered (RFC 6455 §4.1)")
             }
+            Self::RepeatedExtension(name) => {
+                write!(f, "the extension {name:?} is named twice (RFC 7692 §5)")
+            }
+            Self::Deflate(error) => error.fmt(f),
             Self::NoUpgrade => f.write_str(
                 "the request asks for no WebSocket: it needs Connection: Upgrade and \
                  Upgrade: websocket (RFC 6455 §4.2.1)",
@@ -98,6 +108,7 @@ impl core::error::Error for HandshakeError {
             Self::Repeated(error) => Some(error),
             Self::Extensions(error) => Some(error),
             Self::Header(error) => Some(error),
+            Self::Deflate(error) => Some(error),
             _ => None,
         }
     }
@@ -106,6 +117,12 @@ impl core::error::Error for HandshakeError {
 impl From<HttpError> for HandshakeError {
     fn from(error: HttpError) -> Self {
         Self::Http(error)
+    }
+}
+
+impl From<ParamsError> for HandshakeError {
+    fn from(error: ParamsError) -> Self {
+        Self::Deflate(error)
     }
 }
 

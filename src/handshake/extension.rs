@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::deflate::{self, Deflate, Params};
+
 use super::grammar;
 
 /// One element of `Sec-WebSocket-Extensions` (§9.1): a name and its parameters.
@@ -19,6 +21,11 @@ impl Extension {
     /// An extension without parameters.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), params: Vec::new() }
+    }
+
+    /// What a client offers that has these wishes (RFC 7692 §5).
+    pub(super) fn offer_deflate(wishes: &Deflate) -> Self {
+        Self { name: deflate::EXTENSION.to_owned(), params: Params::offer(wishes) }
     }
 
     /// Reads a list of extensions that is spread over any number of fields; several fields say

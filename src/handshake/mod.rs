@@ -29,6 +29,8 @@ mod response;
 mod server;
 mod uri;
 
+use crate::deflate::Params;
+
 pub use client::{ClientHandshake, Offer};
 pub use error::{HandshakeError, Rejection};
 pub use extension::{Extension, ExtensionSyntaxError};
@@ -48,4 +50,6 @@ pub struct Agreed {
     pub subprotocol: Option<String>,
     /// _Extensions In Use_ (§4.1), in the order in which they apply.
     pub extensions: Vec<Extension>,
+    /// How messages are compressed, if they may be (RFC 7692).
+    pub deflate: Option<Params>,
 }

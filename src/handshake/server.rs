@@ -1,3 +1,5 @@
+use crate::deflate::{self, Deflate, Params};
+
 use super::error::owned_by_handshake;
 use super::key::is_encoded_key;
 use super::request::asks_for_websocket;
@@ -9,6 +11,7 @@ use super::{accept_value, grammar, uri};
 pub struct Accept {
     headers: Vec<(String, String)>,
     subprotocol: Option<String>,
+    deflate: Option<Deflate>,
 }
 
 impl Accept {
@@ -28,6 +31,17 @@ impl Accept {
     /// a failure of the server (500).
     pub fn subprotocol(self, name: impl Into<String>) -> Self {
         Self { subprotocol: Some(name.into()), ..self }
+    }
+
+    /// Agrees to compress messages, if the client offers a way that can be taken (RFC 7692 §5).
+    /// Without the feature `deflate` there is nothing that would do it.
+    pub fn deflate(self, wishes: Deflate) -> Self {
+        Self { deflate: Some(wishes), ..self }
+    }
+
+    /// How messages may be compressed, if that was said.
+    pub const fn chosen_deflate(&self) -> Option<&Deflate> {
+        self.deflate.as_ref()
     }
 
     /// The subprotocol, if one was chosen.
@@ -164,6 +178,14 @@ impl<'a> Upgrade<'a> {
             }
             headers.push("Sec-WebSocket-Protocol", name);
         }
+        let taken = accept.deflate.as_ref().and_then(|wishes| self.select_deflate(wishes));
+        let (extensions, deflate) = match taken {
+            Some((extension, params)) => (vec![extension], Some(params)),
+            None => (Vec::new(), None),
+        };
+        for extension in &extensions {
+            headers.push("Sec-WebSocket-Extensions", extension.to_string());
+        }
         for (name, value) in &accept.headers {
             if owned_by_handshake(name) {
                 return Err(Rejection::own_fault(HandshakeError::OwnedHeader(name.clone())));
@@ -171,7 +193,17 @@ impl<'a> Upgrade<'a> {
             headers.append(name, value).map_err(|error| Rejection::own_fault(error.into()))?;
         }
         let subprotocol = accept.subprotocol.clone();
-        Ok((response, Agreed { subprotocol, extensions: Vec::new() }))
+        Ok((response, Agreed { subprotocol, extensions, deflate }))
+    }
+
+    /// The answer to the first offer of permessage-deflate that can be taken. Others are
+    /// declined by not answering them (RFC 7692 §7).
+    fn select_deflate(&self, wishes: &Deflate) -> Option<(Extension, Params)> {
+        let mut offers = self.extensions.iter().filter(|offer| offer.name == deflate::EXTENSION);
+        offers.find_map(|offer| {
+            let (agreed, params) = Params::accept(wishes, &offer.params).ok()?;
+            Some((Extension { name: offer.name.clone(), params }, agreed))
+        })
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Acceptor {
     origins: Option<Vec<String>>,
     decide: Option<Arc<Decide>>,
     head_limits: HeadLimits,
-    options: Options,
+    pub(super) options: Options,
 }
 
 /// Why there is no connection, and what the client is told.
@@ -156,7 +156,7 @@ impl Acceptor {
         response.encode(&mut head);
         opening::write_all(&*stream, deadline, &head)?;
         let outbound = Outbound::server();
-        let websocket = WebSocket::open(stream, outbound, self.options, agreed, read_ahead)?;
+        let websocket = WebSocket::open(stream, outbound, &self.options, agreed, read_ahead)?;
         Ok((websocket, request))
     }
 
@@ -201,7 +201,7 @@ impl Acceptor {
         agreed: Agreed,
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
-        WebSocket::open(Box::new(stream), Outbound::server(), self.options, agreed, read_ahead)
+        WebSocket::open(Box::new(stream), Outbound::server(), &self.options, agreed, read_ahead)
     }
 
     fn judge(&self, head: &[u8]) -> Result<(Request, Response, Agreed), Refusal> {
@@ -223,6 +223,9 @@ impl Acceptor {
             if let Some(name) = upgrade.select_subprotocol(&self.subprotocols) {
                 accept = accept.subprotocol(name);
             }
+        }
+        if let (None, Some(wishes)) = (accept.chosen_deflate(), self.options.deflate.first()) {
+            accept = accept.deflate(wishes.clone());
         }
         let (response, agreed) = upgrade.accept(&accept)?;
         Ok((request, response, agreed))

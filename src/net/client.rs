@@ -45,7 +45,7 @@ pub struct Client {
     origin: Option<String>,
     one_at_a_time: bool,
     head_limits: HeadLimits,
-    options: Options,
+    pub(super) options: Options,
 }
 
 impl Client {
@@ -163,7 +163,7 @@ impl Client {
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
         let outbound = Outbound::client(entropy::masking_key);
-        WebSocket::open(Box::new(stream), outbound, self.options, agreed, read_ahead)
+        WebSocket::open(Box::new(stream), outbound, &self.options, agreed, read_ahead)
     }
 
     fn request(&self, uri: &Uri) -> Result<ClientHandshake, Error> {
@@ -175,6 +175,7 @@ impl Client {
         offer.headers = headers;
         offer.subprotocols.clone_from(&self.subprotocols);
         offer.origin.clone_from(&self.origin);
+        offer.deflate.clone_from(&self.options.deflate);
         let key = Key::new(entropy::nonce().ok_or(SendError::NoMaskingKey)?);
         Ok(ClientHandshake::new(uri, &offer, key)?)
     }
@@ -204,7 +205,7 @@ impl Client {
         }
         let agreed = handshake.judge(&response)?;
         let outbound = Outbound::client(entropy::masking_key);
-        let websocket = WebSocket::open(stream, outbound, self.options, agreed, read_ahead)?;
+        let websocket = WebSocket::open(stream, outbound, &self.options, agreed, read_ahead)?;
         Ok(websocket.with_response(response))
     }
 

@@ -131,13 +131,22 @@ impl Link {
     }
 
     /// Waits for the turn and sends with it; with `flush`, all that is pending is written.
-    pub(super) fn send(&self, message: MessageRef<'_>, flush: bool) -> Result<(), Error> {
-        self.in_turn(self.wait_for_message_end()?, |turn| turn.put(self, message, flush))
+    pub(super) fn send(
+        &self,
+        message: MessageRef<'_>,
+        flush: bool,
+        compresses: bool,
+    ) -> Result<(), Error> {
+        self.in_turn(self.wait_for_message_end()?, |turn| {
+            turn.outbound.set_compression(compresses);
+            turn.put(self, message, flush)
+        })
     }
 
     /// Waits for the turn and sends a message with it that is encoded already.
-    pub(super) fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+    pub(super) fn send_prepared(&self, message: &Prepared, compresses: bool) -> Result<(), Error> {
         self.in_turn(self.wait_for_message_end()?, |turn| {
+            turn.outbound.set_compression(compresses);
             turn.put_prepared(self, message, Patience::Full)
         })
     }
@@ -171,11 +180,13 @@ impl Link {
         part: &[u8],
         fin: bool,
         continues: bool,
+        compresses: bool,
     ) -> Result<(), Error> {
         let turn = if continues { self.lock_turn() } else { self.wait_for_message_end()? };
         let outcome = self.in_turn(turn, |turn| {
             if !continues {
                 turn.outbound.may_begin()?;
+                turn.outbound.set_compression(compresses);
             }
             turn.put_fragment(self, kind, part, fin)
         });
@@ -283,6 +294,13 @@ impl Link {
         drop(turn);
         if has_room && self.owes(in_message) {
             let _ = self.try_flush(Patience::None);
+        }
+    }
+
+    /// Gives up memory that an idle connection does not need.
+    pub(super) fn rest(&self) {
+        if let Ok(mut turn) = self.turn.try_lock() {
+            turn.outbound.rest();
         }
     }
 

@@ -5,6 +5,8 @@
 mod acceptor;
 mod buffer;
 mod client;
+#[cfg(feature = "deflate")]
+mod compression;
 mod connecting;
 mod deadline;
 mod dial;

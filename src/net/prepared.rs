@@ -2,13 +2,15 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::deflate::Deflater;
 use crate::protocol::{MessageKind, MessageRef, Outbound};
 
 /// A message that is encoded once and sent on many connections: see
 /// [`Sender::send_prepared`](crate::Sender::send_prepared) and [`Hub`](crate::Hub).
 ///
 /// A server sends the same bytes to every peer, from where they lie; a client masks them anew
-/// each time (§5.3). Clones share the bytes.
+/// each time (§5.3). Clones share the bytes. Compressed it is once for all connections with the
+/// same settings; what follows it on a connection does not refer to what came before it.
 ///
 /// ```no_run
 /// # fn send(senders: Vec<tightwire::Sender>) -> Result<(), tightwire::Error> {
@@ -27,9 +29,44 @@ pub struct Prepared {
 #[derive(Debug)]
 struct Encoded {
     kind: MessageKind,
-    /// As a server sends it.
-    frame: Vec<u8>,
+    plain: Frame,
+    deflated: Mutex<Vec<Deflated>>,
+}
+
+/// The message as deflaters with these settings compress it.
+#[derive(Debug)]
+struct Deflated {
+    settings: (u8, u8),
+    frame: Arc<Frame>,
+}
+
+/// A message as a server sends it.
+#[derive(Debug)]
+pub(super) struct Frame {
+    bytes: Vec<u8>,
     header_len: usize,
+}
+
+impl Frame {
+    fn new(outbound: Outbound, kind: MessageKind, payload: &[u8]) -> Self {
+        let mut outbound = outbound;
+        let mut bytes = Vec::new();
+        // A server that has sent nothing yet may send a message, and needs no key for it.
+        let payload = outbound.payload(kind, payload, true).unwrap_or_default();
+        let _ = outbound.header_of_part(kind, payload.len(), true, &mut bytes);
+        let header_len = bytes.len();
+        bytes.reserve_exact(payload.len());
+        bytes.extend_from_slice(&payload);
+        Self { bytes, header_len }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        self.bytes.get(self.header_len..).unwrap_or_default()
+    }
 }
 
 impl Prepared {
@@ -37,26 +74,31 @@ impl Prepared {
     /// [`&Message`](crate::Message) as what it is.
     pub fn new<'a>(message: impl Into<MessageRef<'a>>) -> Self {
         let message = message.into();
-        let (kind, payload) = (message.kind(), message.as_bytes());
-        let mut frame = Vec::new();
-        // A server that has sent nothing yet may send a message, and needs no key for it.
-        let _ = Outbound::server().message_header(kind, payload.len(), &mut frame);
-        let header_len = frame.len();
-        frame.reserve_exact(payload.len());
-        frame.extend_from_slice(payload);
-        Self { encoded: Arc::new(Encoded { kind, frame, header_len }) }
+        let kind = message.kind();
+        let plain = Frame::new(Outbound::server(), kind, message.as_bytes());
+        Self { encoded: Arc::new(Encoded { kind, plain, deflated: Mutex::default() }) }
     }
 
     pub(super) fn kind(&self) -> MessageKind {
         self.encoded.kind
     }
 
-    pub(super) fn frame(&self) -> &[u8] {
-        &self.encoded.frame
+    pub(super) fn plain(&self) -> &Frame {
+        &self.encoded.plain
     }
 
-    pub(super) fn payload(&self) -> &[u8] {
-        self.encoded.frame.get(self.encoded.header_len..).unwrap_or_default()
+    /// The message as this deflater compresses it, but without reference to others.
+    pub(super) fn deflated(&self, deflater: &Deflater) -> Arc<Frame> {
+        let settings = deflater.settings();
+        // Held while it is compressed: others that wait would do the same work.
+        let mut frames = self.encoded.deflated.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = frames.iter().find(|known| known.settings == settings) {
+            return Arc::clone(&known.frame);
+        }
+        let outbound = Outbound::server().with_deflater(Some(deflater.alike()));
+        let frame = Arc::new(Frame::new(outbound, self.kind(), self.plain().payload()));
+        frames.push(Deflated { settings, frame: Arc::clone(&frame) });
+        frame
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Receiver {
 
 /// A message that is read while it arrives is read in pieces of at most so many bytes.
 const PIECE_LEN: usize = 16 << 10;
+/// A piece that is compressed may be that of a bomb, which makes a thousand bytes of one.
+const DEFLATED_PIECE_LEN: usize = 512;
 
 /// How soon to try again to write what the peer did not take.
 const RETRY: Duration = Duration::from_millis(50);
@@ -246,7 +248,8 @@ impl Receiver {
         if self.status.is_some() {
             return Err(unexpected_eof("the connection ended inside a message"));
         }
-        self.buffer.limit(PIECE_LEN);
+        let piece_len = if self.inbound.is_inflating() { DEFLATED_PIECE_LEN } else { PIECE_LEN };
+        self.buffer.limit(piece_len);
         self.wait(deadline)
     }
 
@@ -344,6 +347,7 @@ impl Receiver {
         match self.keepalive.silent(waited) {
             Due::Nothing => {}
             Due::Ping(data) => {
+                self.link.rest();
                 self.link.note_ping(&data);
                 // Now: the peer's time to answer runs, and the caller may be long in coming back.
                 let _ = self.link.try_flush(Patience::None);

@@ -15,11 +15,20 @@ use crate::protocol::{MessageKind, MessageRef, Outbound};
 #[derive(Clone, Debug)]
 pub struct Sender {
     link: Arc<Link>,
+    /// Whether it has messages compressed where that was agreed on.
+    compresses: bool,
 }
 
 impl Sender {
     pub(super) const fn new(link: Arc<Link>) -> Self {
-        Self { link }
+        Self { link, compresses: true }
+    }
+
+    /// A sender for the same connection that sends its messages as they are, also where both
+    /// ends agreed to compress (RFC 7692 §6). It is for data that is compressed already, and for
+    /// secrets: the length of what is compressed tells something about its content.
+    pub fn uncompressed(&self) -> Self {
+        Self { compresses: false, ..self.clone() }
     }
 
     /// Sends a message: a `&str` as text, bytes as binary, or a
@@ -35,7 +44,7 @@ impl Sender {
     ///   this one was not accepted.
     /// - `Io` if the transport failed.
     pub fn send<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
-        self.link.send(message.into(), true)
+        self.link.send(message.into(), true, self.compresses)
     }
 
     /// Accepts a message that need not be on its way yet: it goes out with the next
@@ -45,7 +54,7 @@ impl Sender {
     ///
     /// As for [`send`](Self::send).
     pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
-        self.link.send(message.into(), false)
+        self.link.send(message.into(), false, self.compresses)
     }
 
     /// Sends a message that was encoded before, as [`send`](Self::send) does.
@@ -54,7 +63,7 @@ impl Sender {
     ///
     /// As for [`send`](Self::send).
     pub fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
-        self.link.send_prepared(message)
+        self.link.send_prepared(message, self.compresses)
     }
 
     /// Sends a message without waiting; what the peer does not take at once is kept.
@@ -100,7 +109,7 @@ impl Sender {
         fin: bool,
         continues: bool,
     ) -> Result<(), Error> {
-        self.link.send_fragment(kind, part, fin, continues)
+        self.link.send_fragment(kind, part, fin, continues, self.compresses)
     }
 
     /// Writes what was fed, and what a call that timed out left over.

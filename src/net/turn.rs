@@ -67,16 +67,27 @@ impl Turn {
         if payload.len() > link.fragment_len {
             return self.put_fragments(link, message.kind(), payload, Patience::Full);
         }
+        self.outbound.may_begin()?;
+        let payload = self.outbound.payload(message.kind(), payload, true)?;
         let fits = !flush && self.pending.len() + payload.len() < FLUSH_AT;
+        let key = self.header(message.kind(), payload.len(), true)?;
         if fits || payload.len() <= COPY_MAX {
-            self.outbound.message(message, &mut self.pending)?;
+            self.keep(&payload, key);
             if flush || self.pending.len() >= FLUSH_AT {
                 self.write(link, &[], Patience::Full)?;
             }
             return Ok(());
         }
-        let key = self.outbound.message_header(message.kind(), payload.len(), &mut self.pending)?;
-        self.write_payload(link, payload, key, Patience::Full)
+        self.write_payload(link, &payload, key, Patience::Full)
+    }
+
+    fn header(
+        &mut self,
+        kind: MessageKind,
+        payload_len: usize,
+        fin: bool,
+    ) -> Result<Option<MaskingKey>, SendError> {
+        self.outbound.header_of_part(kind, payload_len, fin, &mut self.pending)
     }
 
     /// Accepts a message whose frame is there already, and writes all that is pending. From a
@@ -90,16 +101,19 @@ impl Turn {
         if self.pending.len() >= FLUSH_AT {
             self.make_room(link, patience)?;
         }
-        let payload = message.payload();
+        let (kind, payload) = (message.kind(), message.plain().payload());
         if payload.len() > link.fragment_len {
-            return self.put_fragments(link, message.kind(), payload, patience);
+            return self.put_fragments(link, kind, payload, patience);
         }
+        let deflater = self.outbound.deflater_for(payload.len(), true);
+        let deflated = deflater.map(|deflater| message.deflated(deflater));
+        self.outbound.begin_prepared(deflated.is_some())?;
+        let frame = deflated.as_deref().unwrap_or_else(|| message.plain());
         if self.outbound.role() == Role::Server {
-            self.outbound.may_begin()?;
-            return self.write(link, message.frame(), patience);
+            return self.write(link, frame.as_bytes(), patience);
         }
-        let key = self.outbound.message_header(message.kind(), payload.len(), &mut self.pending)?;
-        self.write_payload(link, payload, key, patience)
+        let key = self.header(kind, frame.payload().len(), true)?;
+        self.write_payload(link, frame.payload(), key, patience)
     }
 
     /// Writes what is pending, and what broadcasts have left for who has the turn.
@@ -109,6 +123,7 @@ impl Turn {
             if link.has_unsent() || self.pending.len() >= FLUSH_AT {
                 self.write(link, &[], patience)?;
             }
+            self.outbound.set_compression(true);
             while let Some(message) = link.backlog.pop() {
                 match self.put_prepared(link, &message, patience) {
                     // After a Close frame the rest is of no use, but that is to go out.
@@ -131,9 +146,10 @@ impl Turn {
         if self.pending.len() >= FLUSH_AT {
             self.make_room(link, Patience::Full)?;
         }
-        let key = self.outbound.fragment_header(kind, part.len(), fin, &mut self.pending)?;
+        let part = self.outbound.payload(kind, part, fin)?;
+        let key = self.header(kind, part.len(), fin)?;
         self.in_message = !fin;
-        self.write_payload(link, part, key, Patience::Full)
+        self.write_payload(link, &part, key, Patience::Full)
     }
 
     /// Sends a long message in fragments, and between them what is owed meanwhile (§5.4).
@@ -150,8 +166,8 @@ impl Turn {
         for part in payload.chunks(link.fragment_len) {
             left -= part.len();
             link.settle(self)?;
-            let header =
-                self.outbound.fragment_header(kind, part.len(), left == 0, &mut self.pending);
+            let part = self.outbound.payload(kind, part, left == 0)?;
+            let header = self.header(kind, part.len(), left == 0);
             if let Err(SendError::NoMaskingKey) = header {
                 // The message has no end then, and no other can begin.
                 link.cut();
@@ -159,11 +175,11 @@ impl Turn {
             let key = header?;
             match outcome {
                 Ok(()) if patience == Patience::Full || left == 0 => {
-                    outcome = self.write_payload(link, part, key, patience);
+                    outcome = self.write_payload(link, &part, key, patience);
                 }
                 // The peer does not read: the rest is kept like what a single frame left over.
                 // Who has no patience writes once, when all is there.
-                _ => self.keep(part, key),
+                _ => self.keep(&part, key),
             }
             if !matches!(outcome, Ok(()) | Err(Error::Timeout(_))) {
                 break;

@@ -9,9 +9,12 @@ use super::{
     CloseStatus, Error, MessageReader, MessageWriter, Messages, Operation, Prepared, Receiver,
     Sender, State, Stream, Timeouts,
 };
+use crate::deflate::{Deflate, Deflater, Inflater};
 use crate::frame::CloseCode;
 use crate::handshake::{Agreed, Response};
-use crate::protocol::{Inbound, Limits, Message, MessageKind, MessageRef, Outbound, SendError};
+use crate::protocol::{
+    Inbound, Limits, Message, MessageKind, MessageRef, Outbound, Role, SendError,
+};
 
 /// An open WebSocket connection.
 ///
@@ -40,17 +43,19 @@ pub struct WebSocket {
 }
 
 /// What a connection is made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) fragment_len: usize,
+    /// What a client offers; a server has at most one.
+    pub(super) deflate: Vec<Deflate>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (limits, timeouts) = (Limits::default(), Timeouts::default());
-        Self { limits, timeouts, fragment_len: 1 << 20 }
+        Self { limits, timeouts, fragment_len: 1 << 20, deflate: Vec::new() }
     }
 }
 
@@ -59,12 +64,22 @@ impl WebSocket {
     pub(super) fn open(
         stream: Box<dyn Stream>,
         outbound: Outbound,
-        options: Options,
+        options: &Options,
         agreed: Agreed,
         read_ahead: Vec<u8>,
     ) -> Result<Self, Error> {
-        let Options { limits, timeouts, fragment_len } = options;
-        let inbound = Inbound::new(outbound.role(), limits);
+        let Options { limits, timeouts, fragment_len, .. } = *options;
+        let mut inbound = Inbound::new(outbound.role(), limits);
+        let mut outbound = outbound;
+        if let Some(params) = agreed.deflate {
+            let wishes = options.deflate.first().cloned().unwrap_or_default();
+            let (send, recv) = match outbound.role() {
+                Role::Client => (params.client, params.server),
+                Role::Server => (params.server, params.client),
+            };
+            inbound = inbound.with_inflater(Inflater::new(recv));
+            outbound = outbound.with_deflater(Deflater::new(send, &wishes));
+        }
         stream.set_write_timeout(Some(WRITE_SLICE))?;
         let peer_addr = stream.peer_addr();
         let link = Arc::new(Link::new(stream, outbound, timeouts, fragment_len));

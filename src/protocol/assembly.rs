@@ -1,4 +1,5 @@
 use super::{Limits, Message, MessageKind};
+use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, MaskingKey, Opcode, Utf8Check};
 
@@ -6,9 +7,11 @@ use crate::frame::{FrameHeader, MaskingKey, Opcode, Utf8Check};
 #[derive(Debug)]
 pub(super) struct Assembly {
     content: Content,
-    /// The bytes that its frames so far announced.
+    /// The bytes that its frames so far announced, or, if it is compressed, those that came out.
     len: u64,
+    max_len: usize,
     frames: u32,
+    is_compressed: bool,
 }
 
 #[derive(Debug)]
@@ -30,12 +33,12 @@ struct Text {
 const UNMASK_STEP: usize = 4096;
 
 impl Assembly {
-    pub(super) fn new(opcode: Opcode) -> Self {
+    pub(super) fn new(opcode: Opcode, is_compressed: bool) -> Self {
         let content = match opcode {
             Opcode::Text => Content::Text(Text::default()),
             _ => Content::Binary(Vec::new()),
         };
-        Self { content, len: 0, frames: 0 }
+        Self { content, len: 0, max_len: 0, frames: 0, is_compressed }
     }
 
     /// Counts in a frame that is about to come (§10.4).
@@ -48,8 +51,11 @@ impl Assembly {
         if header.payload_len > max_frame_len {
             return Err(ProtocolError::FrameTooBig { limit: max_frame_len });
         }
-        // Whatever the limits are: a sum that overflows is over them.
-        self.len = self.len.saturating_add(header.payload_len);
+        self.max_len = max_message_len;
+        if !self.is_compressed {
+            // Whatever the limits are: a sum that overflows is over them.
+            self.len = self.len.saturating_add(header.payload_len);
+        }
         if self.len > max_message_len as u64 {
             return Err(ProtocolError::MessageTooBig { limit: max_message_len });
         }
@@ -78,8 +84,12 @@ impl Assembly {
         }
     }
 
-    pub(super) const fn is_first_frame(&self) -> bool {
-        self.frames == 1
+    pub(super) const fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
+    pub(super) const fn is_one_plain_frame(&self) -> bool {
+        self.frames == 1 && !self.is_compressed
     }
 
     /// Takes a whole message that came in one piece: the common case, in as few passes over
@@ -115,18 +125,78 @@ impl Assembly {
         mask: Option<MaskingKey>,
         offset: usize,
         frame_left: u64,
+        inflater: Option<&mut Inflater>,
     ) -> Result<(), ProtocolError> {
-        match &mut self.content {
+        if !self.is_compressed {
+            return self.content.push(piece, mask, offset, frame_left);
+        }
+        let inflater = inflater.ok_or(ProtocolError::InvalidDeflate)?;
+        let Some(key) = mask else {
+            return self.inflate(piece, inflater);
+        };
+        let mut unmasked = Vec::new();
+        for step in piece.chunks(UNMASK_STEP) {
+            unmasked.clear();
+            unmasked.extend_from_slice(step);
+            key.apply(&mut unmasked, offset);
+            self.inflate(&unmasked, inflater)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what comes out of a piece, counting on the way: what is over the limit is never
+    /// there as a whole (§10.4).
+    fn inflate(&mut self, piece: &[u8], inflater: &mut Inflater) -> Result<(), ProtocolError> {
+        let limit = self.max_len;
+        let mut input = piece;
+        loop {
+            let room = (limit as u64).saturating_sub(self.len);
+            let max_len = usize::try_from(room).unwrap_or(usize::MAX).saturating_add(1);
+            let output = inflater.inflate(&mut input, max_len)?;
+            if output.is_empty() {
+                return Ok(());
+            }
+            if output.len() as u64 > room {
+                return Err(ProtocolError::MessageTooBig { limit });
+            }
+            self.len += output.len() as u64;
+            self.content.push(output, None, 0, room)?;
+        }
+    }
+
+    pub(super) fn finish(self, inflater: Option<&mut Inflater>) -> Result<Message, ProtocolError> {
+        if self.is_compressed {
+            inflater.ok_or(ProtocolError::InvalidDeflate)?.finish()?;
+        }
+        match self.content {
             Content::Text(text) => {
+                text.check.finish()?;
+                Ok(Message::Text(text.text))
+            }
+            Content::Binary(data) => Ok(Message::Binary(data)),
+        }
+    }
+}
+
+impl Content {
+    fn push(
+        &mut self,
+        piece: &[u8],
+        mask: Option<MaskingKey>,
+        offset: usize,
+        left: u64,
+    ) -> Result<(), ProtocolError> {
+        match self {
+            Self::Text(text) => {
                 if text.text.capacity() - text.text.len() < piece.len() {
-                    text.text.reserve_exact(growth(text.text.len(), piece.len(), frame_left));
+                    text.text.reserve_exact(growth(text.text.len(), piece.len(), left));
                 }
                 text.push(piece, mask, offset)
             }
-            Content::Binary(data) => {
+            Self::Binary(data) => {
                 let start = data.len();
                 if data.capacity() - start < piece.len() {
-                    data.reserve_exact(growth(start, piece.len(), frame_left));
+                    data.reserve_exact(growth(start, piece.len(), left));
                 }
                 data.extend_from_slice(piece);
                 if let (Some(key), Some(added)) = (mask, data.get_mut(start..)) {
@@ -134,16 +204,6 @@ impl Assembly {
                 }
                 Ok(())
             }
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<Message, ProtocolError> {
-        match self.content {
-            Content::Text(text) => {
-                text.check.finish()?;
-                Ok(Message::Text(text.text))
-            }
-            Content::Binary(data) => Ok(Message::Binary(data)),
         }
     }
 }
@@ -171,8 +231,8 @@ impl Text {
 }
 
 /// How much memory to ask for: as much as has arrived, to grow in few steps, but never more
-/// than the frame still has. What a header announces reserves nothing by itself (§10.4).
-fn growth(len: usize, piece_len: usize, frame_left: u64) -> usize {
-    let frame_left = usize::try_from(frame_left).unwrap_or(usize::MAX);
-    len.max(piece_len).min(frame_left)
+/// than can still come. What a header announces reserves nothing by itself (§10.4).
+fn growth(len: usize, piece_len: usize, left: u64) -> usize {
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    len.max(piece_len).min(left)
 }

@@ -1,5 +1,6 @@
 use super::assembly::Assembly;
 use super::{Event, MessageKind, Role};
+use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{CloseFrame, FrameHeader, Opcode};
 
@@ -7,7 +8,8 @@ use crate::frame::{CloseFrame, FrameHeader, Opcode};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most bytes in a message; 16 MiB by default.
+    /// The most bytes in a message, those of a compressed one counted as they come out; 16 MiB
+    /// by default.
     pub max_message_len: usize,
     /// The most bytes in the payload of one frame; 16 MiB by default.
     pub max_frame_len: u64,
@@ -29,6 +31,7 @@ impl Default for Limits {
 pub struct Inbound {
     role: Role,
     limits: Limits,
+    inflater: Option<Inflater>,
     stage: Stage,
     /// The header that a cut in the input left unfinished.
     header_bytes: Vec<u8>,
@@ -55,11 +58,17 @@ impl Inbound {
         Self {
             role,
             limits,
+            inflater: None,
             stage: Stage::Header,
             header_bytes: Vec::new(),
             message: None,
             control: Vec::new(),
         }
+    }
+
+    /// Takes compressed messages too, if there is an inflater (RFC 7692).
+    pub fn with_inflater(self, inflater: Option<Inflater>) -> Self {
+        Self { inflater, ..self }
     }
 
     /// Eats from the front of `input` until an event is complete.
@@ -82,6 +91,11 @@ impl Inbound {
     /// The kind of the message in progress: one that has begun and not ended.
     pub fn message_kind(&self) -> Option<MessageKind> {
         self.message.as_ref().map(Assembly::kind)
+    }
+
+    /// Whether the message in progress is compressed: a few bytes may become many.
+    pub(crate) fn is_inflating(&self) -> bool {
+        self.message.as_ref().is_some_and(Assembly::is_compressed)
     }
 
     /// Moves what has arrived of the message in progress to `out`; the event that ends the
@@ -149,8 +163,11 @@ impl Inbound {
 
     /// Applies the rules that depend on the connection, before any payload is looked at.
     fn admit(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
-        // 1. No extension is in use that would give the reserved bits a meaning (§5.2).
-        if header.has_reserved_bits() {
+        // 1. The reserved bits mean nothing (§5.2), but for the first: where compression was
+        //    agreed on, it marks the first frame of a compressed message (RFC 7692 §6).
+        let begins_message = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        let may_be_compressed = self.inflater.is_some() && begins_message;
+        if header.rsv2 || header.rsv3 || header.rsv1 && !may_be_compressed {
             return Err(ProtocolError::ReservedBits);
         }
         // 2. Clients mask, servers do not (§5.1).
@@ -168,7 +185,7 @@ impl Inbound {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(message)) => message,
             (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
-            (opcode, None) => Assembly::new(opcode),
+            (opcode, None) => Assembly::new(opcode, header.rsv1),
         };
         // 5. Limits hold for what is announced, so that nothing of it need arrive (§10.4).
         message.announce(header, &self.limits)?;
@@ -195,7 +212,10 @@ impl Inbound {
             return Ok(());
         }
         match &mut self.message {
-            Some(message) => message.push(piece, header.mask, offset, header.payload_len - start),
+            Some(message) => {
+                let left = header.payload_len - start;
+                message.push(piece, header.mask, offset, left, self.inflater.as_mut())
+            }
             None => Err(ProtocolError::UnexpectedContinuation),
         }
     }
@@ -207,7 +227,7 @@ impl Inbound {
         piece: &[u8],
     ) -> Result<Option<Event>, ProtocolError> {
         if !header.opcode.is_control() && header.fin && piece.len() as u64 == header.payload_len {
-            if let Some(message) = self.message.take_if(|message| message.is_first_frame()) {
+            if let Some(message) = self.message.take_if(|message| message.is_one_plain_frame()) {
                 return message.whole(piece, header.mask).map(|m| Some(Event::Message(m)));
             }
         }
@@ -218,7 +238,9 @@ impl Inbound {
             Opcode::Close => Ok(Some(Event::Close(CloseFrame::decode(&self.control)?))),
             _ if !header.fin => Ok(None),
             _ => match self.message.take() {
-                Some(message) => message.finish().map(|m| Some(Event::Message(m))),
+                Some(message) => {
+                    message.finish(self.inflater.as_mut()).map(|m| Some(Event::Message(m)))
+                }
                 None => Err(ProtocolError::UnexpectedContinuation),
             },
         }

@@ -1,6 +1,8 @@
 use core::fmt;
+use std::borrow::Cow;
 
 use super::{MessageKind, MessageRef, Owed, Role};
+use crate::deflate::Deflater;
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, ReasonTooLong};
 
 /// Where a client gets its masking keys from: each one fresh, and nobody can foresee it (§5.3).
@@ -16,8 +18,15 @@ pub type KeySource = fn() -> Option<MaskingKey>;
 pub struct Outbound {
     /// A client has one, a server none.
     keys: Option<KeySource>,
+    deflater: Option<Deflater>,
+    /// Whether messages may be compressed.
+    compresses: bool,
     /// The kind of the fragmented message that is not finished.
     fragmented: Option<MessageKind>,
+    /// The message in progress, or the one that is to begin, is compressed.
+    is_deflating: bool,
+    /// Something was compressed since `rest` was last called.
+    has_deflated: bool,
     close_sent: bool,
     /// A Close frame was sent, or one was owed and there was no key for it: nothing else follows.
     ended: bool,
@@ -26,12 +35,35 @@ pub struct Outbound {
 impl Outbound {
     /// The sending side of a client, which masks with these keys.
     pub const fn client(keys: KeySource) -> Self {
-        Self { keys: Some(keys), fragmented: None, close_sent: false, ended: false }
+        Self::new(Some(keys))
     }
 
     /// The sending side of a server.
     pub const fn server() -> Self {
-        Self { keys: None, fragmented: None, close_sent: false, ended: false }
+        Self::new(None)
+    }
+
+    const fn new(keys: Option<KeySource>) -> Self {
+        Self {
+            keys,
+            deflater: None,
+            compresses: true,
+            fragmented: None,
+            is_deflating: false,
+            has_deflated: false,
+            close_sent: false,
+            ended: false,
+        }
+    }
+
+    /// Compresses messages, if there is a deflater (RFC 7692).
+    pub fn with_deflater(self, deflater: Option<Deflater>) -> Self {
+        Self { deflater, ..self }
+    }
+
+    /// Says whether messages that begin from now on may be compressed; at first they may.
+    pub const fn set_compression(&mut self, compresses: bool) {
+        self.compresses = compresses;
     }
 
     /// Which end of the connection sends here.
@@ -44,20 +76,76 @@ impl Outbound {
         self.close_sent
     }
 
-    /// Sends a message in one frame.
+    /// Sends a message in one frame, compressed if that was agreed on and it is long enough.
     ///
     /// # Errors
     ///
     /// `Closed`, `MessageInProgress`, `NoMaskingKey`.
     pub fn message(&mut self, message: MessageRef<'_>, out: &mut Vec<u8>) -> Result<(), SendError> {
-        let payload = message.as_bytes();
-        let mask = self.message_header(message.kind(), payload.len(), out)?;
-        append(payload, mask, out);
+        self.may_begin()?;
+        self.fragment(message, true, out)
+    }
+
+    /// A part of a message as it is to go out: compressed, or as it is. A header has to follow.
+    ///
+    /// The first part decides for the whole message: it is compressed if that was agreed on and
+    /// may be done, and if it is long enough, or not the last one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fragment`](Self::fragment).
+    pub(crate) fn payload<'a>(
+        &mut self,
+        kind: MessageKind,
+        part: &'a [u8],
+        fin: bool,
+    ) -> Result<Cow<'a, [u8]>, SendError> {
+        self.opcode(kind)?;
+        if self.fragmented.is_none() {
+            self.is_deflating = self.deflater_for(part.len(), fin).is_some();
+        }
+        self.has_deflated |= self.is_deflating;
+        Ok(match &mut self.deflater {
+            Some(deflater) if self.is_deflating => deflater.deflate(part, fin).into(),
+            _ => part.into(),
+        })
+    }
+
+    /// What would compress a message that begins with a part of this length.
+    pub(crate) fn deflater_for(&self, len: usize, fin: bool) -> Option<&Deflater> {
+        let deflater = self.deflater.as_ref().filter(|_| self.compresses)?;
+        (!fin || len >= deflater.min_len()).then_some(deflater)
+    }
+
+    /// Has a message follow whose payload was made ready elsewhere. If it is compressed, the peer
+    /// takes it for the latest to refer to, so later ones of ours must not refer beyond it.
+    pub(crate) fn begin_prepared(&mut self, is_deflated: bool) -> Result<(), SendError> {
+        self.may_begin()?;
+        if is_deflated {
+            self.forget();
+        }
+        self.is_deflating = is_deflated;
         Ok(())
     }
 
-    /// Sends the header of the one frame of a message, for a caller that writes the payload
-    /// behind it by itself, masked with the key that is returned if there is one.
+    /// Called from time to time while the connection is idle: the second call in a row gives up
+    /// what is kept for the next message to refer to.
+    pub(crate) fn rest(&mut self) {
+        if !core::mem::take(&mut self.has_deflated) {
+            self.forget();
+        }
+    }
+
+    /// Gives up the memory of earlier messages, which costs the next one some compression.
+    pub(crate) fn forget(&mut self) {
+        if let (Some(deflater), None) = (&mut self.deflater, self.fragmented) {
+            deflater.forget();
+        }
+    }
+
+    /// Sends the header of the one frame of a message that is not compressed, for a caller that
+    /// writes the payload behind it by itself, masked with the key that is returned if there is
+    /// one.
     ///
     /// # Errors
     ///
@@ -69,7 +157,8 @@ impl Outbound {
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
         self.may_begin()?;
-        self.fragment_header(kind, payload_len, true, out)
+        self.is_deflating = false;
+        self.header_of_part(kind, payload_len, true, out)
     }
 
     /// Whether a message may begin now. A server may then send one whose frame was encoded
@@ -99,36 +188,41 @@ impl Outbound {
         fin: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let payload = part.as_bytes();
-        let mask = self.fragment_header(part.kind(), payload.len(), fin, out)?;
-        append(payload, mask, out);
+        let payload = self.payload(part.kind(), part.as_bytes(), fin)?;
+        let mask = self.header_of_part(part.kind(), payload.len(), fin, out)?;
+        append(&payload, mask, out);
         Ok(())
     }
 
-    /// Sends the header of a part of a message, as [`message_header`](Self::message_header)
-    /// that of a whole one. Text may be cut anywhere, also inside a character.
-    ///
-    /// # Errors
-    ///
-    /// As for [`fragment`](Self::fragment).
-    pub fn fragment_header(
+    /// Sends the header of a part of a message, whose payload was made ready before. Text may be
+    /// cut anywhere, also inside a character.
+    pub(crate) fn header_of_part(
         &mut self,
         kind: MessageKind,
         payload_len: usize,
         fin: bool,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
-        if self.ended {
-            return Err(SendError::Closed);
-        }
-        let opcode = match self.fragmented {
-            None => kind.opcode(),
-            Some(first) if first == kind => Opcode::Continuation,
-            Some(_) => return Err(SendError::MessageInProgress),
-        };
-        let mask = self.header(opcode, fin, payload_len, out)?;
+        let opcode = self.opcode(kind)?;
+        // The first frame says it for all (RFC 7692 §6.1).
+        let rsv1 = self.is_deflating && opcode != Opcode::Continuation;
+        let mask = self.header(opcode, rsv1, fin, payload_len, out).inspect_err(|_| {
+            // The peer will not get what the following messages would refer to.
+            self.deflater.iter_mut().for_each(Deflater::forget);
+        })?;
         self.fragmented = if fin { None } else { Some(kind) };
         Ok(mask)
+    }
+
+    /// The opcode of the next frame of a message of this kind.
+    const fn opcode(&self, kind: MessageKind) -> Result<Opcode, SendError> {
+        match (self.fragmented, kind) {
+            _ if self.ended => Err(SendError::Closed),
+            (None, _) => Ok(kind.opcode()),
+            (Some(MessageKind::Text), MessageKind::Text)
+            | (Some(MessageKind::Binary), MessageKind::Binary) => Ok(Opcode::Continuation),
+            (Some(_), _) => Err(SendError::MessageInProgress),
+        }
     }
 
     /// Sends a Ping, also between the fragments of a message (§5.5.2).
@@ -230,7 +324,7 @@ impl Outbound {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let mask = self.header(opcode, fin, payload.len(), out)?;
+        let mask = self.header(opcode, false, fin, payload.len(), out)?;
         append(payload, mask, out);
         Ok(())
     }
@@ -238,6 +332,7 @@ impl Outbound {
     fn header(
         &self,
         opcode: Opcode,
+        rsv1: bool,
         fin: bool,
         payload_len: usize,
         out: &mut Vec<u8>,
@@ -246,7 +341,8 @@ impl Outbound {
             Some(next_key) => Some(next_key().ok_or(SendError::NoMaskingKey)?),
             None => None,
         };
-        let header = FrameHeader { fin, ..FrameHeader::new(opcode, mask, payload_len as u64) };
+        let header =
+            FrameHeader { fin, rsv1, ..FrameHeader::new(opcode, mask, payload_len as u64) };
         header.encode(out);
         Ok(mask)
     }

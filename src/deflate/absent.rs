@@ -1,0 +1,62 @@
+//! The names of what the feature `deflate` would add: there are no values of these types.
+
+#![allow(clippy::needless_pass_by_ref_mut, reason = "the signatures are those with the feature")]
+
+use core::convert::Infallible;
+
+use super::{Coding, Deflate};
+use crate::error::ProtocolError;
+
+/// Compresses messages; there is none without the feature `deflate`.
+#[derive(Debug)]
+pub struct Deflater(Infallible);
+
+/// Decompresses messages; there is none without the feature `deflate`.
+#[derive(Debug)]
+pub struct Inflater(Infallible);
+
+impl Deflater {
+    /// `None`, without the feature `deflate`.
+    pub const fn new(_coding: Coding, _wishes: &Deflate) -> Option<Self> {
+        None
+    }
+
+    pub(crate) const fn min_len(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub(crate) const fn settings(&self) -> (u8, u8) {
+        match self.0 {}
+    }
+
+    pub(crate) fn alike(&self) -> Self {
+        match self.0 {}
+    }
+
+    pub(crate) fn deflate(&mut self, _part: &[u8], _fin: bool) -> Vec<u8> {
+        match self.0 {}
+    }
+
+    pub(crate) fn forget(&mut self) {
+        match self.0 {}
+    }
+}
+
+impl Inflater {
+    /// `None`, without the feature `deflate`.
+    pub const fn new(_coding: Coding) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn inflate(
+        &mut self,
+        _input: &mut &[u8],
+        _max_len: usize,
+    ) -> Result<&[u8], ProtocolError> {
+        match self.0 {}
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
+        match self.0 {}
+    }
+}

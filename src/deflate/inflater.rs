@@ -1,0 +1,151 @@
+use core::fmt;
+
+use zlib_rs::{Inflate as Stream, InflateFlush, Status};
+
+use super::{Coding, TAIL};
+use crate::error::ProtocolError;
+
+/// Decompresses messages (RFC 7692 §7.2.2).
+///
+/// It holds no memory until the first compressed message, and none between messages unless
+/// these may refer to each other.
+pub struct Inflater {
+    coding: Coding,
+    stream: Option<Box<Stream>>,
+    /// The latest output.
+    recent: Vec<u8>,
+    /// `recent` is kept between messages: the library will not tell us its window.
+    keeps_recent: bool,
+}
+
+/// As far back as anything can refer (RFC 1951 §2).
+const WINDOW_MAX: usize = 32 << 10;
+/// A message is decompressed in steps of at most this many bytes.
+const STEP: usize = 8 << 10;
+
+const INVALID: ProtocolError = ProtocolError::InvalidDeflate;
+
+impl Inflater {
+    /// Decompresses what was compressed as agreed on for this direction.
+    pub const fn new(coding: Coding) -> Option<Self> {
+        Some(Self { coding, stream: None, recent: Vec::new(), keeps_recent: false })
+    }
+
+    /// Decompresses from the front of `input`, at most `max_len` bytes and one step at a time.
+    /// Nothing comes out any more once all of `input` is eaten and was decompressed.
+    pub(crate) fn inflate(
+        &mut self,
+        input: &mut &[u8],
+        max_len: usize,
+    ) -> Result<&[u8], ProtocolError> {
+        if self.recent.len() >= 2 * WINDOW_MAX {
+            self.recent.drain(..self.recent.len() - WINDOW_MAX);
+        }
+        let start = self.recent.len();
+        self.recent.resize(start + max_len.min(STEP), 0);
+        let (eaten, made) = self.step(input, start)?;
+        self.recent.truncate(start + made);
+        *input = input.get(eaten..).unwrap_or_default();
+        self.recent.get(start..).ok_or(INVALID)
+    }
+
+    /// Decompresses to where `recent` has been made room from `start` on. Returns how many
+    /// bytes were eaten and how many came out.
+    fn step(&mut self, input: &[u8], start: usize) -> Result<(usize, usize), ProtocolError> {
+        let mut eaten = 0;
+        loop {
+            let rest = input.get(eaten..).unwrap_or_default();
+            let space = self.recent.get_mut(start..).unwrap_or_default();
+            let stream = self.stream.get_or_insert_with(|| Box::new(open(self.coding)));
+            let (count, made, is_over) = call(stream, rest, space, InflateFlush::NoFlush)?;
+            eaten += count;
+            if made > 0 || eaten == input.len() {
+                return Ok((eaten, made));
+            }
+            if !is_over {
+                // The library eats what there is, or says why not.
+                return Err(INVALID);
+            }
+            self.restart(start)?;
+        }
+    }
+
+    /// Goes on after a block that says it is the last one (BFINAL, RFC 7692 §7.2.3.4). The
+    /// library takes that for the end of its work; here, what follows may refer to what was.
+    fn restart(&mut self, end: usize) -> Result<(), ProtocolError> {
+        self.keeps_recent = self.coding.context_takeover;
+        let recent = self.recent.get(..end).unwrap_or_default();
+        let window = recent.get(recent.len().saturating_sub(WINDOW_MAX)..).unwrap_or_default();
+        let mut stream = open(self.coding);
+        if !window.is_empty() {
+            stream.set_dictionary(window).map_err(|_| INVALID)?;
+        }
+        self.stream = Some(Box::new(stream));
+        Ok(())
+    }
+
+    /// Ends a message, all of which was decompressed.
+    pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
+        // A byte follows the tail, and the library is told to stop after a block. So it leaves
+        // that byte if the tail ended a block, as it must. Otherwise the message was cut short,
+        // and what would come out is anybody's guess.
+        const PROBE: [u8; TAIL.len() + 1] = [0x00, 0x00, 0xFF, 0xFF, 0xAA];
+        let mut spill = [0];
+        let mut outcome = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
+        if let (0, 0, true) = outcome {
+            self.restart(self.recent.len())?;
+            outcome = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
+        }
+        if (outcome.0, outcome.1) != (TAIL.len(), 0) {
+            return Err(INVALID);
+        }
+        if !self.coding.context_takeover {
+            self.stream = None;
+        } else if let (_, _, true) = self.end(&[], &mut spill, InflateFlush::NoFlush)? {
+            // The block that the tail ended said that it is the last one.
+            self.restart(self.recent.len())?;
+        }
+        if !self.keeps_recent {
+            self.recent = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        probe: &[u8],
+        spill: &mut [u8],
+        flush: InflateFlush,
+    ) -> Result<(usize, usize, bool), ProtocolError> {
+        match &mut self.stream {
+            Some(stream) => call(stream, probe, spill, flush),
+            // Not a single byte came.
+            None => Err(INVALID),
+        }
+    }
+}
+
+fn open(coding: Coding) -> Stream {
+    // Peers that agree on 8 bits and compress with zlib use 9.
+    Stream::new(false, coding.window_bits.max(9))
+}
+
+/// Returns how many bytes were eaten, how many came out, and whether that was the last block.
+fn call(
+    stream: &mut Stream,
+    input: &[u8],
+    space: &mut [u8],
+    flush: InflateFlush,
+) -> Result<(usize, usize, bool), ProtocolError> {
+    let (consumed, produced) = (stream.total_in(), stream.total_out());
+    let status = stream.decompress(input, space, flush).map_err(|_| INVALID)?;
+    let eaten = usize::try_from(stream.total_in() - consumed).map_err(|_| INVALID)?;
+    let made = usize::try_from(stream.total_out() - produced).map_err(|_| INVALID)?;
+    Ok((eaten, made, status == Status::StreamEnd))
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").field("coding", &self.coding).finish_non_exhaustive()
+    }
+}
