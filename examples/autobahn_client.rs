@@ -1,10 +1,10 @@
 //! Runs every case of an Autobahn fuzzing server against this client: it echoes what comes.
 //!
 //! ```text
-//! cargo run --release --example autobahn_client [URL] [AGENT]
+//! cargo run --release --features deflate --example autobahn_client [URL] [AGENT]
 //! ```
 
-use tightwire::{CloseCode, Error};
+use tightwire::{Client, CloseCode, Error};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
@@ -33,9 +33,16 @@ fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
 }
 
 fn run_case(url: &str) -> Result<(), Error> {
-    let mut ws = tightwire::connect(url)?;
+    let mut ws = client().connect(url)?;
     while let Some(message) = ws.recv()? {
         ws.feed(&message)?;
     }
     Ok(())
+}
+
+fn client() -> Client {
+    let client = Client::new();
+    #[cfg(feature = "deflate")]
+    let client = client.deflate(tightwire::deflate::Deflate::new());
+    client
 }
