@@ -131,16 +131,19 @@ impl Acceptor {
     /// - `Timeout(Handshake)` if the request does not come in time; it is answered with 408.
     /// - `Io` if the stream fails.
     pub fn accept(&self, stream: impl Stream) -> Result<(WebSocket, Request), Error> {
-        self.accept_if(stream, || true)
+        self.accept_if(stream, || true).map(|(websocket, request)| (*websocket, request))
     }
 
     /// As [`accept`](Self::accept), if `may_answer` says so once it is known what to answer. If
     /// not, then somebody else has answered with 503 and ended our side of the stream.
+    ///
+    /// What comes of it is on the heap, and the steps are calls of their own: the thread of a
+    /// connection keeps the pages of its stack that were ever touched.
     pub(super) fn accept_if(
         &self,
         stream: impl Stream,
         may_answer: impl FnOnce() -> bool,
-    ) -> Result<(WebSocket, Request), Error> {
+    ) -> Result<(Box<WebSocket>, Request), Error> {
         let stream: Box<dyn Stream> = Box::new(stream);
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
         let judged = self.read_request(&*stream, deadline);
@@ -148,10 +151,20 @@ impl Acceptor {
             opening::linger(&*stream, Deadline::after(Some(opening::PATIENCE)));
             return Err(HandshakeError::Answered(503).into());
         }
-        let Judged { request, response, agreed, read_ahead } = match judged {
-            Ok(judged) => judged,
-            Err(refusal) => return Err(self.refuse(&*stream, refusal)),
-        };
+        match judged {
+            Ok(judged) => self.open(stream, deadline, judged),
+            Err(refusal) => Err(self.refuse(&*stream, refusal)),
+        }
+    }
+
+    #[inline(never)]
+    fn open(
+        &self,
+        stream: Box<dyn Stream>,
+        deadline: Deadline,
+        judged: Judged,
+    ) -> Result<(Box<WebSocket>, Request), Error> {
+        let Judged { request, response, agreed, read_ahead } = judged;
         let mut head = Vec::new();
         response.encode(&mut head);
         opening::write_all(&*stream, deadline, &head)?;
@@ -160,6 +173,7 @@ impl Acceptor {
         Ok((websocket, request))
     }
 
+    #[inline(never)]
     fn read_request(&self, stream: &dyn Stream, deadline: Deadline) -> Result<Judged, Refusal> {
         stream.set_nodelay().map_err(Error::from)?;
         let mut head = Vec::new();
@@ -201,7 +215,8 @@ impl Acceptor {
         agreed: Agreed,
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
-        WebSocket::open(Box::new(stream), Outbound::server(), &self.options, agreed, read_ahead)
+        let (stream, outbound) = (Box::new(stream), Outbound::server());
+        WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
     }
 
     fn judge(&self, head: &[u8]) -> Result<(Request, Response, Agreed), Refusal> {

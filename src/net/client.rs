@@ -163,7 +163,8 @@ impl Client {
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
         let outbound = Outbound::client(entropy::masking_key);
-        WebSocket::open(Box::new(stream), outbound, &self.options, agreed, read_ahead)
+        let stream = Box::new(stream);
+        WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
     }
 
     fn request(&self, uri: &Uri) -> Result<ClientHandshake, Error> {

@@ -23,7 +23,8 @@ use crate::protocol::{Event, Inbound, Message, MessageRef};
 #[derive(Debug)]
 pub struct Receiver {
     link: Arc<Link>,
-    inbound: Inbound,
+    /// On the heap, so that a receiver is small to move about.
+    inbound: Box<Inbound>,
     buffer: ReadBuffer,
     /// What the stream was last told.
     read_timeout: Option<Duration>,
@@ -52,7 +53,11 @@ const RETRY: Duration = Duration::from_millis(50);
 
 impl Receiver {
     /// A receiver whose stream is ready to be read from.
-    pub(super) fn open(link: Arc<Link>, inbound: Inbound, read_ahead: Vec<u8>) -> io::Result<Self> {
+    pub(super) fn open(
+        link: Arc<Link>,
+        inbound: Box<Inbound>,
+        read_ahead: Vec<u8>,
+    ) -> io::Result<Self> {
         let keepalive = Keepalive::new(&link.timeouts);
         let mut receiver = Self {
             link,

@@ -59,37 +59,45 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    #[inline(never)]
+    fn inbound(&self, role: Role, agreed: &Agreed) -> Box<Inbound> {
+        let inflater = agreed.deflate.and_then(|params| match role {
+            Role::Client => Inflater::new(params.server),
+            Role::Server => Inflater::new(params.client),
+        });
+        Box::new(Inbound::new(role, self.limits).with_inflater(inflater))
+    }
+
+    #[inline(never)]
+    fn link(&self, stream: Box<dyn Stream>, outbound: Outbound, agreed: &Agreed) -> Arc<Link> {
+        let wishes = self.deflate.first().cloned().unwrap_or_default();
+        let deflater = agreed.deflate.and_then(|params| match outbound.role() {
+            Role::Client => Deflater::new(params.client, &wishes),
+            Role::Server => Deflater::new(params.server, &wishes),
+        });
+        let outbound = outbound.with_deflater(deflater);
+        Arc::new(Link::new(stream, outbound, self.timeouts, self.fragment_len))
+    }
+}
+
 impl WebSocket {
-    /// A connection whose opening handshake is over.
+    /// A connection whose opening handshake is over. It is on the heap: each value of this size
+    /// that is moved about takes the stack of a connection's thread, which never shrinks.
     pub(super) fn open(
         stream: Box<dyn Stream>,
         outbound: Outbound,
         options: &Options,
         agreed: Agreed,
         read_ahead: Vec<u8>,
-    ) -> Result<Self, Error> {
-        let Options { limits, timeouts, fragment_len, .. } = *options;
-        let mut inbound = Inbound::new(outbound.role(), limits);
-        let mut outbound = outbound;
-        if let Some(params) = agreed.deflate {
-            let wishes = options.deflate.first().cloned().unwrap_or_default();
-            let (send, recv) = match outbound.role() {
-                Role::Client => (params.client, params.server),
-                Role::Server => (params.server, params.client),
-            };
-            inbound = inbound.with_inflater(Inflater::new(recv));
-            outbound = outbound.with_deflater(Deflater::new(send, &wishes));
-        }
+    ) -> Result<Box<Self>, Error> {
         stream.set_write_timeout(Some(WRITE_SLICE))?;
         let peer_addr = stream.peer_addr();
-        let link = Arc::new(Link::new(stream, outbound, timeouts, fragment_len));
-        Ok(Self {
-            sender: Sender::new(Arc::clone(&link)),
-            receiver: Receiver::open(link, inbound, read_ahead)?,
-            agreed,
-            response: None,
-            peer_addr,
-        })
+        let inbound = options.inbound(outbound.role(), &agreed);
+        let link = options.link(stream, outbound, &agreed);
+        let sender = Sender::new(Arc::clone(&link));
+        let receiver = Receiver::open(link, inbound, read_ahead)?;
+        Ok(Box::new(Self { sender, receiver, agreed, response: None, peer_addr }))
     }
 
     pub(super) fn with_response(self, response: Response) -> Self {

@@ -26,16 +26,9 @@ where
     /// Serves a connection to its end.
     pub(super) fn serve(&self, stream: Arc<TcpStream>, ticket: &mut Ticket) {
         ticket.begin();
-        let peer_addr = ticket.peer_addr();
-        let accepted = self.acceptor.accept_if(stream, || ticket.may_answer());
-        let (mut websocket, request) = match accepted {
-            Ok(accepted) => accepted,
-            // To answer with a page or a refusal of one's own is no error.
-            Err(Error::Handshake(HandshakeError::Answered(_))) => return,
-            Err(error) => return (self.on_error)(Some(peer_addr), &error),
-        };
+        let Some((mut websocket, request)) = self.open(stream, ticket) else { return };
         if ticket.open(websocket.sender()) {
-            self.handle(&mut websocket, &request, peer_addr);
+            self.handle(&mut websocket, &request, ticket.peer_addr());
         } else {
             // The shutdown came between. What goes wrong now is nothing to report.
             let _ = websocket.close(CloseCode::GOING_AWAY, "");
@@ -45,6 +38,22 @@ where
         }
     }
 
+    /// Makes the opening handshake. What comes of it is kept on the heap, and what it took of the
+    /// stack is free again: an idle connection is to use no more pages of it than it needs.
+    #[inline(never)]
+    fn open(&self, stream: Arc<TcpStream>, ticket: &Ticket) -> Option<(Box<WebSocket>, Request)> {
+        match self.acceptor.accept_if(stream, || ticket.may_answer()) {
+            Ok(opened) => Some(opened),
+            // To answer with a page or a refusal of one's own is no error.
+            Err(Error::Handshake(HandshakeError::Answered(_))) => None,
+            Err(error) => {
+                (self.on_error)(Some(ticket.peer_addr()), &error);
+                None
+            }
+        }
+    }
+
+    #[inline(never)]
     fn handle(&self, websocket: &mut WebSocket, request: &Request, peer_addr: SocketAddr) {
         // The connection ends with the handler, so nobody meets what a panic left half done.
         let call = AssertUnwindSafe(|| (self.handler)(websocket, request));
