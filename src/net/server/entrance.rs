@@ -2,9 +2,10 @@ use std::error::Error as StdError;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{fmt, io};
 
 use super::HandlerResult;
+use super::crew::Crew;
 use super::refuser::{MAX_REFUSED, Refuser};
 use super::registry::{NoPlace, Registry, Ticket};
 use super::service::Service;
@@ -17,8 +18,8 @@ pub(super) struct Entrance<'a, F> {
     pub(super) registry: &'a Arc<Registry>,
     pub(super) refuser: &'a Refuser,
     pub(super) service: Arc<Service<F>>,
+    pub(super) crew: Arc<Crew>,
     pub(super) max_connections: usize,
-    pub(super) stack_size: usize,
     /// What has kept us from taking connections since the last one.
     pub(super) trouble: Option<Trouble>,
 }
@@ -51,6 +52,7 @@ where
             }
         }
         self.refuse_backlog();
+        self.crew.dismiss();
     }
 
     fn let_in(&mut self, stream: Arc<TcpStream>, peer_addr: SocketAddr) {
@@ -83,11 +85,7 @@ where
             drop(service);
             drop(ticket);
         };
-        thread::Builder::new()
-            .name("tightwire connection".into())
-            .stack_size(self.stack_size)
-            .spawn(serve)
-            .map(drop)
+        self.crew.start(Box::new(serve))
     }
 
     /// Reports trouble when it begins; it may last, and meet every client.

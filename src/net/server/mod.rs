@@ -1,3 +1,4 @@
+mod crew;
 mod entrance;
 mod handle;
 mod refuser;
@@ -9,6 +10,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::{fmt, io};
 
+use crew::Crew;
 use entrance::Entrance;
 pub use handle::{OpenConnection, ServerHandle, ShutdownReport};
 use refuser::Refuser;
@@ -109,7 +111,8 @@ impl Server {
     }
 
     /// Accepts connections and calls `handler` with each, and with the request that opened it,
-    /// in a new thread. It returns when the server was shut down.
+    /// in a thread that it has for itself; the thread may have served another connection before.
+    /// It returns when the server was shut down.
     ///
     /// When the handler returns, a connection that is still open is closed: with 1000 after
     /// `Ok`, with 1011 after an error or a panic, which end this one connection only.
@@ -133,8 +136,8 @@ impl Server {
                 registry,
                 refuser,
                 service,
+                crew: Crew::new(stack_size),
                 max_connections,
-                stack_size,
                 trouble,
             };
             entrance.stay_open();

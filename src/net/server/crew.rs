@@ -1,0 +1,141 @@
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{io, thread};
+
+/// The threads that serve connections. One whose connection has ended waits a moment for the
+/// next: to make a thread and to end it costs about as much as an opening handshake.
+#[derive(Debug)]
+pub(super) struct Crew {
+    stack_size: usize,
+    state: Mutex<CrewState>,
+    wake: Condvar,
+}
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct CrewState {
+    /// For threads that wait, never more than there are of these.
+    jobs: Vec<Job>,
+    waiting: usize,
+    is_dismissed: bool,
+}
+
+/// So many threads may wait, and for so long.
+const MAX_WAITING: usize = 8;
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Crew {
+    pub(super) fn new(stack_size: usize) -> Arc<Self> {
+        let (state, wake) = (Mutex::default(), Condvar::new());
+        Arc::new(Self { stack_size, state, wake })
+    }
+
+    /// Has a thread do this.
+    pub(super) fn start(self: &Arc<Self>, job: Job) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.waiting > state.jobs.len() {
+            state.jobs.push(job);
+            drop(state);
+            self.wake.notify_one();
+            return Ok(());
+        }
+        drop(state);
+        let crew = Arc::clone(self);
+        thread::Builder::new()
+            .name("tightwire connection".into())
+            .stack_size(self.stack_size)
+            .spawn(move || crew.work(job))
+            .map(drop)
+    }
+
+    /// Sends the threads home that wait, and those that come to.
+    pub(super) fn dismiss(&self) {
+        self.lock().is_dismissed = true;
+        self.wake.notify_all();
+    }
+
+    fn work(&self, first: Job) {
+        let mut job = Some(first);
+        while let Some(now) = job {
+            now();
+            job = self.wait();
+        }
+    }
+
+    fn wait(&self) -> Option<Job> {
+        let mut state = self.lock();
+        if state.waiting >= MAX_WAITING {
+            return None;
+        }
+        state.waiting += 1;
+        let idles = |state: &mut CrewState| state.jobs.is_empty() && !state.is_dismissed;
+        let waited = self.wake.wait_timeout_while(state, PATIENCE, idles);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state.jobs.pop()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CrewState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for CrewState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CrewState").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread::ThreadId;
+
+    use super::*;
+
+    fn until(mut is_so: impl FnMut() -> bool) {
+        while !is_so() {
+            thread::yield_now();
+        }
+    }
+
+    fn thread_of_next_job(crew: &Arc<Crew>) -> ThreadId {
+        let (sender, receiver) = mpsc::channel();
+        let job = move || sender.send(thread::current().id()).unwrap();
+        crew.start(Box::new(job)).unwrap();
+        receiver.recv().unwrap()
+    }
+
+    #[test]
+    fn a_thread_that_waits_takes_the_next_job_and_goes_when_dismissed() {
+        let crew = Crew::new(64 << 10);
+        let first = thread_of_next_job(&crew);
+        until(|| crew.lock().waiting == 1);
+        assert_eq!(thread_of_next_job(&crew), first);
+        until(|| crew.lock().waiting == 1);
+        crew.dismiss();
+        until(|| Arc::strong_count(&crew) == 1);
+        assert_eq!(crew.lock().waiting, 0);
+        thread_of_next_job(&crew);
+        until(|| Arc::strong_count(&crew) == 1);
+    }
+
+    #[test]
+    fn a_job_never_waits_for_a_thread_that_is_busy() {
+        let crew = Crew::new(64 << 10);
+        thread_of_next_job(&crew);
+        until(|| crew.lock().waiting == 1);
+        // Each ends only when the other has begun.
+        let meeting = Arc::new(std::sync::Barrier::new(3));
+        for _ in 0..2 {
+            let meeting = Arc::clone(&meeting);
+            let meet = move || {
+                meeting.wait();
+            };
+            crew.start(Box::new(meet)).unwrap();
+        }
+        meeting.wait();
+        crew.dismiss();
+    }
+}
