@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import threading
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
@@ -86,6 +86,62 @@ async def browser(url):
                     await child.exit_code()
 
 
+class Relay:
+    """Goes between the browser and a server on a free port, and counts bytes on their way."""
+
+    def __init__(self, target):
+        self.target = target
+        self.up = self.down = 0
+
+    async def __aenter__(self):
+        self.listener = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.url = "ws://{}:{}/".format(*self.listener.sockets[0].getsockname())
+        return self
+
+    async def __aexit__(self, *_):
+        self.listener.close()
+
+    async def serve(self, reader, writer):
+        from_server, to_server = await asyncio.open_connection(self.target.host, self.target.port)
+
+        async def pump(source, sink, count):
+            while data := await source.read(1 << 16):
+                count(len(data))
+                sink.write(data)
+                await sink.drain()
+            sink.close()
+
+        def count_up(n):
+            self.up += n
+
+        def count_down(n):
+            self.down += n
+
+        await asyncio.gather(
+            pump(reader, to_server, count_up), pump(from_server, writer, count_down))
+
+
+# Settings of ours, what was agreed on, and the most bytes that then come from the server, and
+# from the browser: without compression more than 200,000 each way.
+COMPRESSING = [
+    ([], "server true 15, client true 15", 10_000, 10_000),
+    (["send_context_takeover=false", "recv_context_takeover=false"],
+     "server false 15, client false 15", 40_000, 40_000),
+    (["send_context_takeover=false"], "server false 15, client true 15", 40_000, 10_000),
+    (["recv_context_takeover=false"], "server true 15, client false 15", 10_000, 40_000),
+    *(([f"send_window_bits={n}", f"recv_window_bits={24 - n}"],
+       f"server true {n}, client true {24 - n}", 40_000, 40_000) for n in range(9, 16)),
+    (["send_window_bits=8", "min_len=0"], "server true 8, client true 15", 100_000, 10_000),
+    (["fragment_len=1000"], "server true 15, client true 15", 20_000, 10_000),
+]
+
+
+async def was_compressed(server, relay, line, down, up):
+    await server.printed(lambda line: line == "closed with 1000")
+    equal((server.out[1:], server.err), ([line, "closed with 1000"], []))
+    assert relay.down < down and relay.up < up, (relay.down, relay.up)
+
+
 async def page_left(server):
     """The connection of the page that went away ended in order on the server."""
     connected = await server.printed(lambda line: line.endswith(" connected to /leaving"))
@@ -95,19 +151,32 @@ async def page_left(server):
 
 
 async def suite():
-    async with harness.server("echo_server") as echo_server, harness.server("server") as server:
-        async with web_server() as (web, posted):
-            urls = {"echo_server": echo_server.url, "server": server.url}
-            async with browser(f"{web}?{urlencode(urls)}") as child:
-                try:
-                    async with asyncio.timeout(PATIENCE):
-                        results = await posted
-                except TimeoutError:
-                    await check("chromium runs the page", no_results(), child.err[-20:])
-                    return
-                for result in results:
-                    await check(f"chromium, {result['name']}", passed(result["error"]))
-                await check("chromium, server: the page leaves", page_left(server), server.err)
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        echo_server = await enter(harness.server("echo_server"))
+        server = await enter(harness.server("server"))
+        compressing = []
+        for settings, *expected in COMPRESSING:
+            child = await enter(harness.server("compressing", *settings))
+            relay = await enter(Relay(child))
+            compressing.append((settings, child, relay, expected))
+        query = [("echo_server", echo_server.url), ("server", server.url)]
+        query += [("compressing", relay.url) for _, _, relay, _ in compressing]
+
+        web, posted = await enter(web_server())
+        child = await enter(browser(f"{web}?{urlencode(query)}"))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                results = await posted
+        except TimeoutError:
+            await check("chromium runs the page", no_results(), child.err[-20:])
+            return
+        for result in results:
+            await check(f"chromium, {result['name']}", passed(result["error"]))
+        for n, (settings, child, relay, expected) in enumerate(compressing, 1):
+            name = f"chromium, compressing, number {n}: {' '.join(settings) or 'no settings'}"
+            await check(name, was_compressed(child, relay, *expected))
+        await check("chromium, server: the page leaves", page_left(server), server.err)
 
 
 async def no_results():

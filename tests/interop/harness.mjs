@@ -48,13 +48,13 @@ export function finish() {
 }
 
 /** Runs a server example on a free port while `use` lasts. */
-export async function withServer(name, use) {
-  const child = start(name, "127.0.0.1:0");
+export async function withServer(name, use, ...settings) {
+  const child = start(name, "127.0.0.1:0", ...settings);
   try {
     const ready = once(child.out, "line", { signal: AbortSignal.timeout(LIMIT) });
     const [line] = await Promise.race([ready, child.ended.then(() => [`it ended: ${child.lines.err}`])]);
     if (!line.startsWith("listening on ")) throw new Error(`${name}: ${line}`);
-    await use({ url: line.slice("listening on ".length), err: child.lines.err });
+    await use({ url: line.slice("listening on ".length), ...child.lines });
   } finally {
     child.kill("SIGKILL");
     await child.ended;
@@ -62,14 +62,14 @@ export async function withServer(name, use) {
 }
 
 /** Runs a client example to its end: its exit code, and the lines that it printed. */
-export async function client(name, url) {
-  const child = start(name, url);
+export async function client(name, url, ...settings) {
+  const child = start(name, url, ...settings);
   const [code] = await child.ended;
   return { code, ...child.lines };
 }
 
-function start(name, argument) {
-  const child = spawn(`${EXAMPLES}/${name}`, [argument], { stdio: ["ignore", "pipe", "pipe"] });
+function start(name, ...args) {
+  const child = spawn(`${EXAMPLES}/${name}`, args, { stdio: ["ignore", "pipe", "pipe"] });
   children.add(child);
   child.lines = { out: [], err: [] };
   child.out = createInterface({ input: child.stdout });

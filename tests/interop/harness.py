@@ -125,9 +125,9 @@ async def program(*command, env=None):
 
 
 @asynccontextmanager
-async def server(name):
+async def server(name, *settings):
     """A server example on a free port. It has `host`, `port` and `url`."""
-    async with program(f"{EXAMPLES}/{name}", "127.0.0.1:0") as child:
+    async with program(f"{EXAMPLES}/{name}", "127.0.0.1:0", *settings) as child:
         async with asyncio.timeout(LIMIT):
             line = await child.printed(lambda line: line.startswith("listening on "))
         child.url = line.removeprefix("listening on ")
@@ -136,7 +136,7 @@ async def server(name):
         yield child
 
 
-async def client(name, url):
+async def client(name, url, *settings):
     """Runs a client example to its end: its exit code, and the lines that it printed."""
-    async with program(f"{EXAMPLES}/{name}", url) as child:
+    async with program(f"{EXAMPLES}/{name}", url, *settings) as child:
         return await child.exit_code(), child.out, child.err

@@ -14,7 +14,8 @@ MAX_MESSAGE = 16 * MIB  # the library's default for one message
 
 def dial(url, **options):
     # Without a close timeout of its own the client waits until the server ends TCP: one that
-    # forgets to fails the check. Compression stays offered; the server has to decline it.
+    # forgets to fails the check. Compression stays offered: `echo_server` agrees to it, `server`
+    # has to decline it.
     options = {"proxy": None, "max_size": None, "close_timeout": None} | options
     return connect(url, **options)
 
@@ -85,12 +86,12 @@ async def closing(url, code, reason, answered):
         equal(ws.protocol.close_rcvd_then_sent, False)
 
 
-async def nothing_negotiated(url):
+async def negotiated(url, extensions):
     # An offer that the server makes no use of must go unanswered, not be repeated.
     async with dial(url, subprotocols=["chat", "superchat"]) as ws:
         equal(ws.subprotocol, None)
         equal(ws.response.headers.get("Sec-WebSocket-Protocol"), None)
-        equal(ws.response.headers.get("Sec-WebSocket-Extensions"), None)
+        equal(ws.response.headers.get("Sec-WebSocket-Extensions"), extensions)
 
 
 async def largest(url):
@@ -154,7 +155,8 @@ async def serves(name, prefix):
         await case("64 messages in flight", in_flight(url, prefix))
         await case("ping", ping(url))
         await case("fragments", fragmented(url, prefix))
-        await case("no subprotocol, no extension", nothing_negotiated(url))
+        await case("no subprotocol, and what extension", negotiated(
+            url, "permessage-deflate" if name == "echo_server" else None))
         await case("close with 4001", closing(url, 4001, "bye", 4001))
         await case("close with 1000", closing(url, 1000, "", 1000))
         if name == "server":  # the other one reports nothing
