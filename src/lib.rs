@@ -24,6 +24,14 @@
 //! There is no async runtime here, no HTTP server, and no HTTP/2. A connection blocks the
 //! thread that uses it, and every call but [`WebSocket::recv`] has a deadline.
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `deflate`: compressed messages (permessage-deflate, RFC 7692), with one more crate, `zlib-rs`.
+//!   They have to be asked for with `Client::deflate` or `Acceptor::deflate`, which are there with
+//!   the feature only.
+//!
 //! # For readers
 //!
 //! `§n` means section n of RFC 6455; other documents are named. The code is in layers, each of
@@ -33,9 +41,10 @@
 //!              net           sockets, threads, time, entropy
 //!            ╱     ╲
 //!    handshake     protocol  the opening handshake; frames into messages, closing
-//!                     │
-//!                   frame    one frame on the wire
-//!                     │
+//!            ╲     ╱  │
+//!            deflate  │      compressed messages, and how two ends agree on them
+//!               │   frame    one frame on the wire
+//!               │     │
 //!               ProtocolError   the ways in which a peer can break the rules
 //! ```
 //!
@@ -67,4 +76,7 @@ mod documents {
     struct Decisions;
     #[doc = include_str!("../docs/threads.md")]
     struct Threads;
+    #[cfg(feature = "deflate")]
+    #[doc = include_str!("../docs/compression.md")]
+    struct Compression;
 }
