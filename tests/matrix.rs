@@ -18,7 +18,7 @@ use std::path::Path;
 use std::{env, fs};
 
 const FOLDER: &str = "docs/conformance";
-const TABLES: [(&str, &str); 1] = [("rfc6455.tsv", "RFC 6455")];
+const TABLES: [(&str, &str); 2] = [("rfc6455.tsv", "RFC 6455"), ("rfc7692.tsv", "RFC 7692")];
 const STATUSES: [&str; 4] = ["tested", "by design", "not applicable", "out of scope"];
 
 /// A requirement, and what became of it.
@@ -132,9 +132,10 @@ fn check(rows: &[Row], tags: &[Tag]) -> Vec<String> {
 fn render(tables: &[(&str, Vec<Row>)], tags: &[Tag]) -> String {
     let mut text = String::from(
         "# Conformance\n\n\
-         Every statement of the RFC that binds a client or a server, and the tests that prove\n\
-         it. Made by `tests/matrix.rs` from the tables beside this file and from the tests;\n\
-         do not edit. The ids are those of the tables, the words are ours: the RFC decides.\n\n\
+         Every statement of RFC 6455 and RFC 7692 that binds a client or a server, and the\n\
+         tests that prove it. Made by `tests/matrix.rs` from the tables beside this file and\n\
+         from the tests; do not edit. The ids are those of the tables, the words are ours: the\n\
+         RFCs decide.\n\n\
          - *tested*: the named tests fail if it does not hold;\n\
          - *by design*: no test can show it, the named code does;\n\
          - *not applicable*: it binds somebody else, or asks for nothing;\n\

@@ -2,6 +2,7 @@ use core::fmt;
 
 use zlib_rs::{Inflate as Stream, InflateFlush, Status};
 
+use super::wishes::MAX_WINDOW_BITS;
 use super::{Coding, TAIL};
 use crate::error::ProtocolError;
 
@@ -19,7 +20,7 @@ pub struct Inflater {
 }
 
 /// As far back as anything can refer (RFC 1951 §2).
-const WINDOW_MAX: usize = 32 << 10;
+const WINDOW_MAX: usize = 1 << MAX_WINDOW_BITS;
 /// A message is decompressed in steps of at most this many bytes.
 const STEP: usize = 8 << 10;
 
@@ -56,7 +57,7 @@ impl Inflater {
         loop {
             let rest = input.get(eaten..).unwrap_or_default();
             let space = self.recent.get_mut(start..).unwrap_or_default();
-            let stream = self.stream.get_or_insert_with(|| Box::new(open(self.coding)));
+            let stream = self.stream.get_or_insert_with(|| Box::new(open()));
             let (count, made, is_over) = call(stream, rest, space, InflateFlush::NoFlush)?;
             eaten += count;
             if made > 0 || eaten == input.len() {
@@ -76,7 +77,7 @@ impl Inflater {
         self.keeps_recent = self.coding.context_takeover;
         let recent = self.recent.get(..end).unwrap_or_default();
         let window = recent.get(recent.len().saturating_sub(WINDOW_MAX)..).unwrap_or_default();
-        let mut stream = open(self.coding);
+        let mut stream = open();
         if !window.is_empty() {
             stream.set_dictionary(window).map_err(|_| INVALID)?;
         }
@@ -125,9 +126,10 @@ impl Inflater {
     }
 }
 
-fn open(coding: Coding) -> Stream {
-    // Peers that agree on 8 bits and compress with zlib use 9.
-    Stream::new(false, coding.window_bits.max(9))
+fn open() -> Stream {
+    // The largest window, whatever was agreed on. Peers that agree on 8 bits and compress with
+    // zlib use 9; and a smaller window takes the library no less memory.
+    Stream::new(false, MAX_WINDOW_BITS)
 }
 
 /// Returns how many bytes were eaten, how many came out, and whether that was the last block.
@@ -138,10 +140,16 @@ fn call(
     flush: InflateFlush,
 ) -> Result<(usize, usize, bool), ProtocolError> {
     let (consumed, produced) = (stream.total_in(), stream.total_out());
-    let status = stream.decompress(input, space, flush).map_err(|_| INVALID)?;
+    let outcome = stream.decompress(input, space, flush);
     let eaten = usize::try_from(stream.total_in() - consumed).map_err(|_| INVALID)?;
     let made = usize::try_from(stream.total_out() - produced).map_err(|_| INVALID)?;
-    Ok((eaten, made, status == Status::StreamEnd))
+    match outcome {
+        Ok(status) => Ok((eaten, made, status == Status::StreamEnd)),
+        // What came out before the fault counts, and may itself be one; otherwise it would matter
+        // how the input was cut. The next call meets the fault again.
+        Err(_) if made > 0 => Ok((eaten, made, false)),
+        Err(_) => Err(INVALID),
+    }
 }
 
 impl fmt::Debug for Inflater {

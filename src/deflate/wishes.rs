@@ -87,7 +87,7 @@ impl Deflate {
     /// How far back received messages may refer, as for
     /// [`send_window_bits`](Self::send_window_bits). A client is connected to servers only
     /// that agree, or do not compress. A server says so to clients that can be told, and lets
-    /// others have their way.
+    /// others have their way. It spares the peer some memory, and this end none.
     pub const fn recv_window_bits(mut self, bits: u8) -> Self {
         self.recv_window_bits = window_bits(bits);
         self

@@ -5,6 +5,8 @@
     reason = "each test file compiles this module for itself and uses a part of it"
 )]
 
+pub(crate) mod deflate;
+
 use std::cell::Cell;
 
 use tightwire::ProtocolError;
@@ -169,7 +171,13 @@ pub(crate) fn feed<'a>(
     limits: Limits,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
-    let mut inbound = Inbound::new(role, limits);
+    feed_to(Inbound::new(role, limits), pieces)
+}
+
+/// As [`feed`], to this receiver.
+#[track_caller]
+pub(crate) fn feed_to<'a>(inbound: Inbound, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut inbound = inbound;
     let mut outcome = Outcome::default();
     for piece in pieces {
         let mut input = piece;
@@ -199,26 +207,36 @@ const CUT_EVERYWHERE: usize = 600;
 /// The outcome, which has to be the same each time, is returned.
 #[track_caller]
 pub(crate) fn feed_every_way(role: Role, limits: Limits, bytes: &[u8]) -> Outcome {
-    let whole = feed(role, limits, [bytes]);
-    let bytewise = feed(role, limits, bytes.chunks(1));
+    feed_every_way_to(role, || Inbound::new(role, limits), bytes)
+}
+
+/// As [`feed_every_way`], to receivers of this role that are made anew each time.
+#[track_caller]
+pub(crate) fn feed_every_way_to(
+    role: Role,
+    inbound: impl Fn() -> Inbound,
+    bytes: &[u8],
+) -> Outcome {
+    let whole = feed_to(inbound(), [bytes]);
+    let bytewise = feed_to(inbound(), bytes.chunks(1));
     assert_eq!(bytewise, whole, "byte by byte: {role:?} {bytes:02x?}");
     let step = 1 + bytes.len() / CUT_EVERYWHERE;
     for cut in 0..=bytes.len() {
         let is_near_an_end = cut < 20 || bytes.len() - cut < 20;
         if is_near_an_end || cut % step == 0 {
             let (a, b) = bytes.split_at(cut);
-            let halves = feed(role, limits, [a, b]);
+            let halves = feed_to(inbound(), [a, b]);
             assert_eq!(halves, whole, "cut at {cut}: {role:?} {bytes:02x?}");
         }
     }
     let trailing = frames_from(peer(role), &[(0x89, b"trailing"), (0x81, b"text")]);
     let more = [bytes, &trailing].concat();
     if whole.is_over() {
-        let with_trailing = feed(role, limits, [&more[..]]);
+        let with_trailing = feed_to(inbound(), [&more[..]]);
         assert_eq!(with_trailing, whole, "trailing bytes: {role:?}");
     } else if ends_between_frames(bytes) {
         let ping_len = more.len() - bytes.len() - frame_from(peer(role), 0x81, b"text").len();
-        let with_ping = feed(role, limits, [&more[..bytes.len() + ping_len]]);
+        let with_ping = feed_to(inbound(), [&more[..bytes.len() + ping_len]]);
         let mut expected = whole.clone();
         expected.events.push(Event::Ping(b"trailing".to_vec()));
         assert_eq!(with_ping, expected, "trailing Ping: {role:?}");

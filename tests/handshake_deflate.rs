@@ -1,0 +1,622 @@
+//! permessage-deflate in the opening handshake (RFC 7692 §5, §7.1): what is offered, answered
+//! and judged. None of it needs the feature that compresses.
+
+mod support;
+
+use proptest::prelude::*;
+use support::deflate::{accept, agree, client, extensions, judge, offered, request};
+use tightwire::deflate::{Coding, Deflate, EXTENSION, Params, ParamsError};
+use tightwire::handshake::{Accept, Extension, HandshakeError, Offer, Response, Upgrade};
+
+const fn plain() -> Deflate {
+    Deflate::new()
+}
+
+/// What was agreed on, in short: "server 15 takes over, client 9".
+fn summary(params: &Params) -> String {
+    let one = |name, coding: Coding| {
+        let Coding { context_takeover, window_bits, .. } = coding;
+        format!("{name} {window_bits}{}", if context_takeover { " takeover" } else { "" })
+    };
+    format!("{}, {}", one("server", params.server), one("client", params.client))
+}
+
+const NO_TAKEOVERS: &str = "server_no_context_takeover; client_no_context_takeover";
+
+// proves 7692-4-2, 7692-5-1, 7692-5-10, 7692-5-15, 7692-7-1, 7692-7.1.1.1-1, 7692-7.1.1.2-1,
+// 7692-7.1.2.1-1, 7692-7.1.2.1-3, 7692-7.1.2.2-1, 7692-7.1.2.2-3
+#[test]
+fn a_client_offers_what_it_wishes() {
+    let cases = [
+        (plain(), "client_max_window_bits"),
+        (
+            plain().recv_context_takeover(false),
+            "server_no_context_takeover; client_max_window_bits",
+        ),
+        (
+            plain().send_context_takeover(false),
+            "client_no_context_takeover; client_max_window_bits",
+        ),
+        (plain().no_context_takeover(), &format!("{NO_TAKEOVERS}; client_max_window_bits")),
+        (plain().recv_window_bits(10), "server_max_window_bits=10; client_max_window_bits"),
+        (plain().recv_window_bits(8), "server_max_window_bits=8; client_max_window_bits"),
+        (plain().recv_window_bits(0), "server_max_window_bits=8; client_max_window_bits"),
+        (plain().recv_window_bits(200), "client_max_window_bits"),
+        (plain().send_window_bits(9), "client_max_window_bits=9"),
+        (plain().send_window_bits(14), "client_max_window_bits=14"),
+        (
+            plain().no_context_takeover().send_window_bits(12).recv_window_bits(11),
+            "server_no_context_takeover; server_max_window_bits=11; \
+             client_no_context_takeover; client_max_window_bits=12",
+        ),
+        // What is nobody else's business is not said.
+        (plain().level(9).min_len(0), "client_max_window_bits"),
+    ];
+    for (wishes, params) in cases {
+        let expected = format!("permessage-deflate; {params}");
+        assert_eq!(offered(&[wishes]).as_deref(), Some(&*expected));
+    }
+    assert_eq!(offered(&[]), None, "nothing by itself");
+    assert_eq!(EXTENSION, "permessage-deflate");
+}
+
+// proves 7692-5-2, 7692-5-3, 7692-5-4
+#[test]
+fn a_client_offers_several_ways_in_its_order_before_extensions_of_its_own() {
+    let wishes = [plain().recv_window_bits(10), plain()];
+    let expected = "permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
+                    permessage-deflate; client_max_window_bits";
+    assert_eq!(offered(&wishes).as_deref(), Some(expected));
+    let mut offer = Offer::default();
+    offer.deflate = vec![plain()];
+    offer.extensions = vec![Extension::new("x-own")];
+    let uri = "ws://localhost/".parse().unwrap();
+    let key = tightwire::handshake::Key::new(*b"the sample nonce");
+    let client = tightwire::handshake::ClientHandshake::new(&uri, &offer, key).unwrap();
+    assert_eq!(
+        client.request().headers().get("Sec-WebSocket-Extensions"),
+        Some("permessage-deflate; client_max_window_bits, x-own")
+    );
+}
+
+/// A server's wishes, what it is offered, and what it answers: parameters, or nothing.
+type Answer = (Deflate, &'static str, Option<&'static str>, &'static str);
+
+fn answers() -> Vec<Answer> {
+    let with = |params, answer, summary| (plain(), params, Some(answer), summary);
+    vec![
+        with("", "", "server 15 takeover, client 15 takeover"),
+        with("; client_max_window_bits", "", "server 15 takeover, client 15 takeover"),
+        with(
+            "; client_max_window_bits=12",
+            "; client_max_window_bits=12",
+            "server 15 takeover, client 12 takeover",
+        ),
+        with("; client_max_window_bits=15", "", "server 15 takeover, client 15 takeover"),
+        with(
+            "; server_max_window_bits=10",
+            "; server_max_window_bits=10",
+            "server 10 takeover, client 15 takeover",
+        ),
+        with(
+            "; server_max_window_bits=15",
+            "; server_max_window_bits=15",
+            "server 15 takeover, client 15 takeover",
+        ),
+        with(
+            "; server_max_window_bits=8",
+            "; server_max_window_bits=8",
+            "server 8 takeover, client 15 takeover",
+        ),
+        // Quoted or not is the same (RFC 6455 §9.1).
+        with(
+            "; server_max_window_bits=\"10\"",
+            "; server_max_window_bits=10",
+            "server 10 takeover, client 15 takeover",
+        ),
+        with(
+            "; server_no_context_takeover",
+            "; server_no_context_takeover",
+            "server 15, client 15 takeover",
+        ),
+        with(
+            "; client_no_context_takeover",
+            "; client_no_context_takeover",
+            "server 15 takeover, client 15",
+        ),
+        // The order of parameters means nothing, and the answer has one of its own.
+        with(
+            "; client_max_window_bits; server_max_window_bits=10",
+            "; server_max_window_bits=10",
+            "server 10 takeover, client 15 takeover",
+        ),
+        with(
+            ";client_max_window_bits=9 ; client_no_context_takeover; server_max_window_bits = 11;\
+             server_no_context_takeover",
+            "; server_no_context_takeover; server_max_window_bits=11; \
+             client_no_context_takeover; client_max_window_bits=9",
+            "server 11, client 9",
+        ),
+        // Wishes of the server that it may always have.
+        (
+            plain().no_context_takeover(),
+            "",
+            Some("; server_no_context_takeover; client_no_context_takeover"),
+            "server 15, client 15",
+        ),
+        (
+            plain().send_window_bits(9),
+            "",
+            Some("; server_max_window_bits=9"),
+            "server 9 takeover, client 15 takeover",
+        ),
+        (
+            plain().send_window_bits(9),
+            "; server_max_window_bits=12",
+            Some("; server_max_window_bits=9"),
+            "server 9 takeover, client 15 takeover",
+        ),
+        (
+            plain().send_window_bits(12),
+            "; server_max_window_bits=9",
+            Some("; server_max_window_bits=9"),
+            "server 9 takeover, client 15 takeover",
+        ),
+        // Wishes of the server that depend on what was offered.
+        (plain().recv_window_bits(10), "", Some(""), "server 15 takeover, client 15 takeover"),
+        (
+            plain().recv_window_bits(10),
+            "; client_max_window_bits",
+            Some("; client_max_window_bits=10"),
+            "server 15 takeover, client 10 takeover",
+        ),
+        (
+            plain().recv_window_bits(10),
+            "; client_max_window_bits=13",
+            Some("; client_max_window_bits=10"),
+            "server 15 takeover, client 10 takeover",
+        ),
+        (
+            plain().recv_window_bits(13),
+            "; client_max_window_bits=10",
+            Some("; client_max_window_bits=10"),
+            "server 15 takeover, client 10 takeover",
+        ),
+        (
+            plain().recv_window_bits(8),
+            "; client_max_window_bits",
+            Some("; client_max_window_bits=8"),
+            "server 15 takeover, client 8 takeover",
+        ),
+    ]
+}
+
+// proves 7692-3-3, 7692-4-2, 7692-5-6, 7692-5-11, 7692-5-16, 7692-5-17, 7692-5-19, 7692-5-20,
+// 7692-5.1-2, 7692-5.1-3, 7692-7-2, 7692-7-4, 7692-7.1.1.1-5, 7692-7.1.1.1-7, 7692-7.1.1.1-8,
+// 7692-7.1.1.2-3, 7692-7.1.1.2-4, 7692-7.1.1.2-5, 7692-7.1.2.1-7, 7692-7.1.2.1-9,
+// 7692-7.1.2.1-10, 7692-7.1.2.2-2, 7692-7.1.2.2-6, 7692-7.1.2.2-7, 7692-7.1.2.2-9,
+// 7692-7.1.2.2-11, 7692-7.1.3-1, 7692-7.1.3-2
+#[test]
+fn a_server_answers_what_it_can_do() {
+    for (wishes, offer, expected, agreed) in answers() {
+        let offer = format!("permessage-deflate{offer}");
+        let (answer, settled) = accept(&[&offer], &wishes);
+        let expected = expected.map(|params| format!("permessage-deflate{params}"));
+        assert_eq!(answer, expected, "{offer} {wishes:?}");
+        let params = settled.deflate.expect("it is agreed on");
+        assert_eq!(summary(&params), agreed, "{offer} {wishes:?}");
+        assert_eq!(settled.extensions.len(), 1, "{offer}");
+        assert_eq!(Some(settled.extensions[0].to_string()), answer);
+    }
+}
+
+/// Parameters that are well formed and that no offer may have.
+const DECLINED: &[&str] = &[
+    "; foo",
+    "; foo=1",
+    "; server_no_context_takeover; foo",
+    "; Server_no_context_takeover",
+    "; SERVER_MAX_WINDOW_BITS=10",
+    "; server_max_window_bits",
+    "; server_no_context_takeover=1",
+    "; server_no_context_takeover=\"true\"",
+    "; client_no_context_takeover=x",
+    "; client_no_context_takeover=0",
+    "; server_no_context_takeover; server_no_context_takeover",
+    "; client_no_context_takeover; client_no_context_takeover",
+    "; server_max_window_bits=10; server_max_window_bits=10",
+    "; server_max_window_bits=10; server_max_window_bits=11",
+    "; client_max_window_bits; client_max_window_bits",
+    "; client_max_window_bits; client_max_window_bits=10",
+];
+
+/// Values of window bits that there are not.
+const NO_BITS: &[&str] = &[
+    "0",
+    "7",
+    "16",
+    "08",
+    "010",
+    "1",
+    "00",
+    "+9",
+    "-8",
+    "9a",
+    "1e1",
+    "0x9",
+    "10.0",
+    "256",
+    "264",
+    "4294967304",
+    "18446744073709551624",
+    "\"08\"",
+    "\"+9\"",
+    "x",
+    "%31",
+];
+
+// proves 7692-3-3, 7692-5-18, 7692-5-26, 7692-7-2, 7692-7-5, 7692-7-6, 7692-7-7, 7692-7-8,
+// 7692-7.1.1.1-2, 7692-7.1.1.2-2, 7692-7.1.2.1-2, 7692-7.1.2.2-2
+#[test]
+fn an_offer_that_cannot_be_taken_is_declined_and_the_next_one_is_looked_at() {
+    let bits = NO_BITS.iter().flat_map(|value| {
+        ["server", "client"].map(|side| format!("; {side}_max_window_bits={value}"))
+    });
+    for params in DECLINED.iter().map(ToString::to_string).chain(bits) {
+        let bad = format!("permessage-deflate{params}");
+        let (answer, agreed) = accept(&[&bad], &plain());
+        assert_eq!(answer, None, "{bad}");
+        assert_eq!((agreed.deflate, agreed.extensions), (None, vec![]), "{bad}");
+        let good = "permessage-deflate; server_max_window_bits=9";
+        for offers in [&[&*format!("{bad}, {good}")][..], &[&bad, good]] {
+            let (answer, _) = accept(offers, &plain());
+            assert_eq!(answer.as_deref(), Some(good), "{offers:?}");
+        }
+    }
+}
+
+// proves 7692-7.1.2.1-2, 7692-7.1.2.2-2
+#[test]
+fn window_bits_from_8_to_15_are_understood() {
+    for bits in 8..=15 {
+        let (_, agreed) =
+            accept(&[&format!("permessage-deflate; server_max_window_bits={bits}")], &plain());
+        assert_eq!(agreed.deflate.unwrap().server.window_bits, bits);
+        let (_, agreed) =
+            accept(&[&format!("permessage-deflate; client_max_window_bits={bits}")], &plain());
+        assert_eq!(agreed.deflate.unwrap().client.window_bits, bits);
+    }
+}
+
+// proves 7692-7-7
+#[test]
+fn what_breaks_the_grammar_fails_the_handshake() {
+    let cases = [
+        "permessage-deflate; server_max_window_bits=",
+        "permessage-deflate; server_max_window_bits=\"\"",
+        "permessage-deflate; client_max_window_bits=\"\"",
+        "permessage-deflate; server_no_context_takeover=\"\"",
+        "permessage-deflate; server_max_window_bits=\"10",
+        "permessage-deflate; server_max_window_bits=1 0",
+        "permessage-deflate; server_max_window_bits=\" 10\"",
+        "permessage-deflate; =10",
+        "permessage-deflate;; client_max_window_bits",
+        "permessage-deflate;",
+        "permessage-deflate client_max_window_bits",
+        "permessage-deflate, permessage-deflate;",
+        "permessage-deflate=1",
+        ", ,",
+    ];
+    for offer in cases {
+        let rejection = Upgrade::from_request(&request(&[offer])).expect_err(offer);
+        assert_eq!(rejection.response().status(), 400, "{offer}");
+        assert!(matches!(rejection.error(), HandshakeError::Extensions(_)), "{offer}");
+        let outcome = judge(&[plain()], &[offer]);
+        assert!(matches!(outcome, Err(HandshakeError::Extensions(_))), "{offer}: {outcome:?}");
+    }
+}
+
+// proves 7692-5-4, 7692-5-5, 7692-7.1.3-3
+#[test]
+fn the_first_offer_that_can_be_taken_is() {
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["permessage-deflate; client_max_window_bits; server_max_window_bits=10, \
+               permessage-deflate; client_max_window_bits"],
+            "permessage-deflate; server_max_window_bits=10",
+        ),
+        (&["x-other, permessage-deflate"], "permessage-deflate"),
+        (&["x-other; a=1", "permessage-deflate", "permessage-deflate; foo"], "permessage-deflate"),
+        (
+            &["permessage-deflate; server_max_window_bits=16, permessage-deflate; foo, \
+               permessage-deflate; server_max_window_bits=12, permessage-deflate"],
+            "permessage-deflate; server_max_window_bits=12",
+        ),
+    ];
+    for (offers, expected) in cases {
+        let (answer, _) = accept(offers, &plain());
+        assert_eq!(answer.as_deref(), Some(*expected), "{offers:?}");
+    }
+}
+
+// proves 7692-5-18, 7692-5-26, 7692-7-1
+#[test]
+fn what_was_not_offered_is_not_answered() {
+    let offers = [
+        &[][..],
+        &["x-other"],
+        &["permessage-bzip2"],
+        // Names are compared as they are.
+        &["Permessage-Deflate"],
+        &["PERMESSAGE-DEFLATE; server_max_window_bits=10"],
+        &["deflate", "permessage-deflate2", "x-webkit-deflate-frame"],
+    ];
+    for offers in offers {
+        let (answer, agreed) = accept(offers, &plain());
+        assert_eq!(answer, None, "{offers:?}");
+        assert_eq!((agreed.deflate, agreed.extensions), (None, vec![]), "{offers:?}");
+    }
+}
+
+// proves 7692-5-27, 7692-3-3
+#[test]
+fn a_server_that_does_not_wish_it_answers_nothing() {
+    let request = request(&["permessage-deflate; client_max_window_bits"]);
+    let upgrade = Upgrade::from_request(&request).unwrap();
+    let (response, agreed) = upgrade.accept(&Accept::new()).unwrap();
+    assert_eq!(response.status(), 101);
+    assert_eq!(extensions(&response), None);
+    assert_eq!(agreed.deflate, None);
+    assert_eq!(judge(&[plain()], &[]).unwrap(), None, "and a client takes it");
+}
+
+/// A client's wishes, the parameters of a response, and what it configures itself to.
+type Judged = (Deflate, &'static str, Result<&'static str, ParamsError>);
+
+fn judged() -> Vec<Judged> {
+    const SERVER_BITS: &str = "server_max_window_bits";
+    const NO_TAKEOVER: &str = "server_no_context_takeover";
+    let value = |name: &str| Err(ParamsError::Value(name.to_owned()));
+    let repeated = |name: &str| Err(ParamsError::Repeated(name.to_owned()));
+    let unknown = |name: &str| Err(ParamsError::Unknown(name.to_owned()));
+    let both = Ok("server 15 takeover, client 15 takeover");
+    let mut cases = vec![
+        (plain(), "", both.clone()),
+        // Unasked, and yet fine.
+        (plain(), "; server_no_context_takeover", Ok("server 15, client 15 takeover")),
+        (plain(), "; client_no_context_takeover", Ok("server 15 takeover, client 15")),
+        (plain(), "; server_max_window_bits=9", Ok("server 9 takeover, client 15 takeover")),
+        (plain(), "; server_max_window_bits=15", both.clone()),
+        (plain(), "; client_max_window_bits=8", Ok("server 15 takeover, client 8 takeover")),
+        (plain(), "; client_max_window_bits=15", both.clone()),
+        (plain(), "; client_max_window_bits=\"10\"", Ok("server 15 takeover, client 10 takeover")),
+        (
+            plain(),
+            "; client_max_window_bits=11;server_max_window_bits=12 ; client_no_context_takeover;\
+             server_no_context_takeover",
+            Ok("server 12, client 11"),
+        ),
+        // Hints bind nobody.
+        (plain().send_context_takeover(false), "", both.clone()),
+        (plain().send_window_bits(9), "", both),
+        (
+            plain().send_window_bits(9),
+            "; client_max_window_bits=12",
+            Ok("server 15 takeover, client 12 takeover"),
+        ),
+        // Requests do.
+        (plain().recv_context_takeover(false), "", Err(ParamsError::NotGranted(NO_TAKEOVER))),
+        (
+            plain().recv_context_takeover(false),
+            "; client_no_context_takeover",
+            Err(ParamsError::NotGranted(NO_TAKEOVER)),
+        ),
+        (
+            plain().recv_context_takeover(false),
+            "; server_no_context_takeover",
+            Ok("server 15, client 15 takeover"),
+        ),
+        (plain().recv_window_bits(10), "", Err(ParamsError::NotGranted(SERVER_BITS))),
+        (
+            plain().recv_window_bits(10),
+            "; server_max_window_bits=8",
+            Ok("server 8 takeover, client 15 takeover"),
+        ),
+        (
+            plain().recv_window_bits(10),
+            "; server_max_window_bits=10",
+            Ok("server 10 takeover, client 15 takeover"),
+        ),
+        // What is no parameter, or not like this.
+        (plain(), "; foo", unknown("foo")),
+        (plain(), "; foo=1", unknown("foo")),
+        (plain(), "; Server_no_context_takeover", unknown("Server_no_context_takeover")),
+        (plain(), "; server_no_context_takeover=1", value(NO_TAKEOVER)),
+        (plain(), "; client_no_context_takeover=1", value("client_no_context_takeover")),
+        (plain(), "; server_max_window_bits", value(SERVER_BITS)),
+        (plain(), "; client_max_window_bits", value("client_max_window_bits")),
+        (
+            plain(),
+            "; server_no_context_takeover; server_no_context_takeover",
+            repeated(NO_TAKEOVER),
+        ),
+        (plain(), "; server_max_window_bits=9; server_max_window_bits=9", repeated(SERVER_BITS)),
+        (
+            plain(),
+            "; client_max_window_bits=9; client_max_window_bits=10",
+            repeated("client_max_window_bits"),
+        ),
+    ];
+    for bits in ["; server_max_window_bits=11", "; server_max_window_bits=15"] {
+        let wishes = plain().recv_window_bits(10);
+        cases.push((wishes, bits, Err(ParamsError::NotGranted(SERVER_BITS))));
+    }
+    cases
+}
+
+// proves 7692-5-28, 7692-5-20, 7692-7-2, 7692-7-4, 7692-7-10, 7692-7-11, 7692-7-12, 7692-7-13,
+// 7692-7-14, 7692-7.1.1.1-5, 7692-7.1.1.1-6, 7692-7.1.1.1-8, 7692-7.1.1.2-3, 7692-7.1.1.2-4,
+// 7692-7.1.1.2-5, 7692-7.1.1.2-6, 7692-7.1.1.2-9, 7692-7.1.2.1-7, 7692-7.1.2.1-8,
+// 7692-7.1.2.1-10, 7692-7.1.2.2-4, 7692-7.1.2.2-5, 7692-7.1.2.2-8
+#[test]
+fn a_client_judges_the_response_by_what_it_offered() {
+    for (wishes, params, expected) in judged() {
+        let answer = format!("permessage-deflate{params}");
+        let outcome = judge(std::slice::from_ref(&wishes), &[&answer]);
+        match expected {
+            Ok(agreed) => {
+                let params = outcome.expect(&answer).expect("it is agreed on");
+                assert_eq!(summary(&params), agreed, "{answer} {wishes:?}");
+            }
+            Err(error) => {
+                assert_eq!(outcome, Err(HandshakeError::Deflate(error)), "{answer} {wishes:?}");
+            }
+        }
+    }
+}
+
+// proves 7692-7-12, 7692-7.1.2.1-8, 7692-7.1.2.2-8
+#[test]
+fn a_client_takes_no_other_window_bits_than_there_are() {
+    for name in ["server_max_window_bits", "client_max_window_bits"] {
+        for value in NO_BITS {
+            let answer = format!("permessage-deflate; {name}={value}");
+            let expected = HandshakeError::Deflate(ParamsError::Value(name.to_owned()));
+            assert_eq!(judge(&[plain()], &[&answer]), Err(expected), "{answer}");
+        }
+    }
+}
+
+// proves 7692-3-2, 7692-5-20, 7692-7.1.3-3
+#[test]
+fn a_response_may_fit_any_of_the_offers() {
+    let small = plain().recv_window_bits(10).recv_context_takeover(false);
+    let cases = [
+        (
+            "; server_max_window_bits=10; server_no_context_takeover",
+            "server 10, client 15 takeover",
+        ),
+        ("", "server 15 takeover, client 15 takeover"),
+        ("; server_max_window_bits=10", "server 10 takeover, client 15 takeover"),
+        ("; server_max_window_bits=12", "server 12 takeover, client 15 takeover"),
+    ];
+    for (params, expected) in cases {
+        let answer = format!("permessage-deflate{params}");
+        for offers in [[small.clone(), plain()], [plain(), small.clone()]] {
+            let params = judge(&offers, &[&answer]).expect(&answer).expect("it is agreed on");
+            assert_eq!(summary(&params), expected, "{answer}");
+        }
+    }
+    // If it fits none, it is said what is wrong with it for the preferred one.
+    let offers = [small, plain().recv_window_bits(9)];
+    let outcome = judge(&offers, &["permessage-deflate; server_max_window_bits=10"]);
+    let expected = ParamsError::NotGranted("server_no_context_takeover");
+    assert_eq!(outcome, Err(HandshakeError::Deflate(expected)));
+}
+
+// proves 7692-5-23
+#[test]
+fn two_answers_to_one_offer_fail() {
+    for answers in [
+        &["permessage-deflate, permessage-deflate"][..],
+        &["permessage-deflate", "permessage-deflate"],
+        &["permessage-deflate; server_max_window_bits=10, permessage-deflate"],
+    ] {
+        for offers in [&[plain()][..], &[plain(), plain().recv_window_bits(10)]] {
+            let expected = HandshakeError::RepeatedExtension(EXTENSION.to_owned());
+            assert_eq!(judge(offers, answers), Err(expected), "{answers:?}");
+        }
+    }
+}
+
+// proves 7692-5-28, 7692-7-1
+#[test]
+fn an_answer_to_no_offer_fails() {
+    let cases = [
+        (&[][..], "permessage-deflate"),
+        (&[], "permessage-deflate; server_max_window_bits=10"),
+        (&[plain()][..], "Permessage-Deflate"),
+        (&[plain()], "permessage-deflate, x-other"),
+        (&[plain()], "x-webkit-deflate-frame"),
+    ];
+    for (offers, answer) in cases {
+        let outcome = judge(offers, &[answer]);
+        let fails = matches!(outcome, Err(HandshakeError::UnofferedExtension(_)));
+        assert!(fails, "{answer}: {outcome:?}");
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong_and_where_it_stands() {
+    let cases = [
+        ("; foo", "permessage-deflate has no parameter \"foo\""),
+        ("; server_max_window_bits=9; server_max_window_bits=9", "server_max_window_bits stands"),
+        ("; server_max_window_bits=7", "server_max_window_bits has no value that it can have"),
+        ("", "server_max_window_bits was asked for in vain"),
+    ];
+    for (params, expected) in cases {
+        let answer = format!("permessage-deflate{params}");
+        let error = judge(&[plain().recv_window_bits(10)], &[&answer]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(expected), "{text}");
+        assert!(text.ends_with("(RFC 7692 §7)"), "{text}");
+        assert!(std::error::Error::source(&error).is_some(), "{text}");
+    }
+    let error = judge(&[plain()], &["permessage-deflate, permessage-deflate"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the extension \"permessage-deflate\" is named twice (RFC 7692 §5)"
+    );
+}
+
+#[test]
+fn a_refusal_is_judged_before_its_extensions() {
+    let response =
+        Response::new(400).with_header("Sec-WebSocket-Extensions", "permessage-deflate; foo");
+    let outcome = client(&[plain()]).judge(&response.unwrap());
+    assert!(matches!(outcome, Err(HandshakeError::Refused(_))), "{outcome:?}");
+}
+
+fn wishes() -> impl Strategy<Value = Deflate> {
+    (any::<[bool; 2]>(), 8..=15_u8, 8..=15_u8).prop_map(|([send, recv], send_bits, recv_bits)| {
+        plain()
+            .send_context_takeover(send)
+            .recv_context_takeover(recv)
+            .send_window_bits(send_bits)
+            .recv_window_bits(recv_bits)
+    })
+}
+
+proptest! {
+    /// Whatever two ends of ours wish, they agree, and neither gets less than it asked for.
+    // proves 7692-5-6, 7692-7.1.1.1-5, 7692-7.1.2.1-7, 7692-7.1.2.2-6
+    #[test]
+    fn two_ends_always_agree(client in wishes(), server in wishes()) {
+        let params = agree(&client, &server);
+        let bits = |wishes: &Deflate, key| {
+            // What one alone would be content with.
+            let offer = offered(std::slice::from_ref(wishes)).unwrap();
+            let list = Extension::decode_list([&*offer]).unwrap();
+            let value = list[0].params.iter().find(|(name, _)| name == key);
+            value.and_then(|(_, value)| value.as_deref()).map_or(15, |value| value.parse().unwrap())
+        };
+        let smaller = |a: u8, b: u8| a.min(b);
+        prop_assert_eq!(
+            params.server.window_bits,
+            smaller(bits(&client, "server_max_window_bits"), bits(&server, "client_max_window_bits"))
+        );
+        prop_assert_eq!(
+            params.client.window_bits,
+            smaller(bits(&client, "client_max_window_bits"), bits(&server, "server_max_window_bits"))
+        );
+        let is_without = |wishes: &Deflate, key| offered(std::slice::from_ref(wishes)).unwrap().contains(key);
+        prop_assert_eq!(
+            params.server.context_takeover,
+            !is_without(&client, "server_no") && !is_without(&server, "client_no")
+        );
+        prop_assert_eq!(
+            params.client.context_takeover,
+            !is_without(&client, "client_no") && !is_without(&server, "server_no")
+        );
+    }
+}
