@@ -62,7 +62,7 @@ impl fmt::Display for HandshakeError {
             Self::Refused(response) => {
                 write!(f, "the server answered with status {}", response.status())?;
                 match response.headers().get("Location") {
-                    Some(location) => write!(f, " and sends us to {location:?}"),
+                    Some(location) => write!(f, " and sends us to {}", excerpt(location)),
                     None => Ok(()),
                 }
             }
@@ -98,6 +98,16 @@ impl fmt::Display for HandshakeError {
                 write!(f, "the subprotocol {name:?} is offered twice (RFC 6455 §4.1)")
             }
         }
+    }
+}
+
+/// The start of what a peer sent, in quotes and escaped: errors end up in logs and on terminals,
+/// and it may be as long as a head.
+fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((len, _)) => format!("{:?}...", text.get(..len).unwrap_or_default()),
+        None => format!("{text:?}"),
     }
 }
 

@@ -142,9 +142,14 @@ fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
 
 /// Whether a version is one that can upgrade: 1.1, or a later 1.x.
 pub(super) fn check_version(version: &str) -> Result<(), HttpError> {
+    check_minor_version(version, b'1')
+}
+
+/// Whether a version is 1.x, with an x from this digit on.
+pub(super) fn check_minor_version(version: &str, oldest: u8) -> Result<(), HttpError> {
     let digits = version.strip_prefix("HTTP/").ok_or(HttpError::StartLine)?;
     match digits.as_bytes() {
-        [b'1', b'.', b'1'..=b'9'] => Ok(()),
+        [b'1', b'.', minor @ b'0'..=b'9'] if *minor >= oldest => Ok(()),
         [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             Err(HttpError::Version)
         }

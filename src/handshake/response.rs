@@ -1,4 +1,4 @@
-use super::http::{check_version, decode_head};
+use super::http::{check_minor_version, decode_head};
 use super::{HeadLimits, Headers, HttpError, InvalidHeader, grammar};
 
 /// An HTTP response: an answer to a handshake, or a page.
@@ -61,6 +61,15 @@ impl Response {
     ///
     /// What is wrong with it as HTTP.
     pub fn decode(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Self, usize)>, HttpError> {
+        Self::decode_version(bytes, limits, b'1')
+    }
+
+    /// As [`decode`](Self::decode), of HTTP 1.x with an x from this digit on.
+    pub(super) fn decode_version(
+        bytes: &[u8],
+        limits: &HeadLimits,
+        oldest: u8,
+    ) -> Result<Option<(Self, usize)>, HttpError> {
         let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
             return Ok(None);
         };
@@ -69,7 +78,7 @@ impl Response {
             return Err(HttpError::StartLine);
         }
         let (version, rest) = line.split_once(' ').ok_or(HttpError::StartLine)?;
-        check_version(version)?;
+        check_minor_version(version, oldest)?;
         // The phrase says nothing, in whatever language, and servers leave it out, blank and all.
         let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
         if !matches!(status.as_bytes(), [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']) {

@@ -48,9 +48,8 @@ impl Uri {
 
     /// The value of the `Host` field: the host, and the port unless it is the scheme's own.
     pub fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == default_port(self.secure) { host } else { format!("{host}:{}", self.port) }
+        let is_default = self.port == default_port(self.secure);
+        if is_default { bracket(&self.host) } else { host_and_port(&self.host, self.port) }
     }
 
     /// The value of an `Authorization` field that says the name and password of the URI, if it
@@ -75,19 +74,9 @@ impl FromStr for Uri {
         }
         let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, resource) = rest.split_at_checked(authority_len).unwrap_or((rest, ""));
-        let (userinfo, host_and_port) = match authority.rsplit_once('@') {
-            Some(("", rest)) => (None, rest),
-            Some((userinfo, rest)) => (Some(decode_userinfo(userinfo)?), rest),
-            None => (None, authority),
-        };
-        let (host, port) = split_port(host_and_port)?;
-        Ok(Self {
-            secure,
-            host: decode_host(host)?,
-            port: decode_port(port, secure)?,
-            resource_name: decode_resource_name(resource)?,
-            userinfo,
-        })
+        let Authority { userinfo, host, port } = decode_authority(authority, secure)?;
+        let resource_name = decode_resource_name(resource)?;
+        Ok(Self { secure, host, port, resource_name, userinfo })
     }
 }
 
@@ -109,7 +98,35 @@ const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
+/// A host as it stands before a port: an IPv6 address is in brackets.
+fn bracket(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// Host and port, also where the port is the scheme's own.
+pub(super) fn host_and_port(host: &str, port: u16) -> String {
+    format!("{}:{port}", bracket(host))
+}
+
+/// What stands between the slashes of a URI, taken apart.
+pub(super) struct Authority {
+    /// Decoded: name, colon, password.
+    pub(super) userinfo: Option<Vec<u8>>,
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+pub(super) fn decode_authority(authority: &str, secure: bool) -> Result<Authority, UriError> {
+    let (userinfo, host_and_port) = match authority.rsplit_once('@') {
+        Some(("", rest)) => (None, rest),
+        Some((userinfo, rest)) => (Some(decode_userinfo(userinfo)?), rest),
+        None => (None, authority),
+    };
+    let (host, port) = split_port(host_and_port)?;
+    Ok(Authority { userinfo, host: decode_host(host)?, port: decode_port(port, secure)? })
+}
+
+pub(super) fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
     if let Some(bracketed) = host_and_port.strip_prefix('[') {
         let (host, rest) = bracketed.split_once(']').ok_or(UriError::Host)?;
         let port = match rest.strip_prefix(':') {

@@ -1,9 +1,12 @@
+use std::net::TcpStream;
+
+use super::connecting::Connecting;
 use super::deadline::Deadline;
 use super::websocket::Options;
-use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, opening};
+use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, opening, proxy};
 use crate::handshake::{
-    Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Response,
-    Uri,
+    Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Proxies,
+    Response, Uri,
 };
 use crate::protocol::{Limits, Outbound, SendError};
 
@@ -44,6 +47,7 @@ pub struct Client {
     subprotocols: Vec<String>,
     origin: Option<String>,
     one_at_a_time: bool,
+    proxies: Proxies,
     head_limits: HeadLimits,
     pub(super) options: Options,
 }
@@ -80,9 +84,29 @@ impl Client {
     ///
     /// The RFC asks it of every client, to keep scripts from flooding a server through browsers.
     /// Programs that are no browsers mostly want their connections at once, so it is off by
-    /// default. Address means IP address and port (erratum 3473).
+    /// default. Address means IP address and port (erratum 3473). Where a proxy looks up names,
+    /// each name counts as an address, and there are at most eight such connections at once.
     pub const fn one_at_a_time(mut self, one_at_a_time: bool) -> Self {
         self.one_at_a_time = one_at_a_time;
+        self
+    }
+
+    /// Connects through the HTTP proxy with this URI, for instance
+    /// `http://name:password@proxy.example.com:3128`; the port is 80 if there is none. The proxy
+    /// looks up the name of the server. See [`Proxy`](crate::handshake::Proxy).
+    ///
+    /// A URI that is malformed, or asks for a proxy with TLS or SOCKS, is refused when
+    /// connecting.
+    pub fn proxy(mut self, uri: &str) -> Self {
+        self.proxies = Proxies::always(uri);
+        self
+    }
+
+    /// Connects through the proxies that the environment names now, in `wss_proxy` or `ws_proxy`,
+    /// `https_proxy`, `http_proxy` and `all_proxy`, except to the hosts in `no_proxy`. What
+    /// these may hold, and what goes before what, says [`Proxies::from_variables`].
+    pub fn proxy_from_env(mut self) -> Self {
+        self.proxies = proxy::from_env();
         self
     }
 
@@ -92,7 +116,7 @@ impl Client {
         self
     }
 
-    /// Bounds the head of the server's response.
+    /// Bounds the head of the server's response, and of a proxy's.
     pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
         self.head_limits = limits;
         self
@@ -122,6 +146,7 @@ impl Client {
     /// - `Uri`, `TlsUnsupported`, or `Handshake` for headers, subprotocols or an origin that
     ///   may not be sent: nothing was connected.
     /// - `Io` or `Timeout` if there is no connection, or it broke.
+    /// - `Proxy` or `ProxyIo` if it was to go through a proxy, and that is at fault.
     /// - `Handshake(Refused)` with the server's response, if it did not switch protocols;
     ///   otherwise `Handshake` with the rule that the response breaks.
     pub fn connect(&self, uri: &str) -> Result<WebSocket, Error> {
@@ -132,8 +157,7 @@ impl Client {
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
         // First, so that nothing is connected for a request that cannot be made.
         let handshake = self.request(&uri)?;
-        let (stream, _connecting) =
-            dial::dial(uri.host(), uri.port(), self.one_at_a_time, deadline)?;
+        let (stream, _connecting) = self.dial(&uri, deadline)?;
         self.negotiate(&handshake, Box::new(stream), deadline)
     }
 
@@ -165,6 +189,19 @@ impl Client {
         let outbound = Outbound::client(entropy::masking_key);
         let stream = Box::new(stream);
         WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
+    }
+
+    /// Opens a TCP stream to the server, through a proxy or not.
+    fn dial(
+        &self,
+        uri: &Uri,
+        deadline: Deadline,
+    ) -> Result<(TcpStream, Option<Connecting>), Error> {
+        let Self { one_at_a_time, head_limits, .. } = *self;
+        match self.proxies.proxy_for(uri)? {
+            Some(proxy) => proxy::dial(proxy, uri, one_at_a_time, head_limits, deadline),
+            None => dial::dial(uri.host(), uri.port(), one_at_a_time, deadline),
+        }
     }
 
     fn request(&self, uri: &Uri) -> Result<ClientHandshake, Error> {

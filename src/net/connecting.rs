@@ -1,33 +1,61 @@
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::{Error, Operation};
 
-/// The addresses to which this process has a connection in the CONNECTING state, among the
+/// The servers to which this process has a connection in the CONNECTING state, among the
 /// clients that ask for no more than one (§4.1).
-static CONNECTING: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+static CONNECTING: Mutex<BTreeSet<Remote>> = Mutex::new(BTreeSet::new());
 static ENDED: Condvar = Condvar::new();
 
-/// The right to be in the CONNECTING state with an address; it ends when this is dropped.
+/// How many names may be in it at once: two of them can be one server, so this bounds what a
+/// server gets (§4.1).
+const MAX_NAMES: usize = 8;
+
+/// What counts as one server.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Remote {
+    Address(SocketAddr),
+    /// A name that only a proxy looks up, in lower case, and a port.
+    Name(String, u16),
+}
+
+impl Remote {
+    /// A server that a proxy connects to.
+    pub(super) fn behind_proxy(host: &str, port: u16) -> Self {
+        match host.parse::<IpAddr>() {
+            Ok(ip) => Self::Address(SocketAddr::new(ip, port)),
+            Err(_) => Self::Name(host.to_ascii_lowercase(), port),
+        }
+    }
+
+    fn has_to_wait(&self, taken: &BTreeSet<Self>) -> bool {
+        let is_name = |remote: &&Self| matches!(remote, Self::Name(..));
+        taken.contains(self)
+            || (is_name(&self) && taken.iter().filter(is_name).count() >= MAX_NAMES)
+    }
+}
+
+/// The right to be in the CONNECTING state with a server; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Connecting(SocketAddr);
+pub(super) struct Connecting(Remote);
 
 impl Connecting {
     /// Waits until nobody else is.
-    pub(super) fn wait(address: SocketAddr, deadline: Deadline) -> Result<Self, Error> {
+    pub(super) fn wait(remote: Remote, deadline: Deadline) -> Result<Self, Error> {
         let taken = CONNECTING.lock().unwrap_or_else(PoisonError::into_inner);
         let timeout = deadline.left().unwrap_or(Duration::MAX);
-        let is_taken = |taken: &mut BTreeSet<SocketAddr>| taken.contains(&address);
-        let waited = ENDED.wait_timeout_while(taken, timeout, is_taken);
-        let (mut taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if taken.insert(address) {
-            Ok(Self(address))
-        } else {
-            Err(Error::Timeout(Operation::Connect))
+        let has_to_wait = |taken: &mut BTreeSet<Remote>| remote.has_to_wait(taken);
+        let waited = ENDED.wait_timeout_while(taken, timeout, has_to_wait);
+        let (mut taken, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        if outcome.timed_out() {
+            return Err(Error::Timeout(Operation::Connect));
         }
+        taken.insert(remote.clone());
+        Ok(Self(remote))
     }
 }
 

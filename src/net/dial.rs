@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::{io, thread};
 
-use super::connecting::Connecting;
+use super::connecting::{Connecting, Remote};
 use super::deadline::Deadline;
 use super::error::is_timeout;
 use super::{Error, Operation};
@@ -20,8 +20,9 @@ pub(super) fn dial(
     let mut failure =
         Error::Io(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
     for (tried, address) in addresses.iter().enumerate() {
+        let remote = || Remote::Address(*address);
         let connecting =
-            if one_at_a_time { Some(Connecting::wait(*address, deadline)?) } else { None };
+            if one_at_a_time { Some(Connecting::wait(remote(), deadline)?) } else { None };
         // An address that does not answer leaves the others their share of the time.
         let left = deadline.left().map(|left| left / (addresses.len() - tried) as u32);
         let attempt = match left {

@@ -1,14 +1,14 @@
 use std::{error, fmt, io};
 
 use crate::error::ProtocolError;
-use crate::handshake::{HandshakeError, UriError};
+use crate::handshake::{HandshakeError, ProxyError, UriError};
 use crate::protocol::SendError;
 
 /// Everything that can go wrong with a connection.
 ///
 /// Three kinds are told apart: the peer broke a rule (`Protocol`, `Handshake`), the caller asked
 /// for something that cannot be (`Uri`, `Send`, `TlsUnsupported`), or the wire broke or was too
-/// slow (`Io`, `Timeout`).
+/// slow (`Io`, `Timeout`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,6 +19,10 @@ pub enum Error {
     Uri(UriError),
     /// The opening handshake failed.
     Handshake(HandshakeError),
+    /// The proxy opened no tunnel to the server, or its address cannot be used.
+    Proxy(ProxyError),
+    /// The connection to the proxy could not be made, or broke before there was a tunnel.
+    ProxyIo(io::Error),
     /// The peer broke the protocol. The connection was failed, and the peer told why (§7.1.7).
     Protocol(ProtocolError),
     /// What was to be sent may not be sent. Nothing of it was.
@@ -34,9 +38,10 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Finding the address of the host and opening the TCP connection.
+    /// Finding the address of the host and opening the TCP connection, to the proxy if there is
+    /// one.
     Connect,
-    /// The opening handshake.
+    /// The opening handshake, that with a proxy included.
     Handshake,
     /// Waiting for a message. None was lost: the next call goes on where this one stopped.
     Receive,
@@ -57,6 +62,8 @@ impl fmt::Display for Error {
             Self::Io(error) => write!(f, "connection: {error}"),
             Self::Uri(error) => write!(f, "address: {error}"),
             Self::Handshake(error) => write!(f, "opening handshake: {error}"),
+            Self::Proxy(error) => write!(f, "proxy: {error}"),
+            Self::ProxyIo(error) => write!(f, "connection to the proxy: {error}"),
             Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             Self::Send(error) => write!(f, "cannot send: {error}"),
             Self::Timeout(operation) => write!(f, "timed out: {operation}"),
@@ -82,9 +89,10 @@ impl fmt::Display for Operation {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            Self::Io(error) | Self::ProxyIo(error) => Some(error),
             Self::Uri(error) => Some(error),
             Self::Handshake(error) => Some(error),
+            Self::Proxy(error) => Some(error),
             Self::Protocol(error) => Some(error),
             Self::Send(error) => Some(error),
             Self::Timeout(_) | Self::TlsUnsupported => None,
@@ -107,6 +115,12 @@ impl From<UriError> for Error {
 impl From<HandshakeError> for Error {
     fn from(error: HandshakeError) -> Self {
         Self::Handshake(error)
+    }
+}
+
+impl From<ProxyError> for Error {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(error)
     }
 }
 

@@ -18,6 +18,7 @@ mod link;
 mod messages;
 mod opening;
 mod prepared;
+mod proxy;
 mod reader;
 mod receiver;
 mod sender;

@@ -1,0 +1,72 @@
+//! Tunnels through HTTP proxies. What is said to them and meant by them is in
+//! [`handshake`](crate::handshake).
+
+use std::env;
+use std::net::TcpStream;
+
+use super::connecting::{Connecting, Remote};
+use super::deadline::Deadline;
+use super::{Error, dial, opening};
+use crate::handshake::{HandshakeError, HeadLimits, HttpError, Proxies, Proxy, ProxyError, Uri};
+
+/// The proxies that the environment names.
+pub(super) fn from_env() -> Proxies {
+    // A value that is not UTF-8 is there, and no address: it must not pass for none.
+    Proxies::from_variables(|name| Some(env::var_os(name)?.to_string_lossy().into_owned()))
+}
+
+/// As [`dial`](dial::dial), but has a proxy connect to the server of `uri`, whose name only the
+/// proxy looks up. Nothing was read from the stream beyond the proxy's response.
+pub(super) fn dial(
+    proxy: &Proxy,
+    uri: &Uri,
+    one_at_a_time: bool,
+    limits: HeadLimits,
+    deadline: Deadline,
+) -> Result<(TcpStream, Option<Connecting>), Error> {
+    let remote = || Remote::behind_proxy(uri.host(), uri.port());
+    let connecting = if one_at_a_time { Some(Connecting::wait(remote(), deadline)?) } else { None };
+    // The rule spares servers; a proxy is there for many.
+    let dialed = dial::dial(proxy.host(), proxy.port(), false, deadline);
+    let (stream, _) = dialed.map_err(of_proxy)?;
+    open_tunnel(proxy, uri, limits, &stream, deadline).map_err(of_proxy)?;
+    Ok((stream, connecting))
+}
+
+fn open_tunnel(
+    proxy: &Proxy,
+    uri: &Uri,
+    limits: HeadLimits,
+    stream: &TcpStream,
+    deadline: Deadline,
+) -> Result<(), Error> {
+    let mut request = Vec::new();
+    proxy.encode_request(uri, &mut request);
+    opening::write_all(stream, deadline, &request)?;
+
+    let mut buffer = Vec::new();
+    loop {
+        let head_len = opening::read_head(stream, deadline, limits, &mut buffer)?;
+        let decoded = Proxy::decode_response(&buffer, &limits).map_err(ProxyError::from)?;
+        let (response, _) = decoded.ok_or(ProxyError::Http(HttpError::StartLine))?;
+        buffer.drain(..head_len);
+        match Proxy::opens_tunnel(&response) {
+            Ok(true) if buffer.is_empty() => return Ok(()),
+            Ok(true) => return Err(ProxyError::EarlyBytes.into()),
+            Ok(false) => {}
+            Err(_) => {
+                let body = opening::read_body(stream, deadline, &response, buffer);
+                return Err(ProxyError::Refused(Box::new(response.with_body(body))).into());
+            }
+        }
+    }
+}
+
+/// The same error, as one of the proxy's.
+fn of_proxy(error: Error) -> Error {
+    match error {
+        Error::Io(error) => Error::ProxyIo(error),
+        Error::Handshake(HandshakeError::Http(error)) => ProxyError::Http(error).into(),
+        error => error,
+    }
+}
