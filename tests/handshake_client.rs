@@ -594,6 +594,23 @@ fn a_location_cannot_write_on_the_terminal() {
     assert!(!text.contains(char::is_control), "{text:?}");
 }
 
+#[test]
+fn a_refusal_says_where_a_redirect_leads_but_not_at_any_length() {
+    for status in [301, 302, 303, 307, 308] {
+        let head = format!("HTTP/1.1 {status} x\r\nLocation: wss://other.example/chat\r\n\r\n");
+        let text = judge(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
+        assert!(text.contains(&status.to_string()), "{text}");
+        assert!(text.ends_with("sends us to \"wss://other.example/chat\""), "{text}");
+    }
+    // Two bytes each, so that they are cut between characters only.
+    for (len, shown) in [(200, "\""), (201, "\"..."), (4000, "\"...")] {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", "\u{fc}".repeat(len));
+        let text = judge(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
+        assert_eq!(text.matches('\u{fc}').count(), 200);
+        assert!(text.ends_with(&format!("\u{fc}{shown}")), "{text}");
+    }
+}
+
 /// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
 #[test]
 fn long_answers_of_next_to_nothing_are_refused() {

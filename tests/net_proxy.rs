@@ -1,0 +1,425 @@
+//! Connecting through HTTP proxies: one that works, and many that do not.
+
+mod wire;
+
+use std::io::{ErrorKind, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{env, io};
+
+use tightwire::handshake::{HeadLimits, HttpError, ProxyError};
+use tightwire::{Client, Error, Message, Operation, Timeouts};
+use wire::Raw;
+
+/// A name that nobody but a proxy of these tests finds (RFC 6761 §6.4).
+const SERVER: &str = "ws://server.invalid/chat";
+
+fn impatient() -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    timeouts.handshake = Duration::from_millis(300);
+    timeouts
+}
+
+/// A proxy for one connection, and its URI.
+fn raw_proxy<T: Send + 'static>(
+    serve: impl FnOnce(Raw) -> T + Send + 'static,
+) -> (String, JoinHandle<T>) {
+    let (url, thread) = wire::raw_server(serve);
+    (url.replace("ws://", "http://edna:secret@"), thread)
+}
+
+/// Passes bytes on between the client and the server until both directions have ended.
+fn tunnel(client: TcpStream, server: TcpStream) {
+    let pass_on = |mut from: TcpStream, mut to: TcpStream| {
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    };
+    let (from_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+    let back = thread::spawn(move || pass_on(from_server, to_client));
+    pass_on(client, server);
+    back.join().unwrap();
+}
+
+/// A proxy that answers with these bytes and then leads to `server`, whatever it was asked for.
+/// Its thread gives the request.
+fn proxy_to(server: SocketAddr, answer: &'static str) -> (String, JoinHandle<String>) {
+    raw_proxy(move |mut raw| {
+        let request = raw.read_head();
+        raw.send(answer);
+        tunnel(raw.stream, TcpStream::connect(server).unwrap());
+        request
+    })
+}
+
+/// What becomes of a connection through a proxy that answers with these bytes and ends. It gets
+/// the request for a tunnel, and nothing else.
+fn refusal(client: &Client, answer: impl Into<Vec<u8>>) -> Error {
+    let answer = answer.into();
+    let (proxy, thread) = raw_proxy(move |mut raw| {
+        raw.read_head();
+        raw.send(answer);
+        raw.end_writing();
+        assert!(raw.read_to_end().is_empty());
+    });
+    let client = client.clone().proxy(&proxy);
+    let error = client.connect(SERVER).unwrap_err();
+    thread.join().unwrap();
+    let shown = format!("{error} {error:?} {client:?}");
+    assert!(!shown.contains("secret") && !shown.contains("ZWRuYTpzZWNyZXQ="), "{shown}");
+    error
+}
+
+// proves 6455-4.1-12, 6455-4.1-20
+#[test]
+fn the_proxy_is_asked_for_a_tunnel_and_the_server_for_the_rest() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        let request = wire::answer_upgrade(&mut raw);
+        raw.send([0x81, 2, b'h', b'i']);
+        let (first, payload) = raw.read_frame();
+        (request, first, payload)
+    });
+    let address = url.trim_start_matches("ws://").trim_end_matches('/').parse().unwrap();
+    let (proxy, thread) = proxy_to(address, "HTTP/1.1 200 Connection established\r\n\r\n");
+    let mut ws = Client::new().proxy(&proxy).connect(SERVER).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("hi")));
+    ws.send("there").unwrap();
+    let (request, first, payload) = server.join().unwrap();
+    assert_eq!((first, payload.as_slice()), (0x81, "there".as_bytes()));
+    assert!(request.starts_with("GET /chat HTTP/1.1\r\nHost: server.invalid\r\n"), "{request}");
+    assert!(!request.contains("Proxy"), "{request}");
+    drop(ws);
+    assert_eq!(
+        thread.join().unwrap(),
+        "CONNECT server.invalid:80 HTTP/1.1\r\nHost: server.invalid:80\r\n\
+         Proxy-Authorization: Basic ZWRuYTpzZWNyZXQ=\r\n\r\n"
+    );
+}
+
+#[test]
+fn any_2xx_opens_the_tunnel_whatever_its_head_says() {
+    let server = wire::echo_server();
+    let answers = [
+        "HTTP/1.0 200 Connection established\r\nProxy-agent: old/1.0\r\n\r\n",
+        "HTTP/1.1 200\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ];
+    for answer in answers {
+        let (proxy, thread) = proxy_to(server, answer);
+        let mut ws = Client::new().proxy(&proxy).connect(SERVER).unwrap();
+        ws.send("through").unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Message::from("through")), "{answer}");
+        drop(ws);
+        thread.join().unwrap();
+    }
+}
+
+// proves 6455-4.1-15
+#[test]
+fn a_proxy_that_opens_no_tunnel_is_at_fault() {
+    let http = |error| Error::from(ProxyError::from(error));
+    let default = HeadLimits::default();
+    let long = |start: &str| format!("{start}{}", "x".repeat(20_000));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
+    let cases: [(&str, Vec<u8>, Error); 10] = [
+        ("garbage", b"\x00\x01\x02\x03".into(), http(HttpError::Control)),
+        ("another protocol", "SSH-2.0-x\r\n\r\n".into(), http(HttpError::StartLine)),
+        ("HTTP/2", "HTTP/2.0 200 OK\r\n\r\n".into(), http(HttpError::Version)),
+        ("bare LF", "HTTP/1.1 200 OK\n\n".into(), http(HttpError::LineEnd)),
+        ("two lines in one", "HTTP/1.1 200 OK\rA: b\r\n\r\n".into(), http(HttpError::LineEnd)),
+        ("folded", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n".into(), http(HttpError::Folded)),
+        (
+            "an endless line",
+            long("HTTP/1.1 200 ").into(),
+            http(HttpError::StartLineTooLong { limit: default.max_len / 2 }),
+        ),
+        (
+            "an endless head",
+            long("HTTP/1.1 200 OK\r\nA: ").into(),
+            http(HttpError::TooLong { limit: default.max_len }),
+        ),
+        ("many fields", many.into(), http(HttpError::TooManyFields { limit: default.max_fields })),
+        (
+            "a body",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".into(),
+            ProxyError::EarlyBytes.into(),
+        ),
+    ];
+    for (case, answer, expected) in cases {
+        let (proxy, thread) = raw_proxy(move |mut raw| {
+            raw.read_head();
+            // What is refused early is not read to its end.
+            let _ = raw.stream.write_all(&answer);
+        });
+        let error = Client::new().proxy(&proxy).connect(SERVER).unwrap_err();
+        thread.join().unwrap();
+        assert_eq!(format!("{error:?}"), format!("{expected:?}"), "{case}");
+        assert!(error.to_string().starts_with("proxy: "), "{case}: {error}");
+    }
+    for answer in ["", "HTTP/1.1 200 OK\r\nA: b\r\n", "HTTP/1.1 100 Continue\r\n\r\n"] {
+        let error = refusal(&Client::new(), answer);
+        let is_end = matches!(&error, Error::ProxyIo(e) if e.kind() == ErrorKind::UnexpectedEof);
+        assert!(is_end, "{answer}: {error:?}");
+        assert!(error.to_string().starts_with("connection to the proxy: "), "{error}");
+    }
+    let mut limits = HeadLimits::default();
+    limits.max_fields = 1;
+    let error =
+        refusal(&Client::new().head_limits(limits), "HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\n\r\n");
+    assert!(error.to_string().contains("limit of 1 header fields"), "{error}");
+}
+
+#[test]
+fn a_refusal_of_the_proxy_carries_status_headers_and_the_start_of_the_body() {
+    let long = "x".repeat(10_000);
+    let cases = [
+        ("HTTP/1.1 407 Who are you", "Content-Length: 6", "log in and more", "log in"),
+        ("HTTP/1.0 407 Who are you", "A: b", "log in", "log in"),
+        ("HTTP/1.1 502 Bad Gateway", "Content-Length: 0", "", ""),
+        ("HTTP/1.1 503 Busy", "Content-Length: 10000", &long, &long[..4096]),
+        ("HTTP/1.1 302 Found", "Location: http://elsewhere/", "", ""),
+        ("HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "", ""),
+    ];
+    for (line, field, body, kept) in cases {
+        let answer = format!("{line}\r\nProxy-Authenticate: Basic\r\n{field}\r\n\r\n{body}");
+        let (proxy, thread) = raw_proxy(move |mut raw| {
+            raw.read_head();
+            // It may have read enough before the end.
+            let _ = raw.stream.write_all(answer.as_bytes());
+        });
+        let error = Client::new().proxy(&proxy).connect(SERVER).unwrap_err();
+        thread.join().unwrap();
+        let text = error.to_string();
+        let Error::Proxy(ProxyError::Refused(response)) = error else { panic!("{error:?}") };
+        assert_eq!(response.status().to_string(), line[9..12]);
+        assert_eq!(response.headers().get("proxy-authenticate"), Some("Basic"));
+        assert_eq!(response.body(), kept.as_bytes(), "{line}");
+        assert!(text.starts_with("proxy: ") && text.contains(&line[9..12]), "{text}");
+    }
+    let error = refusal(&Client::new(), "HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n");
+    assert!(matches!(error, Error::Proxy(ProxyError::Refused(_))), "{error:?}");
+}
+
+#[test]
+fn the_deadline_of_the_handshake_is_that_of_the_proxy_too() {
+    // What the proxy does until the client has given up.
+    let ways: [fn(Raw); 4] = [
+        // It is silent.
+        |mut raw| drop(raw.read_to_end()),
+        // Each byte comes in time for a time-out of its own.
+        |mut raw| drip(&mut raw, b"x"),
+        // So does each of its interim responses.
+        |mut raw| drip(&mut raw, b"HTTP/1.1 102 Processing\r\n\r\n"),
+        // The tunnel leads to a server that is silent.
+        |mut raw| {
+            raw.send("HTTP/1.1 200 OK\r\n\r\n");
+            assert!(raw.read_head().starts_with("GET /chat "));
+            raw.read_to_end();
+        },
+    ];
+    for serve in ways {
+        let (proxy, thread) = raw_proxy(move |mut raw| {
+            raw.read_head();
+            serve(raw);
+        });
+        let error = Client::new().proxy(&proxy).timeouts(impatient()).connect(SERVER).unwrap_err();
+        assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error:?}");
+        thread.join().unwrap();
+    }
+}
+
+/// Sends the same again and again, in time, until the client is gone.
+fn drip(raw: &mut Raw, piece: &[u8]) {
+    let start = Instant::now();
+    while raw.stream.write_all(piece).is_ok() {
+        assert!(start.elapsed() < wire::PATIENCE, "it waited for all of it");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_flood_of_interim_responses_ends_with_the_deadline() {
+    let (proxy, thread) = raw_proxy(|mut raw| {
+        raw.read_head();
+        let flood = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
+        let start = Instant::now();
+        while raw.stream.write_all(flood.as_bytes()).is_ok() {
+            assert!(start.elapsed() < wire::PATIENCE, "it read on");
+        }
+    });
+    let error = Client::new().proxy(&proxy).timeouts(impatient()).connect(SERVER).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error:?}");
+    thread.join().unwrap();
+}
+
+// proves 6455-4.1-15
+#[test]
+fn a_proxy_that_is_not_there_is_told_from_a_server_that_is_not() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for proxy in [format!("http://{unused}"), "http://proxy.invalid:3128".into()] {
+        let error = Client::new().proxy(&proxy).connect(SERVER).unwrap_err();
+        assert!(matches!(error, Error::ProxyIo(_)), "{proxy}: {error:?}");
+    }
+    let error = Client::new().connect(&format!("ws://{unused}/")).unwrap_err();
+    assert!(matches!(error, Error::Io(_)), "{error:?}");
+
+    // Behind a tunnel the server's faults are its own again.
+    let (url, server) = wire::raw_server(|mut raw| {
+        raw.read_head();
+        raw.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    });
+    let address = url.trim_start_matches("ws://").trim_end_matches('/').parse().unwrap();
+    let (proxy, thread) = proxy_to(address, "HTTP/1.1 200 OK\r\n\r\n");
+    let error = Client::new().proxy(&proxy).connect(SERVER).unwrap_err();
+    assert!(matches!(error, Error::Handshake(_)), "{error:?}");
+    server.join().unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn nothing_is_connected_for_a_proxy_that_cannot_be_used() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let cases = [
+        (format!("https://edna:secret@{address}"), ProxyError::Unsupported),
+        (format!("socks5://edna:secret@{address}"), ProxyError::Unsupported),
+        (format!("http://edna:secret@{address}/path"), ProxyError::Uri),
+    ];
+    for (proxy, expected) in cases {
+        let client = Client::new().proxy(&proxy);
+        let error = client.connect(&format!("ws://{address}/")).unwrap_err();
+        let shown = format!("{error} {error:?} {client:?}");
+        assert!(!shown.contains("secret") && !shown.contains("edna"), "{shown}");
+        let Error::Proxy(error) = error else { panic!("{error:?}") };
+        assert_eq!(error, expected);
+    }
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+// proves 6455-4.1-10, 6455-4.1-11
+#[test]
+fn names_behind_a_proxy_are_servers_of_their_own_and_not_too_many_at_once() {
+    const MOST: usize = 8;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::new().proxy(&proxy).one_at_a_time(true);
+    let hasty = client.clone().timeouts(impatient());
+    let connect = |i: usize| {
+        let client = client.clone();
+        thread::spawn(move || client.connect(&format!("ws://name{i}.invalid/")).is_err())
+    };
+    // All are at the proxy while none of them has been answered.
+    let accept = |_| {
+        let mut raw = Raw::new(listener.accept().unwrap().0);
+        let request = raw.read_head();
+        (raw, request)
+    };
+    let clients: Vec<_> = (0..MOST).map(connect).collect();
+    let mut pending: Vec<_> = (0..MOST).map(accept).collect();
+
+    // The same name in other letters, and one name too many, do not even reach the proxy.
+    let waiting = hasty.connect("ws://NAME1.invalid/").unwrap_err();
+    assert!(matches!(waiting, Error::Timeout(Operation::Connect)), "{waiting:?}");
+    let waiting = hasty.connect("ws://another.invalid/").unwrap_err();
+    assert!(matches!(waiting, Error::Timeout(Operation::Connect)), "{waiting:?}");
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    listener.set_nonblocking(false).unwrap();
+
+    // An address is known, and so is not among the names.
+    let error = hasty.connect("ws://192.0.2.1/").unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error:?}");
+    drop(listener.accept().unwrap());
+
+    // One ends, and another may begin.
+    let (mut first, _) = pending.remove(0);
+    first.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+    first.read_to_end();
+    let last = connect(MOST);
+    let (_, request) = accept(0);
+    assert!(request.starts_with("CONNECT name8.invalid:80 "), "{request}");
+    drop(pending);
+    for client in clients.into_iter().chain([last]) {
+        assert!(client.join().unwrap());
+    }
+}
+
+/// What the test of the environment runs in a process of its own, with an environment of its own.
+#[test]
+#[ignore = "is run by another test"]
+fn connect_as_the_environment_says() {
+    let url = env::var("TIGHTWIRE_TEST_URL").unwrap();
+    let client = match env::var("TIGHTWIRE_TEST_ASKS").as_deref() {
+        Ok("yes") => Client::new().proxy_from_env(),
+        _ => Client::new(),
+    };
+    match client.connect(&url) {
+        Ok(ws) => println!("<{}>", ws.response().unwrap().status()),
+        Err(error) => println!("<{error}>"),
+    }
+}
+
+#[test]
+fn the_environment_is_asked_if_the_client_is_told_to_and_not_otherwise() {
+    // What answers at the address is a proxy to those who take it for one.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = format!("ws://{address}/");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut raw = Raw::new(stream.unwrap());
+            let is_proxy = raw.read_head().starts_with("CONNECT");
+            raw.send(if is_proxy { "HTTP/1.1 502 x\r\n\r\n" } else { "HTTP/1.1 404 x\r\n\r\n" });
+        }
+    });
+    let proxy = format!("http://{address}");
+    let no_proxy = format!("localhost,{address}");
+    let (by_proxy, directly) = ("answered CONNECT with status 502>", "answered with status 404>");
+    // Whether it asks, the variables, what comes of it.
+    type Case<'a> = (bool, &'a [(&'a str, &'a str)], &'a str);
+    let cases: &[Case<'_>] = &[
+        (false, &[("ws_proxy", &proxy), ("all_proxy", &proxy)], directly),
+        (true, &[], directly),
+        (true, &[("ws_proxy", &proxy)], by_proxy),
+        (true, &[("http_proxy", &proxy)], by_proxy),
+        (true, &[("ws_proxy", &proxy), ("NO_PROXY", &no_proxy)], directly),
+        (true, &[("all_proxy", "socks5://127.0.0.1")], "neither https:// nor SOCKS>"),
+    ];
+    for (asks, variables, expected) in cases {
+        let printed = in_environment(&url, *asks, |command| {
+            command.envs(variables.iter().copied());
+        });
+        assert!(printed.contains(expected), "{variables:?}: {printed}");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let value = std::ffi::OsStr::from_bytes(b"http://\xff@127.0.0.1/");
+        let printed = in_environment(&url, true, |command| {
+            command.env("ws_proxy", value);
+        });
+        assert!(printed.contains("the address of a proxy is"), "{printed}");
+    }
+}
+
+/// What is printed by a process with these variables, and no others that matter.
+fn in_environment(url: &str, asks: bool, set: impl FnOnce(&mut Command)) -> String {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "--nocapture", "connect_as_the_environment_says"]);
+    for scheme in ["ws", "wss", "http", "https", "all", "no"] {
+        let name = format!("{scheme}_proxy");
+        command.env_remove(name.to_uppercase()).env_remove(name);
+    }
+    command.env_remove("REQUEST_METHOD");
+    command.env("TIGHTWIRE_TEST_URL", url);
+    command.env("TIGHTWIRE_TEST_ASKS", if asks { "yes" } else { "no" });
+    set(&mut command);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
