@@ -5,6 +5,7 @@ mod wire;
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, io};
@@ -307,44 +308,47 @@ fn names_behind_a_proxy_are_servers_of_their_own_and_not_too_many_at_once() {
     const MOST: usize = 8;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, arrivals) = mpsc::channel();
+    thread::spawn(move || {
+        listener.incoming().try_for_each(|stream| sender.send(Raw::new(stream.unwrap())))
+    });
+    let accept = || arrivals.recv_timeout(wire::PATIENCE).expect("a connection to the proxy");
     let client = Client::new().proxy(&proxy).one_at_a_time(true);
-    let hasty = client.clone().timeouts(impatient());
     let connect = |i: usize| {
         let client = client.clone();
         thread::spawn(move || client.connect(&format!("ws://name{i}.invalid/")).is_err())
     };
-    // All are at the proxy while none of them has been answered.
-    let accept = |_| {
-        let mut raw = Raw::new(listener.accept().unwrap().0);
-        let request = raw.read_head();
-        (raw, request)
+    let hasty = client.clone().timeouts(impatient());
+    let assert_waits = |url: &str| {
+        let error = hasty.connect(url).unwrap_err();
+        assert!(matches!(error, Error::Timeout(Operation::Connect)), "{url}: {error:?}");
+        assert!(arrivals.try_recv().is_err(), "{url}: it reached the proxy");
     };
-    let clients: Vec<_> = (0..MOST).map(connect).collect();
-    let mut pending: Vec<_> = (0..MOST).map(accept).collect();
 
-    // The same name in other letters, and one name too many, do not even reach the proxy.
-    let waiting = hasty.connect("ws://NAME1.invalid/").unwrap_err();
-    assert!(matches!(waiting, Error::Timeout(Operation::Connect)), "{waiting:?}");
-    let waiting = hasty.connect("ws://another.invalid/").unwrap_err();
-    assert!(matches!(waiting, Error::Timeout(Operation::Connect)), "{waiting:?}");
-    listener.set_nonblocking(true).unwrap();
-    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
-    listener.set_nonblocking(false).unwrap();
+    // They are at the proxy while none of them has been answered. The same name in other letters
+    // has to wait, and one name too many.
+    let mut clients: Vec<_> = (1..MOST).map(connect).collect();
+    let mut pending: Vec<_> = (1..MOST).map(|_| accept()).collect();
+    assert_waits("ws://NAME1.invalid/");
+    clients.push(connect(MOST));
+    pending.push(accept());
+    assert_waits("ws://another.invalid/");
 
     // An address is known, and so is not among the names.
     let error = hasty.connect("ws://192.0.2.1/").unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error:?}");
-    drop(listener.accept().unwrap());
+    drop(accept());
 
     // One ends, and another may begin.
-    let (mut first, _) = pending.remove(0);
+    let mut first = pending.remove(0);
+    first.read_head();
     first.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
     first.read_to_end();
-    let last = connect(MOST);
-    let (_, request) = accept(0);
-    assert!(request.starts_with("CONNECT name8.invalid:80 "), "{request}");
-    drop(pending);
-    for client in clients.into_iter().chain([last]) {
+    clients.push(connect(MOST + 1));
+    let mut last = accept();
+    assert!(last.read_head().starts_with("CONNECT name9.invalid:80 "));
+    drop((pending, last));
+    for client in clients {
         assert!(client.join().unwrap());
     }
 }
