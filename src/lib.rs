@@ -65,6 +65,8 @@ pub use net::{
     MessageReader, MessageWriter, Messages, OpenConnection, Operation, Prepared, Receiver, Sender,
     Server, ServerHandle, ShutdownReport, SlowMember, Stream, Timeouts, WebSocket, connect,
 };
+#[cfg(feature = "tls")]
+pub use net::{TlsStream, rustls};
 pub use protocol::{Limits, Message, MessageKind, MessageRef, Role, SendError, State};
 
 /// The code in the documents is compiled too.

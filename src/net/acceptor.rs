@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::deadline::Deadline;
+use super::tls::ServerTls;
 use super::websocket::Options;
 use super::{Error, Stream, Timeouts, WebSocket, opening};
 use crate::handshake::{
@@ -34,6 +35,7 @@ pub struct Acceptor {
     decide: Option<Arc<Decide>>,
     head_limits: HeadLimits,
     pub(super) options: Options,
+    pub(super) tls: ServerTls,
 }
 
 /// Why there is no connection, and what the client is told.
@@ -129,13 +131,15 @@ impl Acceptor {
     /// - `Handshake` with the rule that the request breaks, or `Handshake(Answered)` if the
     ///   decision was to answer with a response of its own.
     /// - `Timeout(Handshake)` if the request does not come in time; it is answered with 408.
+    /// - `Tls` if there is to be TLS, and its handshake fails.
     /// - `Io` if the stream fails.
     pub fn accept(&self, stream: impl Stream) -> Result<(WebSocket, Request), Error> {
         self.accept_if(stream, || true).map(|(websocket, request)| (*websocket, request))
     }
 
     /// As [`accept`](Self::accept), if `may_answer` says so once it is known what to answer. If
-    /// not, then somebody else has answered with 503 and ended our side of the stream.
+    /// not, then somebody else has answered with 503 and ended our side of the stream, but with
+    /// TLS, through which only we can speak.
     ///
     /// What comes of it is on the heap, and the steps are calls of their own: the thread of a
     /// connection keeps the pages of its stack that were ever touched.
@@ -144,11 +148,20 @@ impl Acceptor {
         stream: impl Stream,
         may_answer: impl FnOnce() -> bool,
     ) -> Result<(Box<WebSocket>, Request), Error> {
-        let stream: Box<dyn Stream> = Box::new(stream);
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
+        let stream = match self.tls.apply(Box::new(stream), deadline) {
+            Ok(stream) => stream,
+            Err(error) if may_answer() => return Err(error),
+            Err(_) => return Err(HandshakeError::Answered(503).into()),
+        };
         let judged = self.read_request(&*stream, deadline);
         if !may_answer() {
-            opening::linger(&*stream, Deadline::after(Some(opening::PATIENCE)));
+            let deadline = Deadline::after(Some(opening::PATIENCE));
+            if self.tls.is_on() {
+                opening::refuse(&*stream, deadline, &opening::going_away());
+            } else {
+                opening::linger(&*stream, deadline);
+            }
             return Err(HandshakeError::Answered(503).into());
         }
         match judged {
@@ -293,6 +306,7 @@ impl fmt::Debug for Acceptor {
             .field("decide", &self.decide.is_some())
             .field("head_limits", &self.head_limits)
             .field("options", &self.options)
+            .field("tls", &self.tls.is_on())
             .finish()
     }
 }

@@ -2,6 +2,7 @@ use std::net::TcpStream;
 
 use super::connecting::Connecting;
 use super::deadline::Deadline;
+use super::tls::ClientTls;
 use super::websocket::Options;
 use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, opening, proxy};
 use crate::handshake::{
@@ -10,7 +11,7 @@ use crate::handshake::{
 };
 use crate::protocol::{Limits, Outbound, SendError};
 
-/// Opens a connection to a `ws://` URI, with the defaults of [`Client`].
+/// Opens a connection to a `ws://` or `wss://` URI, with the defaults of [`Client`].
 ///
 /// ```no_run
 /// let mut ws = tightwire::connect("ws://127.0.0.1:9001/chat")?;
@@ -50,6 +51,7 @@ pub struct Client {
     proxies: Proxies,
     head_limits: HeadLimits,
     pub(super) options: Options,
+    pub(super) tls: ClientTls,
 }
 
 impl Client {
@@ -136,7 +138,8 @@ impl Client {
     }
 
     /// Connects over TCP: to each address of the host in turn, until one takes it. All of it,
-    /// from name resolution to the end of the handshake, shares one deadline.
+    /// from name resolution to the end of the handshake, shares one deadline. A `wss:` URI gets
+    /// TLS on top, if this was built with the feature `tls`.
     ///
     /// A name and password in the URI go out as Basic authorization. Redirects are not
     /// followed.
@@ -145,20 +148,20 @@ impl Client {
     ///
     /// - `Uri`, `TlsUnsupported`, or `Handshake` for headers, subprotocols or an origin that
     ///   may not be sent: nothing was connected.
+    /// - `Tls` if the server cannot be trusted, or its TLS and ours do not fit.
     /// - `Io` or `Timeout` if there is no connection, or it broke.
     /// - `Proxy` or `ProxyIo` if it was to go through a proxy, and that is at fault.
     /// - `Handshake(Refused)` with the server's response, if it did not switch protocols;
     ///   otherwise `Handshake` with the rule that the response breaks.
     pub fn connect(&self, uri: &str) -> Result<WebSocket, Error> {
         let uri: Uri = uri.parse()?;
-        if uri.is_secure() {
-            return Err(Error::TlsUnsupported);
-        }
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
         // First, so that nothing is connected for a request that cannot be made.
+        let security = self.tls.prepare(&uri)?;
         let handshake = self.request(&uri)?;
         let (stream, _connecting) = self.dial(&uri, deadline)?;
-        self.negotiate(&handshake, Box::new(stream), deadline)
+        let stream = security.apply(Box::new(stream), deadline)?;
+        self.negotiate(&handshake, stream, deadline)
     }
 
     /// Makes the opening handshake on a stream that is connected already, for instance a

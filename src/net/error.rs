@@ -6,7 +6,7 @@ use crate::protocol::SendError;
 
 /// Everything that can go wrong with a connection.
 ///
-/// Three kinds are told apart: the peer broke a rule (`Protocol`, `Handshake`), the caller asked
+/// Three kinds are told apart: the peer broke a rule (`Protocol`, `Handshake`, `Tls`), the caller asked
 /// for something that cannot be (`Uri`, `Send`, `TlsUnsupported`), or the wire broke or was too
 /// slow (`Io`, `Timeout`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
 #[derive(Debug)]
@@ -29,8 +29,12 @@ pub enum Error {
     Send(SendError),
     /// A deadline passed.
     Timeout(Operation),
-    /// The URI begins with `wss:`, and this build has no TLS. A stream that is encrypted by
-    /// other means can be handed to [`Client::handshake`](crate::Client::handshake).
+    /// The TLS handshake failed (§7.4.1 calls it code 1015), for instance since the server's
+    /// certificate is not to be trusted. It holds the error of the TLS library.
+    Tls(Box<dyn error::Error + Send + Sync>),
+    /// The URI begins with `wss:`, and this build has no TLS: the feature `tls` is off. A stream
+    /// that is encrypted by other means can be handed to
+    /// [`Client::handshake`](crate::Client::handshake).
     TlsUnsupported,
 }
 
@@ -67,7 +71,10 @@ impl fmt::Display for Error {
             Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             Self::Send(error) => write!(f, "cannot send: {error}"),
             Self::Timeout(operation) => write!(f, "timed out: {operation}"),
-            Self::TlsUnsupported => f.write_str("wss: needs TLS, which this build does not have"),
+            Self::Tls(error) => write!(f, "TLS handshake: {error}"),
+            Self::TlsUnsupported => {
+                f.write_str("wss: needs TLS: build tightwire with its feature `tls`")
+            }
         }
     }
 }
@@ -95,6 +102,7 @@ impl error::Error for Error {
             Self::Proxy(error) => Some(error),
             Self::Protocol(error) => Some(error),
             Self::Send(error) => Some(error),
+            Self::Tls(error) => Some(&**error),
             Self::Timeout(_) | Self::TlsUnsupported => None,
         }
     }

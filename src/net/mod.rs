@@ -26,6 +26,11 @@ mod server;
 mod status;
 mod stream;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/absent.rs"]
+mod tls;
 mod turn;
 mod websocket;
 mod writer;
@@ -43,6 +48,8 @@ pub use server::{HandlerResult, OpenConnection, Server, ServerHandle, ShutdownRe
 pub use status::{CloseStatus, ClosedBy};
 pub use stream::Stream;
 pub use timeouts::Timeouts;
+#[cfg(feature = "tls")]
+pub use tls::{TlsStream, rustls};
 pub use websocket::WebSocket;
 pub use writer::MessageWriter;
 

@@ -76,6 +76,11 @@ pub(super) fn read_body(
     body
 }
 
+/// What a client is told that asks while the server shuts down.
+pub(super) fn going_away() -> Response {
+    Response::new(503).with_body("The server is shutting down.\n")
+}
+
 /// Answers a handshake that comes to nothing, and ends TCP so that the answer is read.
 pub(super) fn refuse(stream: &dyn Stream, deadline: Deadline, response: &Response) {
     // The refusal is what gets reported; that the peer is gone already adds nothing to it.
@@ -107,7 +112,7 @@ pub(super) fn linger(stream: &dyn Stream, deadline: Deadline) {
 }
 
 /// Reads once, and appends to `buffer` what came.
-fn read_some(
+pub(super) fn read_some(
     stream: &dyn Stream,
     deadline: Deadline,
     buffer: &mut Vec<u8>,

@@ -19,9 +19,13 @@ pub trait Stream: Debug + Send + Sync + 'static {
 
     /// Writes from the front of `buffers`, in their order, and says how many bytes it took.
     ///
+    /// The next call begins with the first byte that was not taken, unless there is none: what
+    /// has to be written may be added to, but not changed. An encrypting stream relies on that,
+    /// since part of a record may be gone before all of it is.
+    ///
     /// # Errors
     ///
-    /// `WouldBlock` or `TimedOut` when the write time-out is over; nothing was written then.
+    /// `WouldBlock` or `TimedOut` when the write time-out is over; nothing was taken then.
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Bounds how long a later read waits; never called with zero.

@@ -63,7 +63,8 @@ impl Server {
     }
 
     /// How many connections may be at once, those in the opening or closing handshake with
-    /// them; 10 000 by default. One more gets 503, and no thread.
+    /// them; 10 000 by default. One more gets 503, and no thread. Where it would need TLS to be
+    /// told so, it only sees the end of the stream.
     ///
     /// Each takes a thread and a file descriptor, and the system bounds both (`ulimit -n`,
     /// `ulimit -u`). At its bounds a server accepts no more until connections end, and goes on.
@@ -126,8 +127,9 @@ impl Server {
         F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
     {
         let Self { listener, acceptor, on_error, max_connections, stack_size, registry } = self;
-        let refuser = Refuser::spawn()?;
-        if let Some(_accepting) = registry.begin_accepting() {
+        let is_secure = acceptor.tls.is_on();
+        let refuser = Refuser::spawn(is_secure)?;
+        if let Some(_accepting) = registry.begin_accepting(is_secure) {
             let service = Arc::new(Service { acceptor, on_error, handler });
             let (registry, refuser) = (&registry, &refuser);
             let trouble = None;

@@ -1,5 +1,5 @@
 use std::io;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
@@ -15,6 +15,8 @@ use crate::net::opening::{self, PATIENCE};
 pub(super) struct Refuser {
     queue: Option<SyncSender<Refused>>,
     thread: Option<JoinHandle<()>>,
+    /// A client that expects TLS cannot be told: the handshake is nothing to make here.
+    is_secure: bool,
 }
 
 /// A client that has its answer, and until when it may take to read it.
@@ -33,18 +35,23 @@ impl Refuser {
     /// # Errors
     ///
     /// If the system gives no thread.
-    pub(super) fn spawn() -> io::Result<Self> {
+    pub(super) fn spawn(is_secure: bool) -> io::Result<Self> {
         let (queue, refused) = mpsc::sync_channel(MAX_REFUSED);
         let thread = thread::Builder::new()
             .name("tightwire refusals".into())
             .stack_size(STACK_SIZE)
             .spawn(move || linger(&refused))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), is_secure })
     }
 
     /// Answers with 503, and ends the connection once the client has read that.
     pub(super) fn refuse(&self, stream: Arc<TcpStream>, why: NoPlace) {
-        answer(&stream, why);
+        if self.is_secure {
+            // It may be gone.
+            let _ = stream.shutdown(Shutdown::Write);
+        } else {
+            answer(&stream, why);
+        }
         if let Some(queue) = &self.queue {
             let refused = Refused { stream, deadline: Deadline::after(Some(PATIENCE)) };
             // If too many wait, this one is closed at once.
@@ -73,11 +80,10 @@ fn linger(refused: &Receiver<Refused>) {
 /// Says 503 and ends our side of the stream. These are the first bytes on it, so they find room
 /// in the system's buffer, and nobody waits.
 pub(super) fn answer(stream: &Arc<TcpStream>, why: NoPlace) {
-    let why = match why {
-        NoPlace::Full => "There is no room for another connection.\n",
-        NoPlace::Stopping => "The server is shutting down.\n",
+    let response = match why {
+        NoPlace::Full => Response::new(503).with_body("There is no room for another connection.\n"),
+        NoPlace::Stopping => opening::going_away(),
     };
-    let response = Response::new(503).with_body(why);
     // A client that is gone needs no answer.
     let _ = opening::answer_last(&**stream, Deadline::after(Some(PATIENCE)), &response);
 }
@@ -96,7 +102,7 @@ mod tests {
         let stream = Arc::new(listener.accept().unwrap().0);
         // A queue that nobody empties.
         let (queue, _refused) = mpsc::sync_channel(1);
-        let refuser = Refuser { queue: Some(queue), thread: None };
+        let refuser = Refuser { queue: Some(queue), thread: None, is_secure: false };
         let (sender, done) = mpsc::channel();
         thread::spawn(move || {
             for _ in 0..3 {

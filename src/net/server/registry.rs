@@ -27,6 +27,8 @@ struct Table {
     last_id: u64,
     /// The thread that accepts, while one does.
     accepting: Option<ThreadId>,
+    /// The connections have TLS.
+    is_secure: bool,
     /// The end of the shutdown, once there is one.
     stop: Option<Deadline>,
     /// How many entries have `waits`.
@@ -50,7 +52,7 @@ enum Phase {
     Reading,
     /// The thread of the connection answers the request.
     Answering,
-    /// The shutdown has answered the request.
+    /// The shutdown has answered the request, or had it answered.
     Refused,
     Open(Sender),
     Cut,
@@ -69,12 +71,13 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 impl Registry {
     /// Notes that this thread accepts connections, until the guard is dropped; `None` if the
     /// server was shut down already.
-    pub(super) fn begin_accepting(self: &Arc<Self>) -> Option<Accepting> {
+    pub(super) fn begin_accepting(self: &Arc<Self>, is_secure: bool) -> Option<Accepting> {
         let mut table = self.lock();
         if table.stop.is_some() {
             return None;
         }
         table.accepting = Some(thread::current().id());
+        table.is_secure = is_secure;
         Some(Accepting { registry: Arc::clone(self) })
     }
 
@@ -130,11 +133,17 @@ impl Registry {
         let is_first = table.stop.is_none();
         table.stop = Some(table.stop.map_or(deadline, |earlier| earlier.earlier(deadline)));
         let (asking, open) = if is_first { table.take_leave() } else { Default::default() };
+        let is_secure = table.is_secure;
         self.changed.notify_all();
         // What follows writes, if never for long.
         drop(table);
         for stream in asking {
-            refuser::answer(&stream, NoPlace::Stopping);
+            if is_secure {
+                // This wakes its own thread, which says it through TLS. It may be gone.
+                let _ = stream.shutdown(Shutdown::Read);
+            } else {
+                refuser::answer(&stream, NoPlace::Stopping);
+            }
         }
         for sender in open {
             sender.close_soon(CloseCode::GOING_AWAY);

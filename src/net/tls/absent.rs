@@ -1,0 +1,44 @@
+//! What stands in for TLS where the feature `tls` is off: nothing is ever encrypted.
+
+use super::deadline::Deadline;
+use super::{Error, Stream};
+use crate::handshake::Uri;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ClientTls;
+
+impl ClientTls {
+    pub(super) const fn prepare(self, uri: &Uri) -> Result<Security, Error> {
+        if uri.is_secure() { Err(Error::TlsUnsupported) } else { Ok(Security) }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Security;
+
+impl Security {
+    pub(super) fn apply(
+        self,
+        stream: Box<dyn Stream>,
+        _deadline: Deadline,
+    ) -> Result<Box<dyn Stream>, Error> {
+        Ok(stream)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ServerTls;
+
+impl ServerTls {
+    pub(super) const fn is_on(self) -> bool {
+        false
+    }
+
+    pub(super) fn apply(
+        self,
+        stream: Box<dyn Stream>,
+        _deadline: Deadline,
+    ) -> Result<Box<dyn Stream>, Error> {
+        Ok(stream)
+    }
+}

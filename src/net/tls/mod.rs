@@ -1,0 +1,16 @@
+//! TLS under a connection, for both directions at once (§10.6). With the feature `tls` off,
+//! `absent.rs` stands in for all of this.
+
+mod client;
+mod handshake;
+mod outgoing;
+mod server;
+mod stream;
+
+pub(super) use client::ClientTls;
+pub use rustls;
+pub(super) use server::ServerTls;
+pub use stream::TlsStream;
+
+/// What a WebSocket begins with, as ALPN names it (RFC 7301 §6).
+const HTTP_1_1: &[u8] = b"http/1.1";

@@ -1,0 +1,122 @@
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+
+use rustls::Connection;
+
+use crate::net::Stream;
+
+/// Records on their way to the peer: encrypted already, so that they can neither be changed nor
+/// put into another order, and not taken by the stream yet.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    records: Vec<u8>,
+    /// How many bytes of `records` are gone.
+    written: usize,
+    /// The caller's bytes in `records`, which it is told of only when they are gone.
+    pieces: VecDeque<Piece>,
+    /// How many bytes of it are gone without its knowledge: a reader wrote them.
+    untold: usize,
+}
+
+/// A piece of what the caller writes.
+#[derive(Debug)]
+struct Piece {
+    len: usize,
+    /// Where its record ends in `records`.
+    end: usize,
+}
+
+/// What a record holds at most (RFC 8446 §5.1).
+const PIECE_LEN: usize = 16 << 10;
+/// So much is encrypted ahead of the stream: enough for a system call to be worth it.
+const MAX_LEN: usize = 64 << 10;
+/// What one large write took is not kept for ever.
+const KEEP_LEN: usize = 4 << 10;
+
+impl Outgoing {
+    pub(super) fn is_empty(&self) -> bool {
+        self.written == self.records.len()
+    }
+
+    /// The next piece of `buffers` that is to be encrypted, unless there is none, or no room.
+    /// They begin with what is encrypted already: the caller was not told that it is gone.
+    pub(super) fn next_piece<'a>(
+        &mut self,
+        buffers: &'a [IoSlice<'_>],
+    ) -> Option<Vec<IoSlice<'a>>> {
+        self.forget_written();
+        if self.records.len() >= MAX_LEN {
+            return None;
+        }
+        let mut skip = self.untold + self.pieces.iter().map(|piece| piece.len).sum::<usize>();
+        let mut room = PIECE_LEN;
+        let mut found = Vec::with_capacity(buffers.len());
+        for buffer in buffers {
+            let rest = buffer.get(skip..).unwrap_or_default();
+            skip -= skip.min(buffer.len());
+            let part = rest.get(..room).unwrap_or(rest);
+            if !part.is_empty() {
+                room -= part.len();
+                found.push(IoSlice::new(part));
+            }
+        }
+        (!found.is_empty()).then_some(found)
+    }
+
+    /// Encrypts a piece, behind what the session has to say by itself.
+    pub(super) fn encrypt(
+        &mut self,
+        session: &mut Connection,
+        piece: &[IoSlice<'_>],
+    ) -> io::Result<()> {
+        let len = session.writer().write_vectored(piece)?;
+        self.collect(session)?;
+        if len == 0 {
+            // The keys are used up, which takes terabytes.
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.pieces.push_back(Piece { len, end: self.records.len() });
+        Ok(())
+    }
+
+    /// Takes over what the session has to say by itself.
+    pub(super) fn collect(&mut self, session: &mut Connection) -> io::Result<()> {
+        while session.wants_write() {
+            session.write_tls(&mut self.records)?;
+        }
+        Ok(())
+    }
+
+    /// Writes once, if there is anything to write.
+    pub(super) fn write(&mut self, stream: &dyn Stream) -> io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let waiting = self.records.get(self.written..).unwrap_or_default();
+        match stream.write_vectored(&[IoSlice::new(waiting)])? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => self.written += count,
+        }
+        while self.pieces.front().is_some_and(|piece| piece.end <= self.written) {
+            self.untold += self.pieces.pop_front().map_or(0, |piece| piece.len);
+        }
+        if self.is_empty() {
+            self.forget_written();
+            self.records.shrink_to(KEEP_LEN);
+        }
+        Ok(())
+    }
+
+    /// How many of the caller's bytes are gone that it was not told of. It is told now.
+    pub(super) fn take_untold(&mut self) -> usize {
+        core::mem::take(&mut self.untold)
+    }
+
+    fn forget_written(&mut self) {
+        self.records.drain(..self.written);
+        for piece in &mut self.pieces {
+            piece.end -= self.written;
+        }
+        self.written = 0;
+    }
+}

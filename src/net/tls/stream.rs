@@ -1,0 +1,299 @@
+use std::io::{self, IoSlice, Read};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use rustls::{ClientConfig, Connection, ServerConfig};
+
+use super::outgoing::Outgoing;
+use super::{client, server};
+use crate::net::buffer::ReadBuffer;
+use crate::net::deadline::Deadline;
+use crate::net::error::is_timeout;
+use crate::net::opening::PATIENCE;
+use crate::net::{Error, Stream};
+
+/// A [`Stream`] with TLS, for both directions at once. Needs the feature `tls`.
+///
+/// [`Client::connect`](crate::Client::connect) and a [`Server`](crate::Server) whose acceptor has
+/// [`tls`](crate::Acceptor::tls) make their own. This is for streams from elsewhere, and for
+/// looking into the session:
+///
+/// ```no_run
+/// # fn serve(config: std::sync::Arc<tightwire::rustls::ServerConfig>) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::net::TcpListener;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use tightwire::{Acceptor, TlsStream};
+///
+/// let (stream, _) = TcpListener::bind("127.0.0.1:9001")?.accept()?;
+/// let stream = Arc::new(TlsStream::server(stream, config, Duration::from_secs(10))?);
+/// let (mut ws, _request) = Acceptor::new().accept(Arc::clone(&stream))?;
+/// let is_known = stream.inspect(|session| session.peer_certificates().is_some());
+/// ws.send(if is_known { "Hello" } else { "Who are you?" })?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What a reader finds due to the peer, such as an alert, it writes only if nobody else is
+/// writing; a write in progress takes it along. That writing is bounded by the write time-out:
+/// without one, a peer that does not read could hold up the reader.
+#[derive(Debug)]
+pub struct TlsStream {
+    stream: Box<dyn Stream>,
+    /// Never held across a call to `stream`.
+    session: Mutex<Connection>,
+    /// What was read and not decrypted. Whoever reads has it, also while waiting for more.
+    incoming: Mutex<ReadBuffer>,
+    /// Whoever writes has it, also while waiting for the peer to read. It is locked before
+    /// `session`: records go out in the order in which they were encrypted.
+    outgoing: Mutex<Outgoing>,
+    /// A reader left something in `outgoing` that the peer did not take. It tries again before
+    /// it next waits, unless a writer comes first.
+    has_rest: AtomicBool,
+}
+
+/// More is not read ahead of the decryption.
+const MAX_INCOMING: usize = 64 << 10;
+/// How long the last record may wait for the peer to read, when nothing is waited for any more.
+const MOMENT: Duration = Duration::from_millis(1);
+
+impl TlsStream {
+    /// Makes the TLS handshake of a client, within `timeout`. The server's certificate has to be
+    /// valid for `server_name`, a host name or an IP address, unless the configuration says
+    /// otherwise.
+    ///
+    /// The time-outs of the stream are not those that it had before.
+    ///
+    /// # Errors
+    ///
+    /// - `Tls` if the name is none, or the handshake fails.
+    /// - `Timeout(Handshake)` if it does not end in time.
+    /// - `Io` if the stream fails.
+    pub fn client(
+        stream: impl Stream,
+        server_name: &str,
+        config: impl Into<Arc<ClientConfig>>,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let name = client::server_name(server_name)?;
+        let deadline = Deadline::after(Some(timeout));
+        client::handshake(Box::new(stream), name, config.into(), deadline)
+    }
+
+    /// Makes the TLS handshake of a server, within `timeout`.
+    ///
+    /// The time-outs of the stream are not those that it had before.
+    ///
+    /// # Errors
+    ///
+    /// - `Tls` if the handshake fails.
+    /// - `Timeout(Handshake)` if it does not end in time.
+    /// - `Io` if the stream fails.
+    pub fn server(
+        stream: impl Stream,
+        config: impl Into<Arc<ServerConfig>>,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        server::handshake(Box::new(stream), config.into(), Deadline::after(Some(timeout)))
+    }
+
+    /// One whose handshake is over.
+    pub(super) fn new(stream: Box<dyn Stream>, session: Connection) -> Self {
+        Self {
+            stream,
+            session: Mutex::new(session),
+            incoming: Mutex::new(ReadBuffer::new(Vec::new())),
+            outgoing: Mutex::default(),
+            has_rest: AtomicBool::new(false),
+        }
+    }
+
+    /// Looks into the session: for the certificates of the peer, the version, or what ALPN came
+    /// to. Both directions wait meanwhile.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
+        look(&lock(&self.session))
+    }
+
+    /// Decrypts until there is something for `buffer`: `None` if more has to be read first, and
+    /// 0 at the peer's close_notify.
+    fn decrypt(&self, incoming: &mut ReadBuffer, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut session = lock(&self.session);
+        let outcome = loop {
+            match session.reader().read(buffer) {
+                Ok(count) => break Ok(Some(count)),
+                Err(error) if !is_timeout(&error) => break Err(error),
+                Err(_) if incoming.unread().is_empty() => break Ok(None),
+                // All plaintext was taken, so the session never holds more than a record of it.
+                Err(_) => {}
+            }
+            let mut ciphertext = incoming.unread();
+            if let Err(error) = session.read_tls(&mut ciphertext) {
+                break Err(error);
+            }
+            let left = ciphertext.len();
+            if let Err(error) = session.process_new_packets() {
+                // What was at fault stays, and will be met again.
+                break Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            incoming.keep(left);
+        };
+        let owes = session.wants_write();
+        drop(session);
+        if owes {
+            self.try_send();
+        }
+        outcome
+    }
+
+    /// Reads once from the stream below.
+    fn fill(&self, incoming: &mut ReadBuffer) -> io::Result<()> {
+        if self.has_rest.load(Ordering::Relaxed) {
+            self.try_send();
+        }
+        incoming.limit(MAX_INCOMING);
+        match incoming.fill(&*self.stream) {
+            Ok(0) => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the stream was cut off: TLS had not announced its end",
+            )),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                if is_timeout(&error) {
+                    // An idle connection keeps no large buffer.
+                    incoming.shrink();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes what the session has to say by itself, unless another thread is writing: then that
+    /// one does. A failure is not the reader's: what the peer sent may still be there.
+    fn try_send(&self) {
+        loop {
+            let mut outgoing = match self.outgoing.try_lock() {
+                Ok(outgoing) => outgoing,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            let collected = outgoing.collect(&mut lock(&self.session));
+            let _ = collected.and_then(|()| outgoing.write(&*self.stream));
+            self.has_rest.store(!outgoing.is_empty(), Ordering::Relaxed);
+            drop(outgoing);
+            if !self.owes() {
+                return;
+            }
+        }
+    }
+
+    /// The look after `outgoing` was released: a reader who found it taken has left this to us.
+    fn owes(&self) -> bool {
+        lock(&self.session).wants_write()
+    }
+
+    /// Announces the end of what we send, and waits a while for the peer to take that.
+    fn announce_end(&self, outgoing: &mut Outgoing, deadline: Deadline) -> io::Result<()> {
+        let mut session = lock(&self.session);
+        session.send_close_notify();
+        outgoing.collect(&mut session)?;
+        drop(session);
+        while !outgoing.is_empty() {
+            match outgoing.write(&*self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) && !deadline.is_over() => {}
+                outcome => outcome?,
+            }
+            if deadline.is_over() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stream for TlsStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let mut incoming = lock(&self.incoming);
+        let mut filled = 0;
+        loop {
+            let free = buffer.get_mut(filled..).unwrap_or_default();
+            match self.decrypt(&mut incoming, free) {
+                Ok(Some(count @ 1..)) => filled += count,
+                // The end or an error is met again, and then loses nothing.
+                _ if filled > 0 => return Ok(filled),
+                Ok(Some(_)) => return Ok(0),
+                Ok(None) => self.fill(&mut incoming)?,
+                Err(error) => return Err(error),
+            }
+            if filled == buffer.len() {
+                return Ok(filled);
+            }
+        }
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut outgoing = lock(&self.outgoing);
+        while let Some(piece) = outgoing.next_piece(buffers) {
+            outgoing.encrypt(&mut lock(&self.session), &piece)?;
+        }
+        let outcome = outgoing.write(&*self.stream);
+        let gone = outgoing.take_untold();
+        let is_stuck = !outgoing.is_empty();
+        // The caller will come again for what is left.
+        self.has_rest.store(false, Ordering::Relaxed);
+        drop(outgoing);
+        if self.owes() {
+            self.try_send();
+        }
+        match outcome {
+            // An error is met again.
+            _ if gone > 0 => Ok(gone),
+            Ok(()) if is_stuck => Err(io::ErrorKind::WouldBlock.into()),
+            outcome => outcome.map(|()| 0),
+        }
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match how {
+            Shutdown::Read => {}
+            Shutdown::Write => {
+                let deadline = Deadline::after(Some(PATIENCE));
+                // If the peer does not take it, the end comes without.
+                let _ = self.announce_end(&mut lock(&self.outgoing), deadline);
+            }
+            // Whoever is blocked in a write has to be woken, not waited for.
+            Shutdown::Both => {
+                if let Ok(mut outgoing) = self.outgoing.try_lock() {
+                    let _ = self.stream.set_write_timeout(Some(MOMENT));
+                    let _ = self.announce_end(&mut outgoing, Deadline::over());
+                }
+            }
+        }
+        self.stream.shutdown(how)
+    }
+
+    fn set_nodelay(&self) -> io::Result<()> {
+        self.stream.set_nodelay()
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
