@@ -1,6 +1,9 @@
 //! Both directions at once: who sends never keeps anybody from receiving, nor the other way
 //! round, and nobody waits for ever.
 
+#[cfg(feature = "tls")]
+#[path = "wire/tls.rs"]
+mod tls;
 mod wire;
 
 use std::io::{self, IoSlice, Write};
@@ -83,10 +86,38 @@ fn open(role: Role, stream: impl Stream, timeouts: Timeouts, fragment_len: usize
     .unwrap()
 }
 
+/// What two peers are connected by.
+#[derive(Clone, Copy, Debug)]
+enum Transport {
+    Tcp,
+    #[cfg(feature = "tls")]
+    Tls,
+}
+
+const TRANSPORTS: &[Transport] = &[
+    Transport::Tcp,
+    #[cfg(feature = "tls")]
+    Transport::Tls,
+];
+
 /// A client and a server, connected.
-fn peers(timeouts: Timeouts) -> [WebSocket; 2] {
+fn peers(transport: Transport, timeouts: Timeouts) -> [WebSocket; 2] {
     let (near, far) = tcp();
-    [open(Role::Client, near, timeouts, MIB), open(Role::Server, far, timeouts, MIB)]
+    match transport {
+        Transport::Tcp => {
+            [open(Role::Client, near, timeouts, MIB), open(Role::Server, far, timeouts, MIB)]
+        }
+        #[cfg(feature = "tls")]
+        Transport::Tls => {
+            let (near, far) = tls::streams(near, far);
+            [open(Role::Client, near, timeouts, MIB), open(Role::Server, far, timeouts, MIB)]
+        }
+    }
+}
+
+/// Each transport with each of these.
+fn over_each<T: Copy>(cases: &[T]) -> impl Iterator<Item = (Transport, T)> {
+    TRANSPORTS.iter().flat_map(move |transport| cases.iter().map(|case| (*transport, *case)))
 }
 
 /// A message that is like no other one.
@@ -136,8 +167,8 @@ fn talk(role: Role, ws: WebSocket, count: usize, len: usize) -> CloseStatus {
 
 #[test]
 fn both_ends_send_64_mib_at_once_and_both_finish() {
-    for (count, len) in [(1, 64 * MIB), (64, MIB)] {
-        let [client, server] = peers(Timeouts::default());
+    for (transport, (count, len)) in over_each(&[(1, 64 * MIB), (64, MIB)]) {
+        let [client, server] = peers(transport, Timeouts::default());
         let client = Task::spawn(move || talk(Role::Client, client, count, len));
         let server = Task::spawn(move || talk(Role::Server, server, count, len));
         for (end, closed_by) in [(client, ClosedBy::Us), (server, ClosedBy::Peer)] {
@@ -164,8 +195,9 @@ fn send(sender: &Sender, message: &str) {
 
 #[test]
 fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
-    for (reads_first, len) in [(Role::Client, 64 * MIB), (Role::Server, 12 * MIB)] {
-        let stuck = [Role::Client, Role::Server].into_iter().zip(peers(impatient()));
+    let cases = [(Role::Client, 64 * MIB), (Role::Server, 12 * MIB)];
+    for (transport, (reads_first, len)) in over_each(&cases) {
+        let stuck = [Role::Client, Role::Server].into_iter().zip(peers(transport, impatient()));
         let stuck = stuck.map(|(role, ws)| {
             Task::spawn(move || {
                 let outcome = ws.send(&message(role, 0, len));
@@ -230,22 +262,24 @@ fn a_receive_keeps_its_own_deadline_while_the_peer_does_not_read() {
 #[test]
 fn two_ends_that_send_before_they_receive_need_no_second_thread_to_go_on() {
     const LEN: usize = 12 * MIB;
-    let ends = [Role::Client, Role::Server].into_iter().zip(peers(impatient()));
-    let both_are_stuck = Arc::new(Barrier::new(2));
-    let ends = ends.map(|(role, mut ws)| {
-        let both_are_stuck = Arc::clone(&both_are_stuck);
-        Task::spawn(move || {
-            let outcome = ws.send(&message(role, 0, LEN));
-            both_are_stuck.wait();
-            assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
-            let received = receive(&mut ws).into_bytes();
-            assert!(received == message(other(role), 0, LEN), "all of it, and once");
-            flush(&ws.sender());
-            send(&ws.sender(), "after it");
-            assert_eq!(receive(&mut ws), Message::from("after it"));
-        })
-    });
-    ends.collect::<Vec<_>>().into_iter().for_each(Task::end);
+    for transport in TRANSPORTS {
+        let ends = [Role::Client, Role::Server].into_iter().zip(peers(*transport, impatient()));
+        let both_are_stuck = Arc::new(Barrier::new(2));
+        let ends = ends.map(|(role, mut ws)| {
+            let both_are_stuck = Arc::clone(&both_are_stuck);
+            Task::spawn(move || {
+                let outcome = ws.send(&message(role, 0, LEN));
+                both_are_stuck.wait();
+                assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
+                let received = receive(&mut ws).into_bytes();
+                assert!(received == message(other(role), 0, LEN), "all of it, and once");
+                flush(&ws.sender());
+                send(&ws.sender(), "after it");
+                assert_eq!(receive(&mut ws), Message::from("after it"));
+            })
+        });
+        ends.collect::<Vec<_>>().into_iter().for_each(Task::end);
+    }
 }
 
 /// A TCP stream that takes so many bytes, and then no more until it is opened.

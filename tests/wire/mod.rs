@@ -28,10 +28,10 @@ pub const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Connection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// A peer made of a socket and nothing else.
+/// A peer made of a socket and nothing else, or of TLS on top of one.
 #[derive(Debug)]
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
 }
 
 impl Raw {
@@ -54,6 +54,12 @@ impl Raw {
         raw
     }
 
+    pub fn end_writing(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
@@ -96,10 +102,6 @@ impl Raw {
         let mut bytes = Vec::new();
         self.stream.read_to_end(&mut bytes).expect("an end of the stream, not a reset");
         bytes
-    }
-
-    pub fn end_writing(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 }
 
@@ -186,7 +188,7 @@ pub fn raw_server<T: Send + 'static>(
 }
 
 /// Answers the opening handshake of a client as a server does.
-pub fn answer_upgrade(raw: &mut Raw) -> String {
+pub fn answer_upgrade<S: Read + Write>(raw: &mut Raw<S>) -> String {
     let request = raw.read_head();
     let key = field(&request, "Sec-WebSocket-Key").expect("a key");
     let accept = tightwire::handshake::accept_value(&key);

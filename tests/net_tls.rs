@@ -1,0 +1,565 @@
+//! `wss:`: whom the ends trust, what the handshake agrees on, and how it fails.
+#![cfg(feature = "tls")]
+
+#[path = "wire/tls.rs"]
+mod tls;
+mod wire;
+
+use std::error::Error as StdError;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use base64::Engine;
+use rcgen::date_time_ymd;
+use tightwire::rustls::pki_types::{CertificateDer, ServerName};
+use tightwire::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use tightwire::rustls::sign::CertifiedKey;
+use tightwire::rustls::version::{TLS12, TLS13};
+use tightwire::rustls::{
+    self, AlertDescription, CertificateError, ClientConfig, ProtocolVersion, ServerConfig,
+};
+use tightwire::{
+    Acceptor, Client, CloseCode, Error, Message, Operation, Server, Timeouts, TlsStream,
+};
+use tls::{AUTHORITY, Authority, Identity};
+use wire::{PATIENCE, Raw};
+
+/// What is behind an error, if that is TLS.
+fn cause(error: &Error) -> &rustls::Error {
+    assert!(matches!(error, Error::Tls(_)), "{error:?}");
+    error.source().unwrap().downcast_ref().unwrap()
+}
+
+fn impatient() -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    timeouts.handshake = Duration::from_millis(200);
+    timeouts
+}
+
+/// A server that echoes, and what goes wrong with its connections.
+fn serve(acceptor: Acceptor) -> (String, Receiver<String>) {
+    let server = Server::bind("127.0.0.1:0").unwrap().acceptor(acceptor);
+    let (sender, errors) = mpsc::channel();
+    let server = server.on_error(move |_, error| sender.send(error.to_string()).unwrap());
+    let address = wire::run(server, wire::echo);
+    (format!("wss://localhost:{}/", address.port()), errors)
+}
+
+fn assert_echoes(client: &Client, url: &str) {
+    let mut ws = client.connect(url).unwrap();
+    ws.send("Hello").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("Hello")));
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    assert!(ws.close_status().unwrap().was_clean());
+}
+
+/// Passes one connection on, and keeps what each side says.
+fn listen_in(port: u16) -> (u16, JoinHandle<[Vec<u8>; 2]>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own_port = listener.local_addr().unwrap().port();
+    let carry = |mut from: TcpStream, mut to: TcpStream| {
+        thread::spawn(move || {
+            let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                heard.extend_from_slice(&buffer[..count]);
+                if to.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
+            }
+            let _ = to.shutdown(Shutdown::Write);
+            heard
+        })
+    };
+    let thread = thread::spawn(move || {
+        let near = listener.accept().unwrap().0;
+        let far = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let up = carry(near.try_clone().unwrap(), far.try_clone().unwrap());
+        let down = carry(far, near);
+        [up, down].map(|direction| direction.join().unwrap())
+    });
+    (own_port, thread)
+}
+
+/// The content types of the records that these bytes are, if they are nothing else.
+fn content_types(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [content_type, 3, 1 | 3, a, b, rest @ ..] = bytes {
+        types.push(*content_type);
+        bytes = &rest[usize::from(u16::from_be_bytes([*a, *b]))..];
+    }
+    assert!(bytes.is_empty(), "these are no records: {bytes:02x?}");
+    types
+}
+
+// proves 6455-4.1-16, 6455-4.1-18, 6455-4.2.2-2, 6455-4.2.2-3, 6455-10.6-1
+#[test]
+fn from_the_first_byte_to_the_last_everything_is_in_records_of_tls() {
+    const HANDSHAKE: u8 = 22;
+    for version in [&TLS12, &TLS13] {
+        let (server, url) = tls::server();
+        let port = wire::run(server, wire::echo).port();
+        let (proxy_port, heard) = listen_in(port);
+        let client = Client::new().tls(tls::client_config_of(version));
+        assert_echoes(&client, &url.replace(&port.to_string(), &proxy_port.to_string()));
+        for bytes in heard.join().unwrap() {
+            let types = content_types(&bytes);
+            assert_eq!(types[0], HANDSHAKE, "{types:?}");
+            for word in [&b"HTTP"[..], b"Upgrade", b"Hello"] {
+                assert!(!bytes.windows(word.len()).any(|window| window == word));
+            }
+        }
+    }
+}
+
+/// The name and the protocols of a ClientHello.
+type Hello = (Option<String>, Vec<Vec<u8>>);
+
+/// Notes what clients ask for.
+#[derive(Debug)]
+struct Asked {
+    key: Arc<CertifiedKey>,
+    hellos: Mutex<Vec<Hello>>,
+}
+
+impl ResolvesServerCert for Asked {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let protocols = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
+        self.hellos.lock().unwrap().push((hello.server_name().map(str::to_owned), protocols));
+        Some(Arc::clone(&self.key))
+    }
+}
+
+fn asking_config() -> (Arc<Asked>, ServerConfig) {
+    let Identity { chain, key } = AUTHORITY.issue(&["localhost", "127.0.0.1"]);
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let key = Arc::new(CertifiedKey::new(chain, key));
+    let asked = Arc::new(Asked { key, hellos: Mutex::default() });
+    let config = ServerConfig::builder().with_no_client_auth();
+    (Arc::clone(&asked), config.with_cert_resolver(asked))
+}
+
+// proves 6455-4.1-19
+#[test]
+fn the_client_names_the_host_and_http_in_its_hello() {
+    let (asked, config) = asking_config();
+    let (url, _) = serve(Acceptor::new().tls(config));
+    assert_echoes(&tls::client(), &url);
+    // An address is no name (RFC 6066 §3).
+    assert_echoes(&tls::client(), &url.replace("localhost", "127.0.0.1"));
+    let http = || vec![b"http/1.1".to_vec()];
+    let expected = vec![(Some("localhost".to_owned()), http()), (None, http())];
+    assert_eq!(*asked.hellos.lock().unwrap(), expected);
+}
+
+#[test]
+fn alpn_is_http_1_1_unless_the_configuration_says_otherwise() {
+    let both = [b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptors = |protocols: &[Vec<u8>]| {
+        let mut config = tls::server_config();
+        config.alpn_protocols = protocols.to_vec();
+        Acceptor::new().tls(config)
+    };
+    for (server, client, expected) in [
+        (&[][..], &[][..], Ok(None)),
+        (&[], &both[1..], Ok(Some(&both[1]))),
+        (&[], &both, Ok(Some(&both[1]))),
+        (&both, &both, Ok(Some(&both[0]))),
+        (&[], &both[..1], Err(AlertDescription::NoApplicationProtocol)),
+    ] {
+        let (url, _) = serve(acceptors(server));
+        let stream = TcpStream::connect(url[6..].trim_end_matches('/')).unwrap();
+        let mut config = tls::client_config();
+        config.alpn_protocols = client.to_vec();
+        match (TlsStream::client(stream, "localhost", config, PATIENCE), expected) {
+            (Ok(stream), Ok(expected)) => stream.inspect(|session| {
+                assert_eq!(session.alpn_protocol(), expected.map(|protocol| &protocol[..]));
+            }),
+            (Err(error), Err(alert)) => {
+                assert_eq!(cause(&error), &rustls::Error::AlertReceived(alert));
+            }
+            (outcome, _) => panic!("{client:?}: {outcome:?}"),
+        }
+    }
+}
+
+/// A server identity that a client is to refuse, and for what.
+type Untrusted = (&'static str, fn() -> Identity, fn(&CertificateError) -> bool);
+
+const UNTRUSTED: [Untrusted; 6] = [
+    (
+        "another host",
+        || AUTHORITY.issue(&["example.com", "*.localhost", "127.0.0.1"]),
+        |error| matches!(error, CertificateError::NotValidForNameContext { .. }),
+    ),
+    (
+        "expired",
+        || AUTHORITY.issue_with(&["localhost"], |it| it.not_after = date_time_ymd(2020, 1, 1)),
+        |error| matches!(error, CertificateError::ExpiredContext { .. }),
+    ),
+    (
+        "not valid yet",
+        || AUTHORITY.issue_with(&["localhost"], |it| it.not_before = date_time_ymd(4000, 1, 1)),
+        |error| matches!(error, CertificateError::NotValidYetContext { .. }),
+    ),
+    (
+        "self-signed",
+        || Identity::self_signed(&["localhost"]),
+        |error| matches!(error, CertificateError::UnknownIssuer),
+    ),
+    (
+        "an unknown root",
+        || Authority::new().issue(&["localhost"]),
+        |error| matches!(error, CertificateError::UnknownIssuer),
+    ),
+    (
+        "for another purpose",
+        || {
+            let clients_only = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+            AUTHORITY.issue_with(&["localhost"], |it| it.extended_key_usages = clients_only)
+        },
+        |error| matches!(error, CertificateError::InvalidPurposeContext { .. }),
+    ),
+];
+
+// proves 6455-4.1-17, 6455-7.4.1-23
+#[test]
+fn a_server_that_cannot_be_trusted_is_refused_and_told_so() {
+    for (name, identity, is_expected) in UNTRUSTED {
+        for version in [&TLS12, &TLS13] {
+            let acceptor = Acceptor::new().tls(identity().server_config());
+            let (url, errors) = serve(acceptor);
+            let client = Client::new().tls(tls::client_config_of(version));
+            let error = client.connect(&url).unwrap_err();
+            let rustls::Error::InvalidCertificate(why) = cause(&error) else {
+                panic!("{name}: {error:?}");
+            };
+            assert!(is_expected(why), "{name}: {why:?}");
+            assert!(error.to_string().starts_with("TLS handshake: invalid peer certificate: "));
+            let reported = errors.recv_timeout(PATIENCE).unwrap();
+            assert!(reported.starts_with("TLS handshake: received fatal alert"), "{reported}");
+        }
+    }
+}
+
+#[test]
+fn an_address_is_as_good_as_a_name_if_the_certificate_has_it() {
+    for (address, other) in [("127.0.0.1", "[::1]"), ("[::1]", "127.0.0.1")] {
+        let identity = AUTHORITY.issue(&[address.trim_matches(['[', ']'])]);
+        for (host, is_valid) in [(address, true), (other, false)] {
+            let server = Server::bind(format!("{host}:0")).unwrap();
+            let server = server.acceptor(Acceptor::new().tls(identity.server_config()));
+            let port = wire::run(server, wire::echo).port();
+            let url = format!("wss://{host}:{port}/");
+            if is_valid {
+                assert_echoes(&tls::client(), &url);
+            } else {
+                let error = tls::client().connect(&url).unwrap_err();
+                assert!(matches!(cause(&error), rustls::Error::InvalidCertificate(_)), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_name_for_a_server_connects_nowhere() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let error = tls::client().connect(&format!("wss://-:{port}/")).unwrap_err();
+    assert!(matches!(error, Error::Tls(_)), "{error:?}");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nobody came");
+}
+
+fn demanding_config() -> ServerConfig {
+    let Identity { chain, key } = AUTHORITY.issue(&["localhost"]);
+    let verifier = WebPkiClientVerifier::builder(Arc::new(AUTHORITY.roots())).build().unwrap();
+    ServerConfig::builder()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .unwrap()
+}
+
+fn client_with(identity: &Identity) -> Client {
+    let config = ClientConfig::builder()
+        .with_root_certificates(AUTHORITY.roots())
+        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key());
+    Client::new().tls(config.unwrap())
+}
+
+// proves 6455-10.5-1
+#[test]
+fn a_server_can_demand_a_certificate_of_its_clients() {
+    let (url, errors) = serve(Acceptor::new().tls(demanding_config()));
+    assert_echoes(&client_with(&AUTHORITY.issue(&["a client"])), &url);
+    let stranger = client_with(&Authority::new().issue(&["a stranger"]));
+    for client in [tls::client(), stranger] {
+        // In TLS 1.3 the client learns of it only after its own part of the handshake.
+        let error = client.connect(&url).unwrap_err();
+        assert!(error.to_string().contains("received fatal alert"), "{error}");
+        let reported = errors.recv_timeout(PATIENCE).unwrap();
+        assert!(reported.starts_with("TLS handshake: "), "{reported}");
+    }
+}
+
+#[test]
+fn the_certificate_of_a_client_can_be_looked_at() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
+    let server = thread::spawn(move || {
+        let stream = listener.accept().unwrap().0;
+        let stream = Arc::new(TlsStream::server(stream, demanding_config(), PATIENCE).unwrap());
+        let (mut ws, _) = Acceptor::new().accept(Arc::clone(&stream)).unwrap();
+        assert_eq!(ws.recv().unwrap(), None);
+        stream.inspect(|session| {
+            assert_eq!(session.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+            session.peer_certificates().unwrap().to_vec()
+        })
+    });
+    let identity = AUTHORITY.issue(&["a client"]);
+    client_with(&identity).connect(&url).unwrap().close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(server.join().unwrap(), identity.chain);
+}
+
+#[test]
+fn who_speaks_no_tls_is_found_out() {
+    let (url, errors) = serve(tls::acceptor());
+    let mut raw = Raw::new(TcpStream::connect(&url[6..url.len() - 1]).unwrap());
+    raw.send(wire::REQUEST);
+    // An alert (RFC 8446 §6.2), and no reset before it is read.
+    assert!(raw.read_to_end().starts_with(&[21, 3]));
+    let reported = errors.recv_timeout(PATIENCE).unwrap();
+    assert!(reported.starts_with("TLS handshake: "), "{reported}");
+
+    let (url, server) = wire::raw_server(|mut raw| {
+        raw.read(5);
+        raw.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+        raw.end_writing();
+        raw.read_to_end();
+    });
+    let error = tls::client().connect(&url.replace("ws:", "wss:")).unwrap_err();
+    assert!(matches!(cause(&error), rustls::Error::InvalidMessage(_)), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
+fn an_end_inside_the_tls_handshake_is_told_from_a_failure_of_it() {
+    let (url, errors) = serve(tls::acceptor());
+    drop(TcpStream::connect(&url[6..url.len() - 1]).unwrap());
+    let reported = errors.recv_timeout(PATIENCE).unwrap();
+    assert!(reported.contains("the stream ended inside the TLS handshake"), "{reported}");
+
+    let (url, server) = wire::raw_server(|mut raw| {
+        raw.read(5);
+        raw.end_writing();
+        raw.read_to_end();
+    });
+    let error = tls::client().connect(&url.replace("ws:", "wss:")).unwrap_err();
+    assert!(wire::is_eof(&error), "{error:?}");
+    server.join().unwrap();
+}
+
+/// The bytes that a client or a server of TLS says first.
+fn first_flight(is_client: bool) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let config = Arc::new(tls::client_config());
+    let mut client = rustls::ClientConnection::new(config, name).unwrap();
+    let (mut hello, mut answer) = (Vec::new(), Vec::new());
+    client.write_tls(&mut hello).unwrap();
+    let mut server = rustls::ServerConnection::new(Arc::new(tls::server_config())).unwrap();
+    server.read_tls(&mut &hello[..]).unwrap();
+    server.process_new_packets().unwrap();
+    server.write_tls(&mut answer).unwrap();
+    if is_client { hello } else { answer }
+}
+
+/// Sends all but the last byte, one by one: never silent for long, and never done.
+fn dribble(mut stream: &TcpStream, bytes: &[u8]) {
+    let mut bytes = bytes[..bytes.len() - 1].iter();
+    // The other end goes away at its deadline.
+    while bytes.next().is_some_and(|byte| stream.write_all(&[*byte]).is_ok()) {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_client_that_goes_silent_inside_the_tls_handshake_is_given_up() {
+    let hello = first_flight(true);
+    for sent in [0, 3, 60, hello.len()] {
+        let (url, errors) = serve(tls::acceptor().timeouts(impatient()));
+        let mut raw = Raw::new(TcpStream::connect(&url[6..url.len() - 1]).unwrap());
+        raw.send(&hello[..sent]);
+        let reported = errors.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
+        // It is gone, and has no HTTP for who speaks TLS.
+        assert!(!raw.read_to_end().windows(4).any(|window| window == b"HTTP"));
+    }
+    let (url, errors) = serve(tls::acceptor().timeouts(impatient()));
+    let start = Instant::now();
+    dribble(&TcpStream::connect(&url[6..url.len() - 1]).unwrap(), &hello);
+    let reported = errors.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
+    assert!(start.elapsed() < PATIENCE, "one deadline for all of it");
+}
+
+#[test]
+fn a_server_that_goes_silent_inside_the_tls_handshake_is_given_up() {
+    let answer = Arc::new(first_flight(false));
+    for sent in [0, 3, 60] {
+        let (done, client_is_done) = mpsc::channel();
+        let answer = Arc::clone(&answer);
+        let (url, server) = wire::raw_server(move |mut raw| {
+            raw.read(5);
+            raw.send(&answer[..sent]);
+            let _: Result<(), _> = client_is_done.recv_timeout(PATIENCE);
+        });
+        let client = tls::client().timeouts(impatient());
+        let error = client.connect(&url.replace("ws:", "wss:")).unwrap_err();
+        assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{sent}: {error:?}");
+        done.send(()).unwrap();
+        server.join().unwrap();
+    }
+    // A header that announces more than 500 bytes, of which one comes after the other.
+    let (url, server) = wire::raw_server(move |mut raw| {
+        raw.read(5);
+        dribble(&raw.stream, &[&[22, 3, 3, 2, 0][..], &[2; 500]].concat());
+    });
+    let client = tls::client().timeouts(impatient());
+    let error = client.connect(&url.replace("ws:", "wss:")).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error:?}");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_server_that_is_silent_after_the_tls_handshake_is_given_up() {
+    let (done, client_is_done) = mpsc::channel();
+    let (url, server) = wire::raw_server(move |raw| {
+        let mut raw = tls::raw_server(raw.stream, tls::server_config());
+        assert!(raw.read_head().starts_with("GET / HTTP/1.1\r\n"));
+        let _: Result<(), _> = client_is_done.recv_timeout(PATIENCE);
+    });
+    let url = url.replace("ws://127.0.0.1", "wss://localhost");
+    let error = tls::client().timeouts(impatient()).connect(&url).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error:?}");
+    done.send(()).unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn a_client_that_is_silent_after_the_tls_handshake_gets_408() {
+    let (url, errors) = serve(tls::acceptor().timeouts(impatient()));
+    let stream = TcpStream::connect(&url[6..url.len() - 1]).unwrap();
+    let mut raw = tls::raw_client(stream, tls::client_config());
+    assert!(raw.read_head().starts_with("HTTP/1.1 408 "));
+    // It ends with close_notify, or this would be an error.
+    raw.read_to_end();
+    let reported = errors.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
+}
+
+#[test]
+fn a_refusal_comes_through_tls() {
+    let (url, _) = serve(tls::acceptor().origins(["https://example.com"]));
+    let error = tls::client().origin("https://elsewhere.example").connect(&url).unwrap_err();
+    let Error::Handshake(tightwire::handshake::HandshakeError::Refused(response)) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(response.status(), 403);
+}
+
+#[test]
+fn at_shutdown_a_client_that_asks_gets_503_through_tls() {
+    let (server, url) = tls::server();
+    let handle = server.handle();
+    let server = thread::spawn(move || server.run(wire::echo));
+    let connect = || TcpStream::connect(url[6..url.len() - 1].replace("localhost", "127.0.0.1"));
+    // One is in the handshake of TLS, one behind it, one has asked halfway, and one is open.
+    let mut silent = Raw::new(connect().unwrap());
+    let mut asking: Vec<_> = ["", "GET / HTTP/1.1\r\nHo"]
+        .map(|request| {
+            let mut raw = tls::raw_client(connect().unwrap(), tls::client_config());
+            raw.stream.conn.complete_io(&mut raw.stream.sock).unwrap();
+            raw.send(request);
+            raw
+        })
+        .into();
+    let mut open = tls::client().connect(&url).unwrap();
+    while handle.connection_count() < 4 {
+        thread::yield_now();
+    }
+    let shutdown = thread::spawn(move || handle.shutdown(PATIENCE));
+    for raw in &mut asking {
+        assert!(raw.read_head().starts_with("HTTP/1.1 503 "));
+        raw.read_to_end();
+    }
+    assert!(silent.read_to_end().is_empty(), "nothing that TLS would not understand");
+    assert_eq!(open.recv().unwrap(), None);
+    assert_eq!(open.close_status().unwrap().code(), 1001);
+    let report = shutdown.join().unwrap();
+    assert_eq!((report.closed, report.refused, report.cut, report.running), (1, 3, 0, 0));
+    server.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_client_for_whom_there_is_no_room_sees_the_end_of_the_stream() {
+    let (server, url) = tls::server();
+    wire::run(server.max_connections(0), wire::echo);
+    let error = tls::client().connect(&url).unwrap_err();
+    assert!(wire::is_eof(&error), "{error:?}");
+}
+
+/// A file that is gone when this is dropped.
+struct File(PathBuf);
+
+impl File {
+    fn pem(certificate: &CertificateDer<'_>) -> Self {
+        let name = format!("tightwire-{}-root.pem", std::process::id());
+        let path = env::temp_dir().join(name);
+        let base64 = base64::engine::general_purpose::STANDARD.encode(certificate);
+        let lines: Vec<_> = base64.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        let lines = lines.join("\n");
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n");
+        fs::write(&path, pem).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Where the test below finds the server of the one that runs it.
+const URL: &str = "TIGHTWIRE_TEST_URL";
+const ROOTS_TEST: &str = "by_default_the_roots_of_the_system_are_trusted";
+
+#[test]
+fn by_default_the_roots_of_the_system_are_trusted() {
+    if let Ok(url) = env::var(URL) {
+        // In a process of its own, where the system's roots are those of the test.
+        return assert_echoes(&Client::new(), &url);
+    }
+    let (url, _errors) = serve(tls::acceptor());
+    let root = File::pem(&AUTHORITY.root());
+    for (trusted, is_trusted) in [(Some(&root.0), true), (None, false)] {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", ROOTS_TEST]).env(URL, &url).env_remove("SSL_CERT_DIR");
+        match trusted {
+            Some(path) => command.env("SSL_CERT_FILE", path),
+            None => command.env_remove("SSL_CERT_FILE"),
+        };
+        let output = command.output().unwrap();
+        assert_eq!(output.status.success(), is_trusted, "{output:?}");
+        if !is_trusted {
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(said.contains("UnknownIssuer") || said.contains("SSL_CERT_FILE"), "{said}");
+        }
+    }
+}
