@@ -5,6 +5,9 @@
 
 #[path = "wire/proxy.rs"]
 mod proxy;
+#[cfg(feature = "tls")]
+#[path = "wire/tls.rs"]
+mod tls;
 mod wire;
 
 use std::io::ErrorKind;
@@ -45,7 +48,11 @@ fn whatever_breaks_is_told_by_the_right_error_and_leaves_nothing_behind() {
     }
     cases.push(("a writer and a reader are blocked".to_owned(), Box::new(reset_both_halves)));
     for seed in 0..32 {
-        cases.push((format!("proxy, seed {seed}"), Box::new(move || through_a_proxy(seed))));
+        cases.push((format!("proxy, seed {seed}"), Box::new(move || through_a_proxy(seed, false))));
+        if cfg!(feature = "tls") {
+            let name = format!("proxy below TLS, seed {seed}");
+            cases.push((name, Box::new(move || through_a_proxy(seed, true))));
+        }
     }
     let mut failed = Vec::new();
     for (name, case) in cases {
@@ -347,10 +354,17 @@ fn serve<T: Send + 'static>(
     timeouts: Timeouts,
     handler: impl Fn(&mut WebSocket) -> T + Send + Sync + 'static,
 ) -> Served<T> {
+    serve_with(Acceptor::new().timeouts(timeouts), handler)
+}
+
+fn serve_with<T: Send + 'static>(
+    acceptor: Acceptor,
+    handler: impl Fn(&mut WebSocket) -> T + Send + Sync + 'static,
+) -> Served<T> {
     let (report, outcomes) = mpsc::channel();
     let (report_error, errors) = mpsc::channel();
     let server = Server::bind("127.0.0.1:0").unwrap();
-    let server = server.acceptor(Acceptor::new().timeouts(timeouts));
+    let server = server.acceptor(acceptor);
     let server = server.on_error(move |_, error| {
         let _ = report_error.send(error.to_string());
     });
@@ -468,7 +482,7 @@ fn reset_both_halves() {
 }
 
 /// An echo through a proxy that cuts, delays and breaks the stream as the seed says.
-fn through_a_proxy(seed: u64) {
+fn through_a_proxy(seed: u64, secure: bool) {
     const COUNT: usize = 20;
     let mut random = Random(seed);
     let lengths = [0, 10, 125, 126, 1000, 4096, 9000];
@@ -501,7 +515,8 @@ fn through_a_proxy(seed: u64) {
         end,
     });
 
-    let served = serve(Timeouts::default(), |ws| -> Result<(), Error> {
+    let (scheme, client, acceptor) = ends_of(secure);
+    let served = serve_with(acceptor, |ws| -> Result<(), Error> {
         while let Some(message) = ws.recv()? {
             ws.send(&message)?;
         }
@@ -509,7 +524,10 @@ fn through_a_proxy(seed: u64) {
     });
     let proxy = Proxy::start(served.address, up, down);
     let has_garbage = ends.iter().flatten().any(|(_, end)| *end == End::Garbage);
-    let (echoed, outcome) = echo_all(proxy.address, &messages, !has_garbage);
+    let url = format!("{scheme}://{}/", proxy.address);
+    // Through TLS no garbage comes.
+    let exact = secure || !has_garbage;
+    let (echoed, outcome) = echo_all(&client, &url, &messages, exact);
     proxy.join();
     for outcome in served.end() {
         let Err(error) = outcome else { continue };
@@ -524,18 +542,37 @@ fn through_a_proxy(seed: u64) {
     }
 }
 
+#[cfg(feature = "tls")]
+fn ends_of(secure: bool) -> (&'static str, Client, Acceptor) {
+    if secure {
+        ("wss", tls::client(), tls::acceptor())
+    } else {
+        ("ws", Client::new(), Acceptor::new())
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn ends_of(_secure: bool) -> (&'static str, Client, Acceptor) {
+    ("ws", Client::new(), Acceptor::new())
+}
+
 /// Whether this is what an end may see of a stream that breaks.
 fn is_fault(error: &Error, has_garbage: bool) -> bool {
     match error {
         Error::Io(_) | Error::Send(SendError::Closed) => true,
-        Error::Protocol(_) | Error::Handshake(_) => has_garbage,
+        Error::Protocol(_) | Error::Handshake(_) | Error::Tls(_) => has_garbage,
         _ => false,
     }
 }
 
 /// Sends all, and receives what comes back; at the end of it, closes.
-fn echo_all(address: SocketAddr, messages: &[Message], exact: bool) -> (usize, Result<(), Error>) {
-    let ws = match tightwire::connect(&format!("ws://{address}/")) {
+fn echo_all(
+    client: &Client,
+    url: &str,
+    messages: &[Message],
+    exact: bool,
+) -> (usize, Result<(), Error>) {
+    let ws = match client.connect(url) {
         Ok(ws) => ws,
         Err(error) => return (0, Err(error)),
     };

@@ -1,5 +1,5 @@
 //! What may lie between two peers, for the worse.
-#![allow(unreachable_pub, reason = "it is a module of a test binary")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,6 +1,5 @@
 use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -49,9 +48,6 @@ pub struct TlsStream {
     /// Whoever writes has it, also while waiting for the peer to read. It is locked before
     /// `session`: records go out in the order in which they were encrypted.
     outgoing: Mutex<Outgoing>,
-    /// A reader left something in `outgoing` that the peer did not take. It tries again before
-    /// it next waits, unless a writer comes first.
-    has_rest: AtomicBool,
 }
 
 /// More is not read ahead of the decryption.
@@ -106,7 +102,6 @@ impl TlsStream {
             session: Mutex::new(session),
             incoming: Mutex::new(ReadBuffer::new(Vec::new())),
             outgoing: Mutex::default(),
-            has_rest: AtomicBool::new(false),
         }
     }
 
@@ -134,8 +129,11 @@ impl TlsStream {
             }
             let left = ciphertext.len();
             if let Err(error) = session.process_new_packets() {
-                // What was at fault stays, and will be met again.
-                break Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                // What came before it counts. It stays, and will be met again.
+                break match session.reader().read(buffer) {
+                    Ok(count @ 1..) => Ok(Some(count)),
+                    _ => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                };
             }
             incoming.keep(left);
         };
@@ -149,9 +147,6 @@ impl TlsStream {
 
     /// Reads once from the stream below.
     fn fill(&self, incoming: &mut ReadBuffer) -> io::Result<()> {
-        if self.has_rest.load(Ordering::Relaxed) {
-            self.try_send();
-        }
         incoming.limit(MAX_INCOMING);
         match incoming.fill(&*self.stream) {
             Ok(0) => Err(io::Error::new(
@@ -170,7 +165,8 @@ impl TlsStream {
     }
 
     /// Writes what the session has to say by itself, unless another thread is writing: then that
-    /// one does. A failure is not the reader's: what the peer sent may still be there.
+    /// one does. What the peer does not take of it goes with the next write. A failure is not the
+    /// reader's: what the peer sent may still be there.
     fn try_send(&self) {
         loop {
             let mut outgoing = match self.outgoing.try_lock() {
@@ -180,7 +176,6 @@ impl TlsStream {
             };
             let collected = outgoing.collect(&mut lock(&self.session));
             let _ = collected.and_then(|()| outgoing.write(&*self.stream));
-            self.has_rest.store(!outgoing.is_empty(), Ordering::Relaxed);
             drop(outgoing);
             if !self.owes() {
                 return;
@@ -244,8 +239,6 @@ impl Stream for TlsStream {
         let outcome = outgoing.write(&*self.stream);
         let gone = outgoing.take_untold();
         let is_stuck = !outgoing.is_empty();
-        // The caller will come again for what is left.
-        self.has_rest.store(false, Ordering::Relaxed);
         drop(outgoing);
         if self.owes() {
             self.try_send();

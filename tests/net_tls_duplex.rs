@@ -1,0 +1,543 @@
+//! Both directions of TLS at once, its end, and what happens when records come in pieces.
+#![cfg(feature = "tls")]
+
+#[path = "wire/proxy.rs"]
+mod proxy;
+#[path = "wire/tls.rs"]
+mod tls;
+mod wire;
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::ops::DerefMut;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use proxy::Random;
+use tightwire::handshake::Agreed;
+use tightwire::rustls::{
+    self, AlertDescription, ClientConnection, ConnectionCommon, ServerConnection, SideData,
+    StreamOwned,
+};
+use tightwire::{
+    Acceptor, Client, CloseCode, ClosedBy, Error, Message, MessageKind, Operation, SendError,
+    Stream, Timeouts, TlsStream, WebSocket,
+};
+use tls::{RawClient, RawServer};
+use wire::{PATIENCE, Raw, close_body, masked};
+
+const MIB: usize = 1 << 20;
+/// More than the buffers of the system hold.
+const HUGE: usize = 24 * MIB;
+
+/// What this returns, unless it hangs.
+fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(act()));
+    receiver.recv_timeout(3 * PATIENCE).expect("an end in time, and no panic")
+}
+
+fn handshake<C, S>(raw: &mut Raw<StreamOwned<C, TcpStream>>)
+where
+    C: DerefMut<Target = ConnectionCommon<S>>,
+    S: SideData,
+{
+    while raw.stream.conn.is_handshaking() {
+        raw.stream.conn.complete_io(&mut raw.stream.sock).unwrap();
+    }
+}
+
+/// A server of ours, and a client that is made of rustls.
+fn server(timeouts: Timeouts) -> (WebSocket, RawClient) {
+    let (near, far) = tls::tcp();
+    let ours = thread::spawn(|| TlsStream::server(far, tls::server_config(), PATIENCE).unwrap());
+    let mut raw = tls::raw_client(near, tls::client_config());
+    handshake(&mut raw);
+    let acceptor = Acceptor::new().timeouts(timeouts);
+    (acceptor.take_over(ours.join().unwrap(), Agreed::default(), Vec::new()).unwrap(), raw)
+}
+
+/// A client of ours, and a server that is made of rustls.
+fn client(timeouts: Timeouts) -> (WebSocket, RawServer) {
+    let (near, far) = tls::tcp();
+    let ours = thread::spawn(|| {
+        TlsStream::client(near, "localhost", tls::client_config(), PATIENCE).unwrap()
+    });
+    let mut raw = tls::raw_server(far, tls::server_config());
+    handshake(&mut raw);
+    let client = Client::new().timeouts(timeouts);
+    (client.take_over(ours.join().unwrap(), Agreed::default(), Vec::new()).unwrap(), raw)
+}
+
+/// Two ends of ours.
+fn peers() -> [WebSocket; 2] {
+    let (near, far) = tls::tcp();
+    over(near, far)
+}
+
+fn over(near: impl Stream, far: impl Stream) -> [WebSocket; 2] {
+    let (near, far) = tls::streams(near, far);
+    let client = Client::new().take_over(near, Agreed::default(), Vec::new());
+    let server = Acceptor::new().take_over(far, Agreed::default(), Vec::new());
+    [client.unwrap(), server.unwrap()]
+}
+
+/// How a peer ends the stream.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Announced,
+    CutOff,
+}
+
+fn end<C, S>(raw: &mut Raw<StreamOwned<C, TcpStream>>, how: End)
+where
+    C: DerefMut<Target = ConnectionCommon<S>>,
+    S: SideData,
+{
+    if let End::Announced = how {
+        raw.stream.conn.send_close_notify();
+        raw.stream.flush().unwrap();
+    }
+    raw.stream.sock.shutdown(Shutdown::Write).unwrap();
+}
+
+fn assert_ends_abnormally(mut ws: WebSocket, how: End, in_message: bool) {
+    let error = ws.recv().unwrap_err();
+    assert!(wire::is_eof(&error), "{how:?}: {error:?}");
+    let expected = match (how, in_message) {
+        (End::CutOff, _) => "the stream was cut off",
+        (End::Announced, true) => "the stream ended inside a message",
+        (End::Announced, false) => "the stream ended without a Close frame",
+    };
+    assert!(error.to_string().contains(expected), "{how:?}: {error}");
+    assert_eq!(ws.close_status().unwrap().code(), 1006);
+}
+
+#[test]
+fn a_stream_that_is_cut_off_is_told_from_one_that_ends() {
+    for how in [End::Announced, End::CutOff] {
+        for (sent, in_message) in [(&[][..], false), (&[0x02, 3, 1, 2, 3], true)] {
+            let (ws, mut raw) = client(Timeouts::default());
+            raw.send(sent);
+            end(&mut raw, how);
+            assert_ends_abnormally(ws, how, in_message);
+            let (ws, mut raw) = server(Timeouts::default());
+            raw.send(if in_message { masked(0x02, &[1, 2, 3]) } else { Vec::new() });
+            end(&mut raw, how);
+            assert_ends_abnormally(ws, how, in_message);
+        }
+    }
+}
+
+// proves 6455-7.1.1-2
+#[test]
+fn after_the_closing_handshake_both_ends_announce_the_end() {
+    let (mut ws, mut raw) = server(Timeouts::default());
+    let ours = thread::spawn(move || (ws.recv(), ws));
+    raw.send_frame(0x88, &close_body(1000, ""));
+    assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
+    // The server ends first; without close_notify, this would be an error.
+    assert!(raw.read_to_end().is_empty());
+    end(&mut raw, End::Announced);
+    let (outcome, ws) = ours.join().unwrap();
+    assert_eq!(outcome.unwrap(), None);
+    assert!(ws.close_status().unwrap().was_clean());
+
+    let (mut ws, mut raw) = client(Timeouts::default());
+    let ours = thread::spawn(move || (ws.close(CloseCode::NORMAL, ""), ws));
+    assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
+    raw.send([0x88, 2, 0x03, 0xe8]);
+    // The client waits for the server, and not for the end of TCP: some servers wait for the
+    // client to announce the end too.
+    raw.stream.conn.send_close_notify();
+    raw.stream.flush().unwrap();
+    assert!(raw.read_to_end().is_empty());
+    let (outcome, ws) = ours.join().unwrap();
+    outcome.unwrap();
+    assert!(ws.close_status().unwrap().was_clean());
+}
+
+#[test]
+fn a_client_does_not_end_before_its_server_does() {
+    let mut timeouts = Timeouts::default();
+    timeouts.close = Duration::from_secs(3600);
+    let (mut ws, mut raw) = client(timeouts);
+    let ours = thread::spawn(move || ws.recv());
+    raw.send([0x88, 2, 0x03, 0xe8]);
+    assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
+    raw.stream.sock.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+    let kind = raw.stream.read(&mut [0]).unwrap_err().kind();
+    assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind:?}");
+    end(&mut raw, End::CutOff);
+    // Both Close frames have passed, so nothing can have been cut off.
+    assert_eq!(ours.join().unwrap().unwrap(), None);
+}
+
+#[test]
+fn who_does_not_answer_a_close_is_given_up() {
+    let mut timeouts = Timeouts::default();
+    timeouts.close = Duration::from_millis(20);
+    let (mut ws, _raw) = client(timeouts);
+    let outcome = in_time(move || ws.close(CloseCode::NORMAL, ""));
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Close))), "{outcome:?}");
+}
+
+#[test]
+fn a_record_that_comes_byte_by_byte_is_read_however_often_that_times_out() {
+    let (mut ws, mut raw) = server(Timeouts::default());
+    let (first, second) = ([7; 130], "and another one");
+    let mut records = Vec::new();
+    raw.stream.conn.writer().write_all(&masked(0x82, &first)).unwrap();
+    raw.stream.conn.writer().write_all(&masked(0x81, second.as_bytes())).unwrap();
+    raw.stream.conn.write_tls(&mut records).unwrap();
+    let mut received = Vec::new();
+    for (at, byte) in records.iter().enumerate() {
+        raw.stream.sock.write_all(&[*byte]).unwrap();
+        match ws.recv_timeout(Duration::from_millis(1)) {
+            Ok(message) => received.push(message.unwrap()),
+            Err(Error::Timeout(Operation::Receive)) => {}
+            Err(error) => panic!("byte {at}: {error}"),
+        }
+    }
+    while received.len() < 2 {
+        received.push(ws.recv().unwrap().unwrap());
+    }
+    assert_eq!(received, [Message::from(first.to_vec()), Message::from(second)]);
+}
+
+/// Sends in one direction only, while the peer now and then wants new keys for it.
+fn send_under_new_keys<C, S>(
+    ws: WebSocket,
+    mut raw: Raw<StreamOwned<C, TcpStream>>,
+    ping: &[u8],
+    refresh: fn(&mut C) -> Result<(), rustls::Error>,
+) where
+    C: DerefMut<Target = ConnectionCommon<S>>,
+    S: SideData,
+{
+    const COUNT: usize = 48;
+    let (sender, mut receiver) = ws.split();
+    let reader = thread::spawn(move || receiver.recv());
+    let writer = thread::spawn(move || {
+        (0..COUNT).try_for_each(|number| sender.send(&vec![number as u8; MIB / 2]))
+    });
+    let (mut messages, mut pongs) = (0, 0);
+    while messages < COUNT || pongs < COUNT / 8 {
+        match raw.read_frame() {
+            (0x82, payload) => {
+                assert!(payload == vec![messages as u8; MIB / 2], "message {messages}");
+                if messages % 8 == 0 {
+                    refresh(&mut raw.stream.conn).unwrap();
+                    raw.send(ping);
+                }
+                messages += 1;
+            }
+            (0x8a, _) => pongs += 1,
+            (first, _) => panic!("a frame that begins with {first:#x}"),
+        }
+    }
+    writer.join().unwrap().unwrap();
+    end(&mut raw, End::CutOff);
+    assert!(wire::is_eof(&reader.join().unwrap().unwrap_err()));
+}
+
+#[test]
+fn the_peer_may_ask_for_new_keys_in_the_middle_of_a_large_send() {
+    let (ws, raw) = server(Timeouts::default());
+    send_under_new_keys(ws, raw, &masked(0x89, b""), ClientConnection::refresh_traffic_keys_now);
+    let (ws, raw) = client(Timeouts::default());
+    send_under_new_keys(ws, raw, &[0x89, 0], ServerConnection::refresh_traffic_keys_now);
+}
+
+trait RefreshTrafficKeys {
+    fn refresh_traffic_keys_now(&mut self) -> Result<(), rustls::Error>;
+}
+
+impl RefreshTrafficKeys for ClientConnection {
+    fn refresh_traffic_keys_now(&mut self) -> Result<(), rustls::Error> {
+        self.refresh_traffic_keys()
+    }
+}
+
+impl RefreshTrafficKeys for ServerConnection {
+    fn refresh_traffic_keys_now(&mut self) -> Result<(), rustls::Error> {
+        self.refresh_traffic_keys()
+    }
+}
+
+#[test]
+fn a_record_that_was_tampered_with_ends_the_connection_and_is_complained_of() {
+    let (mut ws, mut raw) = server(Timeouts::default());
+    let mut records = Vec::new();
+    raw.stream.conn.writer().write_all(&masked(0x81, b"good")).unwrap();
+    raw.stream.conn.write_tls(&mut records).unwrap();
+    raw.stream.conn.writer().write_all(&masked(0x81, b"bad")).unwrap();
+    raw.stream.conn.write_tls(&mut records).unwrap();
+    *records.last_mut().unwrap() ^= 1;
+    raw.stream.sock.write_all(&records).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("good")));
+    let Error::Io(error) = ws.recv().unwrap_err() else { panic!("the wire broke") };
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    let source = error.get_ref().unwrap().downcast_ref::<rustls::Error>();
+    assert_eq!(source, Some(&rustls::Error::DecryptError));
+    assert!(matches!(ws.send("late"), Err(Error::Send(SendError::Closed))));
+    let error = raw.stream.read(&mut [0]).unwrap_err();
+    let heard = error.get_ref().unwrap().downcast_ref::<rustls::Error>();
+    let alert = rustls::Error::AlertReceived(AlertDescription::BadRecordMac);
+    assert_eq!(heard, Some(&alert));
+}
+
+#[test]
+fn a_shutdown_wakes_who_reads_and_who_writes() {
+    let (near, far) = tls::tcp();
+    let (stream, _peer) = tls::streams(near, far);
+    let stream = Arc::new(stream);
+    // No time-outs at all: nothing else would end them.
+    stream.set_read_timeout(None).unwrap();
+    stream.set_write_timeout(None).unwrap();
+    let (began, has_begun) = mpsc::channel();
+    let blocked: [thread::JoinHandle<io::Error>; 2] = [
+        thread::spawn({
+            let stream = Arc::clone(&stream);
+            move || stream.read(&mut [0]).unwrap_err()
+        }),
+        thread::spawn({
+            let stream = Arc::clone(&stream);
+            move || {
+                let bytes = vec![0; MIB];
+                loop {
+                    match stream.write_vectored(&[IoSlice::new(&bytes)]) {
+                        Ok(_) => began.send(()).unwrap(),
+                        Err(error) => break error,
+                    }
+                }
+            }
+        }),
+    ];
+    // Until it has taken nothing for a while, so that most likely it waits.
+    while has_begun.recv_timeout(Duration::from_millis(50)).is_ok() {}
+    in_time(move || stream.shutdown(Shutdown::Both)).unwrap();
+    let [read, written] = blocked.map(|thread| in_time(move || thread.join().unwrap()));
+    assert_eq!(read.kind(), ErrorKind::UnexpectedEof);
+    assert!(matches!(written.kind(), ErrorKind::BrokenPipe | ErrorKind::WouldBlock), "{written}");
+}
+
+#[test]
+fn a_reset_ends_both_halves() {
+    let (ws, mut raw) = server(Timeouts::default());
+    let (sender, mut receiver) = ws.split();
+    let reader = thread::spawn(move || receiver.recv().unwrap_err());
+    let writer = thread::spawn(move || sender.send(&vec![0; HUGE]).unwrap_err());
+    raw.read(100);
+    raw.stream.sock.peek(&mut [0]).unwrap();
+    // With bytes unread, which is a reset.
+    drop(raw);
+    let [read, written] = [reader, writer].map(|thread| in_time(move || thread.join().unwrap()));
+    let is_broken = |error: &Error| match error {
+        Error::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+        ),
+        error => matches!(error, Error::Send(SendError::Closed)),
+    };
+    assert!(is_broken(&read), "{read:?}");
+    assert!(is_broken(&written), "{written:?}");
+}
+
+#[test]
+fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
+    let (ws, mut raw) = server(Timeouts::default());
+    let (sender, mut receiver) = ws.split();
+    let reader = thread::spawn(move || {
+        let outcome = receiver.recv();
+        (outcome, receiver.close_status().unwrap().clone())
+    });
+    let writer = thread::spawn({
+        let sender = sender.clone();
+        move || sender.send(&vec![7; HUGE])
+    });
+    let (first, mut received) = raw.read_frame();
+    assert_eq!(first, 0x02);
+    let closer = thread::spawn(move || sender.close(CloseCode::NORMAL, "enough"));
+    let close = loop {
+        match raw.read_frame() {
+            (0x00 | 0x80, payload) => received.extend(payload),
+            other => break other,
+        }
+    };
+    assert!(received == vec![7; HUGE], "it is finished first");
+    assert_eq!(close, (0x88, close_body(1000, "enough")));
+    writer.join().unwrap().unwrap();
+    closer.join().unwrap().unwrap();
+    raw.send_frame(0x88, &close_body(1000, ""));
+    assert!(raw.read_to_end().is_empty());
+    end(&mut raw, End::Announced);
+    let (outcome, status) = reader.join().unwrap();
+    assert_eq!(outcome.unwrap(), None);
+    assert_eq!((status.closed_by(), status.was_clean()), (ClosedBy::Us, true));
+}
+
+#[test]
+fn messages_are_streamed_both_ways_at_once() {
+    const PIECES: usize = 400;
+    let piece = |number: usize| vec![number as u8; 1 + number * 61];
+    let ends = peers().map(|ws| {
+        let (sender, mut receiver) = ws.split();
+        let writer = thread::spawn(move || {
+            let mut writer = sender.writer(MessageKind::Binary);
+            (0..PIECES).for_each(|number| writer.write_all(&piece(number)).unwrap());
+            writer.finish().unwrap();
+            sender
+        });
+        let reader = thread::spawn(move || {
+            let mut received = Vec::new();
+            receiver.recv_reader().unwrap().unwrap().read_to_end(&mut received).unwrap();
+            assert!(received == (0..PIECES).flat_map(piece).collect::<Vec<_>>());
+            receiver
+        });
+        (writer, reader)
+    });
+    let ends = ends
+        .map(|(writer, reader)| in_time(move || (writer.join().unwrap(), reader.join().unwrap())));
+    let [(client, mut of_client), (_server, mut of_server)] = ends;
+    client.close(CloseCode::NORMAL, "").unwrap();
+    let server = thread::spawn(move || of_server.recv());
+    assert_eq!(of_client.recv().unwrap(), None);
+    assert_eq!(server.join().unwrap().unwrap(), None);
+}
+
+/// A stream that takes and gives little at a time, and often nothing, as the seed says.
+#[derive(Debug)]
+struct Bumpy {
+    stream: TcpStream,
+    random: [Mutex<Random>; 2],
+    max_piece: usize,
+}
+
+impl Bumpy {
+    fn new(stream: TcpStream, seed: u64, max_piece: usize) -> Self {
+        let random = [Mutex::new(Random(seed)), Mutex::new(Random(!seed))];
+        Self { stream, random, max_piece }
+    }
+
+    /// How many bytes may go in a direction now.
+    fn bump(&self, direction: usize) -> io::Result<usize> {
+        let mut random = self.random[direction].lock().unwrap();
+        match random.below(4) {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            1 => Err(ErrorKind::Interrupted.into()),
+            _ => Ok(1 + random.below(self.max_piece)),
+        }
+    }
+}
+
+impl Stream for Bumpy {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.bump(0)?.min(buffer.len());
+        Stream::read(&self.stream, &mut buffer[..len])
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let len = self.bump(1)?;
+        let Some(first) = buffers.iter().find(|buffer| !buffer.is_empty()) else { return Ok(0) };
+        (&self.stream).write(&first[..first.len().min(len)])
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+}
+
+/// Sends what the seed says while it receives as much; the client closes.
+fn talk(ws: WebSocket, max_len: usize, seed: u64, peer_seed: u64, closes: bool) {
+    const COUNT: usize = 30;
+    let messages = move |seed| {
+        let mut random = Random(seed);
+        (0..COUNT).map(move |_| {
+            let len = [0, 1, 126, 5000, 16_384, 40_000, 200_000][random.below(7)];
+            (0..len.min(max_len)).map(|_| random.draw() as u8).collect::<Vec<_>>()
+        })
+    };
+    let (sender, mut receiver) = ws.split();
+    let writer = thread::spawn(move || {
+        for message in messages(seed) {
+            sender.send(&message).unwrap();
+            sender.ping(b"").unwrap();
+        }
+        sender
+    });
+    for (number, message) in messages(peer_seed).enumerate() {
+        let received = receiver.recv().unwrap().unwrap();
+        assert!(received.into_bytes() == message, "message {number}");
+    }
+    let sender = writer.join().unwrap();
+    if closes {
+        sender.close(CloseCode::NORMAL, "").unwrap();
+    }
+    assert_eq!(receiver.recv().unwrap(), None);
+    assert!(receiver.close_status().unwrap().was_clean());
+}
+
+#[test]
+fn nothing_is_lost_or_sent_twice_however_records_are_cut_on_their_way() {
+    for seed in 0..8 {
+        let max_piece = [7, 600, 20_000, 100_000][seed as usize % 4];
+        let max_len = 100 * max_piece;
+        let (near, far) = tls::tcp();
+        let [client, server] =
+            over(Bumpy::new(near, seed, max_piece), Bumpy::new(far, seed + 100, max_piece));
+        let client = thread::spawn(move || talk(client, max_len, seed, !seed, true));
+        let server = thread::spawn(move || talk(server, max_len, !seed, seed, false));
+        in_time(move || [client, server].map(|end| end.join().unwrap()));
+    }
+}
+
+#[test]
+fn what_was_not_taken_is_written_again_with_more_behind_it() {
+    let (near, far) = tls::tcp();
+    let (stream, peer) = tls::streams(Bumpy::new(near, 1, 5000), far);
+    let expected: Vec<u8> = (0..=250).cycle().take(MIB).collect();
+    let reader = thread::spawn(move || {
+        let (mut received, mut buffer) = (Vec::new(), vec![0; 10_000]);
+        while let count @ 1.. = peer.read(&mut buffer).unwrap() {
+            received.extend_from_slice(&buffer[..count]);
+        }
+        received
+    });
+    let (mut written, mut random) = (0, Random(1));
+    let mut shown = 0;
+    while written < expected.len() {
+        // Never less than what it saw before, in buffers of any lengths.
+        shown = expected.len().min(shown.max(written + 1 + random.below(100_000)));
+        let waiting = &expected[written..shown];
+        let (first, rest) = waiting.split_at(random.below(waiting.len() + 1));
+        let (second, third) = rest.split_at(random.below(rest.len() + 1));
+        match stream.write_vectored(&[first, &[], second, third].map(IoSlice::new)) {
+            Ok(count) => {
+                assert!((1..=waiting.len()).contains(&count));
+                written += count;
+            }
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted));
+            }
+        }
+    }
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert!(reader.join().unwrap() == expected);
+    let late = loop {
+        match stream.write_vectored(&[IoSlice::new(b"late")]).unwrap_err().kind() {
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
+            kind => break kind,
+        }
+    };
+    assert_eq!(late, ErrorKind::BrokenPipe);
+}
