@@ -24,6 +24,7 @@ FLAGS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
+    "--ignore-certificate-errors",  # it has no roots that a test could add to
     # Else a page that was left is kept, with its connections, to be shown again.
     "--disable-features=BackForwardCache",
     # It is to talk to nobody but us.
@@ -154,13 +155,14 @@ async def suite():
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         echo_server = await enter(harness.server("echo_server"))
+        secure = await enter(harness.server("echo_server", secure=True))
         server = await enter(harness.server("server"))
         compressing = []
         for settings, *expected in COMPRESSING:
             child = await enter(harness.server("compressing", *settings))
             relay = await enter(Relay(child))
             compressing.append((settings, child, relay, expected))
-        query = [("echo_server", echo_server.url), ("server", server.url)]
+        query = [("echo_server", echo_server.url), ("wss", secure.url), ("server", server.url)]
         query += [("compressing", relay.url) for _, _, relay, _ in compressing]
 
         web, posted = await enter(web_server())

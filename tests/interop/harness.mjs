@@ -15,6 +15,8 @@ export const UNICODE = "Grüße, 世界 🦀\0";
 
 const LIMIT = 30_000; // milliseconds for one check
 const EXAMPLES = process.env.TIGHTWIRE_EXAMPLES;
+/** The files with a certificate that everybody trusts here, and with its key. */
+export const [CERT, KEY] = ["cert", "key"].map((name) => `${process.env.TIGHTWIRE_CERTS}/${name}.pem`);
 
 const children = new Set();
 process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));

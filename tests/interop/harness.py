@@ -14,6 +14,8 @@ LIMIT = 30  # seconds for one check
 MIB = 1 << 20
 UNICODE = "Grüße, 世界 🦀\0"
 EXAMPLES = os.environ["TIGHTWIRE_EXAMPLES"]
+CERTS = os.environ["TIGHTWIRE_CERTS"]
+CERTIFICATE = f"{CERTS}/cert.pem", f"{CERTS}/key.pem"
 
 _failed = 0
 
@@ -125,18 +127,20 @@ async def program(*command, env=None):
 
 
 @asynccontextmanager
-async def server(name, *settings):
+async def server(name, *settings, secure=False):
     """A server example on a free port. It has `host`, `port` and `url`."""
-    async with program(f"{EXAMPLES}/{name}", "127.0.0.1:0", *settings) as child:
+    cert, key = CERTIFICATE
+    options = ["--cert", cert, "--key", key] if secure else []
+    async with program(f"{EXAMPLES}/{name}", "127.0.0.1:0", *settings, *options) as child:
         async with asyncio.timeout(LIMIT):
             line = await child.printed(lambda line: line.startswith("listening on "))
         child.url = line.removeprefix("listening on ")
-        child.host, _, port = child.url.removeprefix("ws://").partition(":")
+        child.host, _, port = child.url.partition("://")[2].partition(":")
         child.port = int(port)
         yield child
 
 
-async def client(name, url, *settings):
+async def client(name, *arguments, env=None):
     """Runs a client example to its end: its exit code, and the lines that it printed."""
-    async with program(f"{EXAMPLES}/{name}", url, *settings) as child:
+    async with program(f"{EXAMPLES}/{name}", *arguments, env=env) as child:
         return await child.exit_code(), child.out, child.err

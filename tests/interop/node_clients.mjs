@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 
-import { MIB, UNICODE, WebSocket, check, finish, withServer } from "./harness.mjs";
+import { CERT, KEY, MIB, UNICODE, WebSocket, check, finish, withServer } from "./harness.mjs";
 
 const MAX_MESSAGE = 16 * MIB; // the library's default for one message
 
@@ -127,14 +127,15 @@ async function tooLarge(url) {
 }
 
 async function plainGet(url, status, body) {
-  const response = await fetch(url.replace("ws:", "http:"));
+  const response = await fetch(url.replace("ws", "http"));
   assert.equal(response.status, status);
   assert.match(await response.text(), body);
 }
 
-async function serves(name, prefix) {
+async function serves(name, prefix, ...options) {
   await withServer(name, async ({ url, err }) => {
-    const one = (what, work) => check(`node client, ${name}: ${what}`, work, err);
+    const scheme = url.split(":")[0];
+    const one = (what, work) => check(`node client, ${name}, ${scheme}: ${what}`, work, err);
 
     await one("text", () => echoes(url, prefix, "Hello", "Hello again"));
     await one("binary", () => echoes(url, prefix, Buffer.from([0, 1, 254, 255])));
@@ -156,10 +157,11 @@ async function serves(name, prefix) {
         ? plainGet(url, 403, /WebSocket connections only/)
         : plainGet(url, 426, /Upgrade/),
     );
-  });
+  }, ...options);
 }
 
 await serves("echo_server", "");
+await serves("echo_server", "", "--cert", CERT, "--key", KEY);
 await serves("server", "Echo: ");
 
 finish();

@@ -2,17 +2,23 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 
-import { UNICODE, WebSocketServer, check, client, finish } from "./harness.mjs";
+import { CERT, KEY, MIB, UNICODE, WebSocketServer, check, client, finish } from "./harness.mjs";
+
+const [cert, key] = [CERT, KEY].map((path) => readFileSync(path));
 
 /**
  * Runs a client example against a server whose connections go to `handler`: what it printed,
  * and the Close frame that it sent.
  */
-async function meets(name, handler) {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
-  await once(server, "listening");
+async function meets(name, handler, secure = false) {
+  const http = secure ? createSecureServer({ cert, key }) : createServer();
+  const server = new WebSocketServer({ server: http });
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
   try {
     const closed = new Promise((resolve, reject) => {
       server.once("connection", (ws) => {
@@ -21,12 +27,13 @@ async function meets(name, handler) {
         handler(ws);
       });
     });
-    const url = `ws://127.0.0.1:${server.address().port}/`;
+    const url = `${secure ? "wss" : "ws"}://127.0.0.1:${http.address().port}/`;
     const ran = await client(name, url);
     return { url, ...ran, closed: await closed };
   } finally {
     server.clients.forEach((ws) => ws.terminate());
     server.close();
+    http.close();
   }
 }
 
@@ -40,6 +47,32 @@ await check("node server: client", async () => {
   const { url, code, out, err, closed } = await meets("client", echo);
   assert.deepEqual(out, [`Connected to ${url}`, "Received: Hello from Rust!", "Disconnected"]);
   assert.deepEqual([code, err, closed], [0, [], [1000, ""]]);
+});
+
+await check("node server: client, wss", async () => {
+  const { url, code, out, err, closed } = await meets("client", echo, true);
+  assert.deepEqual(out, [`Connected to ${url}`, "Received: Hello from Rust!", "Disconnected"]);
+  assert.deepEqual([code, err, closed], [0, [], [1000, ""]]);
+});
+
+await check("node server: client, wss, a long answer in fragments", async () => {
+  const answer = "a".repeat(MIB);
+  const { code, out } = await meets("client", (ws) => {
+    ws.once("message", async () => {
+      ws.send(answer, { fin: false });
+      ws.ping("in between");
+      await once(ws, "pong");
+      ws.send(answer, { fin: true });
+    });
+  }, true);
+  assert.deepEqual([code, out[1] === `Received: ${answer}${answer}`], [0, true]);
+});
+
+await check("node server: a server that closes with 4002, wss", async () => {
+  const handler = (ws) => ws.once("message", () => ws.close(4002, "done"));
+  const { out, closed } = await meets("error_handling", handler, true);
+  assert.equal(out.at(-1), 'Done: code 4002, reason "done", closed by Peer, cleanly');
+  assert.deepEqual(closed, [4002, ""]);
 });
 
 await check("node server: error_handling", async () => {

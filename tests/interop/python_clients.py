@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import ssl
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
@@ -119,7 +120,9 @@ async def too_large(url):
 
 async def plain_get(server, status, body):
     def get():
-        connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+        secure = server.url.startswith("wss:")
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(server.host, server.port, timeout=10)
         connection.request("GET", "/")
         response = connection.getresponse()
         return response.status, response.headers, response.read().decode()
@@ -136,12 +139,38 @@ async def nothing_reported(server):
     equal(server.err, [])
 
 
-async def serves(name, prefix):
-    async with harness.server(name) as server:
+async def speaks(url, version):
+    context = ssl.create_default_context()
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["http/1.1"])
+    async with dial(url, ssl=context) as ws:
+        session = ws.transport.get_extra_info("ssl_object")
+        equal(session.version(), version.name.replace("_", "."))
+        equal(session.selected_alpn_protocol(), "http/1.1")
+        message = bytes(MIB)
+        await ws.send(message)
+        equal(await ws.recv(), message)
+
+
+async def no_trust(server):
+    # Nothing but what the system trusts by itself, and that is not us.
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        async with dial(server.url, ssl=stranger):
+            raise AssertionError("it was trusted")
+    except ssl.SSLCertVerificationError:
+        pass
+    await echoes(server.url, "", "Still there?")
+
+
+async def serves(name, prefix, secure=False):
+    async with harness.server(name, secure) as server:
         url = server.url
+        scheme = url.partition(":")[0]
 
         async def case(what, work):
-            await check(f"python client, {name}: {what}", work, server.out[-3:], server.err)
+            what = f"python client, {name}, {scheme}: {what}"
+            await check(what, work, server.out[-3:], server.err)
 
         await case("text", echoes(url, prefix, "Hello", "Hello again"))
         await case("binary", echoes(url, prefix, bytes(range(256)), b"\0"))
@@ -167,11 +196,16 @@ async def serves(name, prefix):
             await case("plain GET", plain_get(server, 403, "WebSocket connections only"))
         else:
             await case("plain GET", plain_get(server, 426, "Upgrade"))
+        if secure:
+            for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
+                await case(version.name, speaks(url, version))
+            await case("a client that does not trust it", no_trust(server))
         await case("text after all that", echoes(url, prefix, "Still there?"))
 
 
 async def suite():
     await serves("echo_server", "")
+    await serves("echo_server", "", secure=True)
     await serves("server", "Echo: ")
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import socket
+import ssl
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import serve
@@ -24,6 +26,19 @@ class Peer:
         return frame and (frame.code, frame.reason)
 
 
+# Whether the servers have TLS. The clients trust what SSL_CERT_FILE names.
+secure = False
+
+
+def context():
+    if not secure:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*harness.CERTIFICATE)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 @asynccontextmanager
 async def peer(handler, **options):
     this = Peer()
@@ -36,9 +51,9 @@ async def peer(handler, **options):
         except Exception as error:
             this.ended.set_exception(error)
 
-    async with serve(serve_one, "127.0.0.1", 0, **options) as server:
+    async with serve(serve_one, "127.0.0.1", 0, ssl=context(), **options) as server:
         host, port = server.sockets[0].getsockname()
-        this.url = f"ws://{host}:{port}/"
+        this.url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
         yield this
 
 
@@ -203,7 +218,30 @@ async def many_clients():
             group.create_task(client())
 
 
+async def own_root():
+    # One that is given, while the system has none.
+    env = os.environ | {"SSL_CERT_FILE": os.devnull}
+    async with peer(echo) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        root = f"{harness.CERTS}/root.pem"
+        wanted = [f"Connected to {url}", "Received: Hello from Rust!", "Disconnected"]
+        equal(await harness.client("wss_client", url, root, env=env), (0, wanted, []))
+        equal(await server.closed_with(), (1000, ""))
+    async with peer(echo) as server:
+        code, out, err = await harness.client("wss_client", server.url, env=env)
+        equal((code, out), (1, []))
+        contains(err[0], "Error: Tls")
+
+
 async def suite():
+    global secure
+    await all_of_it()
+    secure = True
+    await all_of_it()
+    await check("python server, wss: a root of one's own", own_root())
+
+
+async def all_of_it():
     for name, work in {
         "client": client(),
         "error_handling": error_handling(),
@@ -218,7 +256,7 @@ async def suite():
         "nobody is there": nobody_there(),
         "16 clients at once": many_clients(),
     }.items():
-        await check(f"python server: {name}", work)
+        await check(f"python server, {'wss' if secure else 'ws'}: {name}", work)
 
 
 harness.main(suite)
