@@ -19,6 +19,9 @@
 //! - [`Hub`] sends to many connections at once, and lets none of them hold up the rest.
 //! - [`Error`] is everything that can go wrong; [`CloseStatus`] says how a connection ended.
 //!
+//! With the feature `tls`, off by default, `wss:` URIs work too; see `Client::tls`,
+//! `Acceptor::tls` and `TlsStream`.
+//!
 //! # What it is not
 //!
 //! There is no async runtime here, no HTTP server, and no HTTP/2. A connection blocks the
@@ -72,6 +75,7 @@ pub use protocol::{Limits, Message, MessageKind, MessageRef, Role, SendError, St
 /// The code in the documents is compiled too.
 #[cfg(doctest)]
 mod documents {
+    #[cfg(feature = "deflate")]
     #[doc = include_str!("../README.md")]
     struct Readme;
     #[doc = include_str!("../docs/decisions.md")]

@@ -33,6 +33,8 @@ const CONFINED: &[(&str, &str)] = &[
     ("sha1", "handshake/key.rs"),
     ("base64", "handshake/key.rs"),
     ("zlib_rs", "deflate/"),
+    ("rustls", "net/tls/"),
+    ("rustls_native_certs", "net/tls/"),
 ];
 
 /// Macros of the standard library that do I/O without naming it.
@@ -383,6 +385,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("handshake/client.rs", "use sha1::{Digest, Sha1};", "sha1::Digest"),
     ("net/client.rs", "use base64::Engine;", "base64::Engine"),
     ("net/client.rs", "use sha1;", "sha1"),
+    ("net/client.rs", "use rustls::ClientConfig;", "rustls::ClientConfig"),
+    ("lib.rs", "pub use rustls;", "rustls"),
     ("protocol/owed.rs", "use std::time::{self, Instant};", "std::time"),
     ("protocol/owed.rs", "type T = std::time::Instant;", "std::time::Instant"),
     ("protocol/owed.rs", "fn f() { ::std::thread::yield_now() }", "std::thread::yield_now"),
@@ -437,6 +441,8 @@ const GOOD: &[(&str, &str)] = &[
     ("handshake/uri.rs", "use crate::handshake::http; use core::net::IpAddr;"),
     ("net/client.rs", "use std::{io, net::TcpStream, time::Duration}; use rand::rngs::SysRng;"),
     ("net/client.rs", "use crate::{Message, frame, handshake, protocol};"),
+    ("net/tls/client.rs", "use rustls::ClientConfig; use crate::net::Client;"),
+    ("net/mod.rs", "pub use tls::rustls;"),
 ];
 
 #[test]
