@@ -484,7 +484,8 @@ fn talk(ws: WebSocket, max_len: usize, seed: u64, peer_seed: u64, closes: bool) 
         sender.close(CloseCode::NORMAL, "").unwrap();
     }
     assert_eq!(receiver.recv().unwrap(), None);
-    assert!(receiver.close_status().unwrap().was_clean());
+    // Not that it was clean: a last Pong may not have been taken.
+    assert_eq!(receiver.close_status().unwrap().code(), 1000);
 }
 
 #[test]
