@@ -6,9 +6,9 @@ use crate::protocol::SendError;
 
 /// Everything that can go wrong with a connection.
 ///
-/// Three kinds are told apart: the peer broke a rule (`Protocol`, `Handshake`, `Tls`), the caller asked
-/// for something that cannot be (`Uri`, `Send`, `TlsUnsupported`), or the wire broke or was too
-/// slow (`Io`, `Timeout`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
+/// Three kinds are told apart: the peer broke a rule (`Protocol`, `Handshake`, `Tls`), the caller
+/// asked for something that cannot be (`Uri`, `Send`, `TlsUnsupported`), or the wire broke or was
+/// too slow (`Io`, `Timeout`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -20,7 +20,9 @@ use crate::net::{Error, Stream};
 /// looking into the session:
 ///
 /// ```no_run
-/// # fn serve(config: std::sync::Arc<tightwire::rustls::ServerConfig>) -> Result<(), Box<dyn std::error::Error>> {
+/// # fn serve(
+/// #     config: std::sync::Arc<tightwire::rustls::ServerConfig>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::net::TcpListener;
 /// use std::sync::Arc;
 /// use std::time::Duration;
