@@ -1,0 +1,15 @@
+use std::io;
+use std::net::TcpListener;
+
+use tightwire::{Hub, Server, SlowMember};
+
+pub fn broadcast(listener: TcpListener) -> io::Result<()> {
+    let hub = Hub::new(SlowMember::Disconnect);
+    Server::from(listener).run(move |ws, _request| {
+        let _member = hub.join(ws.sender());
+        while let Some(message) = ws.recv()? {
+            hub.broadcast(&message);
+        }
+        Ok(())
+    })
+}
