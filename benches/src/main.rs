@@ -55,11 +55,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         arguments.servers.iter().partition(|server| server.is_there());
     for server in missing {
         println!(
-            "SKIPPED: {}: its program is not there; README.md says how to get it",
+            "SKIPPED: {}: its program is not there; README.md says how it is built",
             server.name
         );
     }
-    let (files, _) = raise_file_limit()?;
+    let files = raise_file_limit()?;
     let path = arguments.out.join("samples.csv");
     let mut csv = BufWriter::new(File::create(&path)?);
     writeln!(csv, "{}", table::CSV_HEADER)?;
@@ -126,8 +126,8 @@ fn build_examples() -> Result<(), Box<dyn Error>> {
 }
 
 /// Allows this process, and so those that it starts, as many files as the system lets it.
-fn raise_file_limit() -> nix::Result<(u64, u64)> {
+fn raise_file_limit() -> nix::Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    getrlimit(Resource::RLIMIT_NOFILE)
+    Ok(hard)
 }

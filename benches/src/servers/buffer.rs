@@ -15,7 +15,8 @@ pub struct Buffer {
 }
 
 const MIN_LEN: usize = 4 << 10;
-const MAX_READ: usize = 256 << 10;
+/// The most that is read at once: with the header, so that a longer message takes no read more.
+const MAX_READ: usize = (256 << 10) + 14;
 const PAGE: usize = 4 << 10;
 
 impl Buffer {
