@@ -66,6 +66,12 @@ pub const ALL: &[Server] = &[
         only_handshakes: false,
     },
     Server {
+        name: "event-loop",
+        echo: Run::Example("event_loop"),
+        broadcast: None,
+        only_handshakes: false,
+    },
+    Server {
         name: "tungstenite",
         echo: Run::Listen(tungstenite::echo),
         broadcast: Some(Run::Listen(tungstenite::broadcast)),
