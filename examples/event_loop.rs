@@ -156,8 +156,7 @@ impl Server {
 struct Client {
     stream: TcpStream,
     stage: Stage,
-    /// What the peer did not take at once.
-    unsent: VecDeque<u8>,
+    unsent: Unsent,
     /// What we wait for.
     interest: Interest,
     /// Ticks since the peer last sent something or took something.
@@ -176,6 +175,17 @@ enum Stage {
     Over,
 }
 
+/// What the peer did not take at once, in the pieces in which it was to be written: a large one
+/// is not copied.
+#[derive(Default)]
+struct Unsent {
+    pieces: VecDeque<Vec<u8>>,
+    /// How much of the first piece is gone.
+    written: usize,
+    /// The bytes that are left of all.
+    len: usize,
+}
+
 enum Next {
     /// There is something to wait for; `again` says that there is something to be read already.
     Wait {
@@ -190,7 +200,7 @@ impl Client {
         Self {
             stream,
             stage: Stage::Handshake { head: Vec::new(), scanner },
-            unsent: VecDeque::new(),
+            unsent: Unsent::default(),
             interest: Interest::READABLE,
             silent_for: 0,
         }
@@ -199,7 +209,7 @@ impl Client {
     /// Goes on as far as the stream lets it.
     fn ready(&mut self, event: &Readiness, scratch: &mut Scratch) -> io::Result<Next> {
         self.write_unsent()?;
-        if self.unsent.len() > MAX_UNSENT {
+        if self.unsent.len > MAX_UNSENT {
             return Ok(Next::Wait { again: false });
         }
         let mut again = event.is_read_closed();
@@ -253,7 +263,7 @@ impl Client {
             self.silent_for = 0;
             self.echo(&mut input, output)?;
         }
-        self.write(output, &[])
+        self.write(output, Vec::new())
     }
 
     /// Answers all messages in `input`. What a peer is answered that breaks the rules, or
@@ -261,7 +271,7 @@ impl Client {
     fn echo(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> io::Result<()> {
         while let Stage::Open(connection) = &mut self.stage {
             match connection.next_event(input, output) {
-                Ok(Some(Event::Message(message))) => self.send(&message, output)?,
+                Ok(Some(Event::Message(message))) => self.send(message, output)?,
                 Ok(Some(Event::Ping(_) | Event::Pong(_))) => {}
                 Ok(None) => return Ok(()),
                 Ok(Some(Event::Close(_))) | Err(_) => self.stage = Stage::Over,
@@ -270,44 +280,41 @@ impl Client {
         Ok(())
     }
 
-    fn send(&mut self, message: &Message, output: &mut Vec<u8>) -> io::Result<()> {
+    fn send(&mut self, message: Message, output: &mut Vec<u8>) -> io::Result<()> {
         let Stage::Open(connection) = &mut self.stage else { return Ok(()) };
         let outbound = connection.outbound();
-        let message = MessageRef::from(message);
-        let payload = message.as_bytes();
-        if payload.len() <= COPY_MAX {
-            return outbound.message(message, output).map_err(io::Error::other);
+        if message.len() <= COPY_MAX {
+            return outbound.message((&message).into(), output).map_err(io::Error::other);
         }
-        outbound.message_header(message.kind(), payload.len(), output).map_err(io::Error::other)?;
-        self.write(output, payload)
+        let kind = MessageRef::from(&message).kind();
+        outbound.message_header(kind, message.len(), output).map_err(io::Error::other)?;
+        self.write(output, message.into_bytes())
     }
 
     /// Writes `output`, which it empties, and behind it `payload`. The rest is kept.
-    fn write(&mut self, output: &mut Vec<u8>, payload: &[u8]) -> io::Result<()> {
+    fn write(&mut self, output: &mut Vec<u8>, payload: Vec<u8>) -> io::Result<()> {
         let mut written = 0;
         if self.unsent.is_empty() && !(output.is_empty() && payload.is_empty()) {
-            let buffers = [IoSlice::new(output), IoSlice::new(payload)];
+            let buffers = [IoSlice::new(output), IoSlice::new(&payload)];
             written = count(self.stream.write_vectored(&buffers))?;
         }
-        self.unsent.extend(output.get(written..).unwrap_or_default());
-        self.unsent.extend(&payload[written.saturating_sub(output.len())..]);
+        let of_output = written.min(output.len());
+        self.unsent.push(output[of_output..].to_vec(), 0);
+        self.unsent.push(payload, written - of_output);
         output.clear();
         Ok(())
     }
 
     fn write_unsent(&mut self) -> io::Result<()> {
-        if self.unsent.is_empty() {
-            return Ok(());
-        }
-        let (front, back) = self.unsent.as_slices();
-        let buffers = [IoSlice::new(front), IoSlice::new(back)];
-        let written = count(self.stream.write_vectored(&buffers))?;
-        if written > 0 {
-            self.silent_for = 0;
-            self.unsent.drain(..written);
-        }
-        if self.unsent.is_empty() {
-            self.unsent = VecDeque::new();
+        while let Some(piece) = self.unsent.first() {
+            let (piece_len, written) = (piece.len(), count(self.stream.write(piece))?);
+            if written > 0 {
+                self.silent_for = 0;
+                self.unsent.remove(written);
+            }
+            if written < piece_len {
+                break;
+            }
         }
         Ok(())
     }
@@ -315,7 +322,7 @@ impl Client {
     /// Waits for what is needed next: to read, unless too much is unsent, and to write only if
     /// something is.
     fn wait(&mut self, registry: &Registry, token: Token, again: bool) -> io::Result<()> {
-        let interest = match self.unsent.len() {
+        let interest = match self.unsent.len {
             0 => Interest::READABLE,
             1..=MAX_UNSENT => Interest::READABLE | Interest::WRITABLE,
             _ => Interest::WRITABLE,
@@ -341,9 +348,42 @@ impl Client {
         if let (Stage::Open(connection), TICKS_TO_PING) = (&mut self.stage, self.silent_for) {
             let output = &mut scratch.output;
             connection.outbound().ping(&[], output).map_err(io::Error::other)?;
-            self.write(output, &[])?;
+            self.write(output, Vec::new())?;
         }
         Ok(Next::Wait { again: false })
+    }
+}
+
+impl Unsent {
+    const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What is to be written next.
+    fn first(&self) -> Option<&[u8]> {
+        self.pieces.front().and_then(|piece| piece.get(self.written..))
+    }
+
+    /// Adds a piece. Something of it may be written already, if it is the first.
+    fn push(&mut self, piece: Vec<u8>, written: usize) {
+        if written < piece.len() {
+            self.written += written;
+            self.len += piece.len() - written;
+            self.pieces.push_back(piece);
+        }
+    }
+
+    /// Forgets what was written of the first piece.
+    fn remove(&mut self, written: usize) {
+        self.written += written;
+        self.len -= written;
+        if self.first().is_none_or(<[u8]>::is_empty) {
+            self.pieces.pop_front();
+            self.written = 0;
+        }
+        if self.is_empty() {
+            self.pieces = VecDeque::new();
+        }
     }
 }
 
