@@ -1,0 +1,147 @@
+//! The load: one connection, on which so many messages are always on their way.
+
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tightwire::deflate::Deflate;
+use tightwire::{Client, CloseCode, Error, Message, Stream, WebSocket};
+
+use crate::corpus::Corpus;
+use crate::peer::{Mode, Peer};
+
+/// What came of one measurement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) per_second: f64,
+    /// Microseconds of the server's processors for a message.
+    pub(crate) cpu: f64,
+    /// Bytes from the server, headers included, for each byte of a message.
+    pub(crate) wire: f64,
+}
+
+const IN_FLIGHT: usize = 16;
+/// Ours, which is lower than that of the servers: they are to have more to do than the load.
+const CLIENT_LEVEL: u8 = 1;
+
+/// Has a server echo messages for so long.
+pub(crate) fn measure(peer: &Peer, corpus: &Corpus, duration: Duration) -> Result<Sample, Error> {
+    let received = Arc::new(AtomicU64::new(0));
+    let mut ws = connect(peer, Arc::clone(&received))?;
+    let head_len = received.load(Ordering::Relaxed);
+    let mut load = Load { corpus: &corpus.messages, sent: 0, echoed: 0, bytes: 0 };
+    for _ in 0..IN_FLIGHT {
+        load.send(&ws)?;
+    }
+    // Until everything is there that both ends keep.
+    let warm = Instant::now() + duration / 5;
+    while Instant::now() < warm {
+        load.exchange(&mut ws)?;
+    }
+
+    let (echoed, cpu, start) = (load.echoed, peer.cpu_time(), Instant::now());
+    while start.elapsed() < duration {
+        load.exchange(&mut ws)?;
+    }
+    let (cpu, elapsed) = (peer.cpu_time() - cpu, start.elapsed());
+    let count = (load.echoed - echoed) as f64;
+
+    // Counted is what came with all messages: some of it came before they did.
+    while load.echoed < load.sent {
+        load.receive(&mut ws)?;
+    }
+    let wire = received.load(Ordering::Relaxed) - head_len;
+    ws.close(CloseCode::NORMAL, "")?;
+    Ok(Sample {
+        per_second: count / elapsed.as_secs_f64(),
+        cpu: cpu.as_secs_f64() * 1e6 / count,
+        wire: wire as f64 / load.bytes as f64,
+    })
+}
+
+fn connect(peer: &Peer, received: Arc<AtomicU64>) -> Result<WebSocket, Error> {
+    let mut client = Client::new();
+    let wishes = Deflate::new().level(CLIENT_LEVEL);
+    match peer.mode {
+        Mode::None => {}
+        Mode::Alone => client = client.deflate(wishes.no_context_takeover()),
+        Mode::Takeover => client = client.deflate(wishes),
+    }
+    let stream = TcpStream::connect(peer.address)?;
+    stream.set_nodelay(true)?;
+    let ws = client.handshake(&peer.url(), Counted { stream, received })?;
+    let agreed = ws.agreed().deflate;
+    let takeover = agreed.map(|agreed| agreed.server.context_takeover);
+    let wanted = match peer.mode {
+        Mode::None => None,
+        Mode::Alone => Some(false),
+        Mode::Takeover => Some(true),
+    };
+    assert_eq!(takeover, wanted, "{} agreed to something else: {agreed:?}", peer.name);
+    Ok(ws)
+}
+
+struct Load<'a> {
+    corpus: &'a [Message],
+    sent: usize,
+    echoed: usize,
+    bytes: usize,
+}
+
+impl Load<'_> {
+    fn send(&mut self, ws: &WebSocket) -> Result<(), Error> {
+        ws.feed(&self.corpus[self.sent % self.corpus.len()])?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    fn receive(&mut self, ws: &mut WebSocket) -> Result<(), Error> {
+        let echo = ws.recv()?.expect("the server closed");
+        assert!(echo == self.corpus[self.echoed % self.corpus.len()], "another echo");
+        self.echoed += 1;
+        self.bytes += echo.as_bytes().len();
+        Ok(())
+    }
+
+    fn exchange(&mut self, ws: &mut WebSocket) -> Result<(), Error> {
+        self.receive(ws)?;
+        self.send(ws)
+    }
+}
+
+/// A stream that counts what came from it.
+#[derive(Debug)]
+struct Counted {
+    stream: TcpStream,
+    received: Arc<AtomicU64>,
+}
+
+impl Stream for Counted {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = Stream::read(&self.stream, buffer)?;
+        self.received.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        Stream::write_vectored(&self.stream, buffers)
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
+    }
+}
