@@ -80,10 +80,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn take(&mut self, count: u32) -> Result<usize, &'static str> {
         let mut value = 0;
-        for i in 0..count {
+        let mut i = 0;
+        while i < count {
             let byte = self.bytes.get(self.place / 8).ok_or("it ends too early")?;
             value |= usize::from(byte >> (self.place % 8) & 1) << i;
             self.place += 1;
+            i += 1;
         }
         Ok(value)
     }
@@ -112,9 +114,9 @@ impl Reader<'_> {
         if len ^ complement != 0xffff {
             return Err("a length that is not the complement of the other");
         }
-        for _ in 0..len {
-            data.push(self.take(8)? as u8);
-        }
+        let start = self.place / 8;
+        data.extend(self.bytes.get(start..start + len).ok_or("less than was announced")?);
+        self.place += 8 * len;
         Ok(())
     }
 

@@ -1,0 +1,633 @@
+//! Compressed messages as they are sent (RFC 7692 §6.1, §7.2.1), and the way there and back.
+#![cfg(feature = "deflate")]
+
+mod support;
+
+use std::slice;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use support::deflate::{Inflated, TAIL, accept, agree, inbound, inflate, judge, outbound};
+use support::{ROLES, feed_to, frame_from, hex, let_keys_run_out, limits, peer};
+use tightwire::deflate::{Deflate, Deflater, Params};
+use tightwire::frame::{CloseFrame, FrameHeader};
+use tightwire::protocol::{Event, Limits, Message, MessageRef, Outbound, Role, SendError};
+
+/// What compresses everything, however short.
+const fn eager() -> Deflate {
+    Deflate::new().min_len(0)
+}
+
+fn usual() -> Params {
+    agree(&Deflate::new(), &Deflate::new())
+}
+
+fn without_takeover() -> Params {
+    agree(&Deflate::new().no_context_takeover(), &Deflate::new())
+}
+
+/// The frames in `wire`, each its first byte and its payload, unmasked.
+#[track_caller]
+fn frames(wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    let mut rest = wire;
+    while let Some((header, header_len)) = FrameHeader::decode(rest).unwrap() {
+        let end = header_len + usize::try_from(header.payload_len).unwrap();
+        let mut payload = rest[header_len..end].to_vec();
+        header.mask.into_iter().for_each(|key| key.apply(&mut payload, 0));
+        frames.push((rest[0], payload));
+        rest = &rest[end..];
+    }
+    assert!(rest.is_empty(), "half a frame: {rest:02x?}");
+    frames
+}
+
+/// Sends a message in one frame, and returns that.
+#[track_caller]
+fn sent<'a>(outbound: &mut Outbound, message: impl Into<MessageRef<'a>>) -> (u8, Vec<u8>) {
+    let mut wire = Vec::new();
+    outbound.message(message.into(), &mut wire).unwrap();
+    let [frame] = <[_; 1]>::try_from(frames(&wire)).expect("one frame");
+    frame
+}
+
+/// Bytes in which nothing repeats for long.
+fn noise(len: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let step = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 11) as u8
+    };
+    (0..len).map(step).collect()
+}
+
+// proves 7692-5-7, 7692-5-12, 7692-6-2, 7692-6.1-1, 7692-6.1-2, 7692-6.1-3, 7692-6.1-12,
+// 7692-7-15, 7692-7.2.1-1, 7692-7.2.1-2, 7692-7.2.1-3, 7692-7.2.1-14, 7692-7.2.1-17, 7692-7.3-1
+#[test]
+fn the_examples_of_the_rfc_are_what_is_sent() {
+    for role in ROLES {
+        let mut out = outbound(role, &usual(), &eager());
+        let mut wire = Vec::new();
+        out.message("Hello".into(), &mut wire).unwrap();
+        assert_eq!(wire, frame_from(role, 0xc1, &hex("f2 48 cd c9 c9 07 00")), "{role:?}");
+        // The second time it refers to the first, also from another kind of message.
+        assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 00 11 00 00")));
+        assert_eq!(sent(&mut out, b"Hello"), (0xc2, hex("02 13 00 00")));
+    }
+}
+
+// proves 7692-7-15, 7692-7.1.1.1-3, 7692-7.1.1.2-7, 7692-7.1.1.2-9, 7692-7.2.1-13, 7692-7.2.1-16
+#[test]
+fn without_takeover_the_same_message_is_the_same_bytes() {
+    let no_takeover = eager().send_context_takeover(false);
+    let agreed_on = [
+        (Role::Server, accept(&["permessage-deflate; server_no_context_takeover"], &eager()).1),
+        (Role::Server, accept(&["permessage-deflate"], &no_takeover).1),
+    ];
+    let mut cases: Vec<_> =
+        agreed_on.map(|(role, agreed)| (role, agreed.deflate.unwrap(), eager())).into();
+    // A client that did not ask for it.
+    let answer = ["permessage-deflate; client_no_context_takeover"];
+    cases.push((Role::Client, judge(&[eager()], &answer).unwrap().unwrap(), eager()));
+    // What an end wishes for itself it does, agreed on or not.
+    let params = judge(slice::from_ref(&no_takeover), &["permessage-deflate"]).unwrap().unwrap();
+    assert!(params.client.context_takeover);
+    cases.push((Role::Client, params, no_takeover));
+    for (role, params, wishes) in cases {
+        let mut out = outbound(role, &params, &wishes);
+        for _ in 0..3 {
+            assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 48 cd c9 c9 07 00")), "{role:?}");
+        }
+        // Fragments of one message refer to each other all the same.
+        let mut wire = Vec::new();
+        out.fragment("Hello".into(), false, &mut wire).unwrap();
+        out.fragment("Hello".into(), true, &mut wire).unwrap();
+        assert_eq!(frames(&wire)[1], (0x80, hex("f2 00 11 00 00")), "{role:?}");
+        assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 48 cd c9 c9 07 00")), "{role:?}");
+    }
+}
+
+// proves 7692-6-5, 7692-6.1-5, 7692-6.1-6, 7692-7.3-3
+#[test]
+fn short_messages_are_sent_as_they_are() {
+    for role in ROLES {
+        for (wishes, min_len) in [
+            (Deflate::new(), 128),
+            (Deflate::new().min_len(10), 10),
+            (Deflate::new().min_len(1), 1),
+        ] {
+            let mut out = outbound(role, &usual(), &wishes);
+            for _ in 0..2 {
+                let short = "a".repeat(min_len - 1);
+                assert_eq!(sent(&mut out, &*short), (0x81, short.into_bytes()));
+                let long = "a".repeat(min_len);
+                assert_eq!(sent(&mut out, &*long).0, 0xc1, "{role:?} {min_len}");
+                assert_eq!(sent(&mut out, long.as_bytes()).0, 0xc2, "{role:?} {min_len}");
+            }
+            // Nobody knows how long a fragmented message will be.
+            let mut wire = Vec::new();
+            out.fragment("".into(), false, &mut wire).unwrap();
+            out.fragment("".into(), true, &mut wire).unwrap();
+            let frames: Vec<_> = frames(&wire).into_iter().map(|(first, _)| first).collect();
+            assert_eq!(frames, [0x41, 0x80]);
+        }
+        let mut out = outbound(role, &usual(), &Deflate::new().min_len(usize::MAX));
+        assert_eq!(sent(&mut out, &*"a".repeat(100_000)).0, 0x81);
+    }
+}
+
+// proves 7692-6.1-6, 7692-7.2.3.2-1
+#[test]
+fn compression_can_be_left_out_of_messages() {
+    for role in ROLES {
+        let mut out = outbound(role, &usual(), &eager());
+        sent(&mut out, "Hello");
+        out.set_compression(false);
+        assert_eq!(sent(&mut out, "Hello, world"), (0x81, b"Hello, world".to_vec()));
+        let mut wire = Vec::new();
+        out.fragment("se".into(), false, &mut wire).unwrap();
+        // A message is of one kind, whatever is said while it is in progress.
+        out.set_compression(true);
+        out.fragment("cret".into(), true, &mut wire).unwrap();
+        assert_eq!(frames(&wire), [(0x01, b"se".to_vec()), (0x80, b"cret".to_vec())]);
+        assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 00 11 00 00")), "{role:?}");
+        wire.clear();
+        out.fragment("Hello".into(), false, &mut wire).unwrap();
+        out.set_compression(false);
+        out.fragment("Hello".into(), true, &mut wire).unwrap();
+        let sent = frames(&wire);
+        assert_eq!((sent[0].0, sent[1].0), (0x41, 0x80));
+        let data = [&sent[0].1[..], &sent[1].1].concat();
+        assert_eq!(inflate(&data, b"HelloHello").unwrap().data, b"HelloHello");
+    }
+}
+
+// proves 7692-7.2.3.6-1, 7692-7.2.1-3
+#[test]
+fn empty_messages_are_an_empty_block() {
+    for role in ROLES {
+        for params in [usual(), without_takeover()] {
+            let mut out = outbound(role, &params, &eager());
+            for _ in 0..2 {
+                assert_eq!(sent(&mut out, ""), (0xc1, vec![0x00]));
+                assert_eq!(sent(&mut out, b""), (0xc2, vec![0x00]));
+                sent(&mut out, "Hello");
+            }
+        }
+    }
+}
+
+// proves 7692-5-29, 7692-6.1-3, 7692-6.1-8, 7692-6.1-9, 7692-7.2.1-9, 7692-7.2.1-10,
+// 7692-7.2.1-11, 7692-7.2.3.1-1, 7692-7.2.3.6-1
+#[test]
+fn fragments_end_on_a_byte_and_only_the_last_lacks_the_tail() {
+    let cases: &[&[&str]] = &[
+        &["Hel", "lo"],
+        &["Hello, ", "Hello, ", "Hello"],
+        &["", "", "Hello", "", "lo", ""],
+        &["a", "a", "a", "a"],
+        &["", ""],
+    ];
+    for role in ROLES {
+        for params in [usual(), without_takeover()] {
+            let mut out = outbound(role, &params, &eager());
+            let mut before = Vec::new();
+            for parts in cases {
+                let mut wire = Vec::new();
+                for (index, part) in parts.iter().enumerate() {
+                    let part = MessageRef::Text(part);
+                    out.fragment(part, index + 1 == parts.len(), &mut wire).unwrap();
+                    out.ping(b"Hello", &mut wire).unwrap();
+                }
+                let (controls, data): (Vec<_>, Vec<_>) =
+                    frames(&wire).into_iter().partition(|(first, _)| first & 0x08 != 0);
+                assert_eq!(controls, vec![(0x89, b"Hello".to_vec()); parts.len()]);
+                let (last, others) = data.split_last().unwrap();
+                for (index, (first, payload)) in others.iter().enumerate() {
+                    assert_eq!(*first, if index == 0 { 0x41 } else { 0x00 }, "{parts:?}");
+                    assert!(payload.ends_with(&TAIL), "{payload:02x?}");
+                    // What has been sent so far says all that was written so far.
+                    let so_far: Vec<u8> = data[..=index].iter().flat_map(|f| f.1.clone()).collect();
+                    let so_far = inflate(&so_far[..so_far.len() - 4], &before).unwrap();
+                    assert_eq!(so_far.data, parts[..=index].concat().as_bytes());
+                }
+                assert_eq!(last.0, 0x80);
+                assert!(!last.1.ends_with(&TAIL) && !last.1.is_empty());
+                let all: Vec<u8> = data.iter().flat_map(|frame| frame.1.clone()).collect();
+                assert_eq!(inflate(&all, &before).unwrap().data, parts.concat().as_bytes());
+                if params.server.context_takeover {
+                    before.extend_from_slice(parts.concat().as_bytes());
+                }
+            }
+        }
+    }
+}
+
+// proves 7692-6-1, 7692-6.1-8
+#[test]
+fn control_frames_are_never_compressed() {
+    let data = vec![b'a'; 125];
+    for role in ROLES {
+        let mut out = outbound(role, &usual(), &eager());
+        sent(&mut out, "Hello");
+        let mut wire = Vec::new();
+        out.ping(&data, &mut wire).unwrap();
+        out.pong(&data, &mut wire).unwrap();
+        let close = CloseFrame::new(tightwire::CloseCode::NORMAL, "a".repeat(123)).unwrap();
+        out.close(Some(&close), &mut wire).unwrap();
+        let body = [&[0x03, 0xe8], &data[..123]].concat();
+        assert_eq!(frames(&wire), [(0x89, data.clone()), (0x8a, data.clone()), (0x88, body)]);
+    }
+}
+
+/// What would have a compressor refer back too far: the same again after this many bytes.
+fn temptations(bits: u8) -> Vec<Vec<u8>> {
+    let window = 1_usize << bits;
+    let mut data = Vec::new();
+    let near = window.saturating_sub(262).max(100);
+    for distance in [near, window - 1, window, window + 1] {
+        let first = noise(distance, 1);
+        data.push([&first[..], &first[..300.min(distance)]].concat());
+    }
+    data.push(vec![0; 2 * window]);
+    data.push(b"some text, again and again; ".repeat(2 * window / 28));
+    data
+}
+
+/// Sends this in one frame and in several, and sees how far anything refers back.
+fn send_and_inflate(out: &mut Outbound, before: &mut Vec<u8>, data: &[u8]) -> usize {
+    let mut largest = 0;
+    for part_len in [usize::MAX, 700] {
+        let mut wire = Vec::new();
+        let count = data.chunks(part_len).count();
+        for (index, part) in data.chunks(part_len).enumerate() {
+            out.fragment(part.into(), index + 1 == count, &mut wire).unwrap();
+        }
+        let payload: Vec<u8> = frames(&wire).into_iter().flat_map(|frame| frame.1).collect();
+        let Inflated { data: inflated, largest_distance, .. } = inflate(&payload, before).unwrap();
+        assert!(inflated == data, "other data than was sent");
+        largest = largest.max(largest_distance);
+        before.extend_from_slice(data);
+        before.drain(..before.len().saturating_sub(40_000));
+    }
+    largest
+}
+
+// proves 7692-5-6, 7692-5-10, 7692-6.1-2, 7692-7-3, 7692-7.1.2.1-4, 7692-7.1.2.2-4,
+// 7692-7.1.2.2-10, 7692-7.2.1-1, 7692-7.2.1-12, 7692-7.2.1-18, 7692-7.2.1-20
+#[test]
+fn nothing_refers_back_farther_than_was_agreed_on() {
+    for bits in 8..=15_u8 {
+        for level in [0, 1, 4, 9] {
+            let wishes = eager().level(level);
+            for role in ROLES {
+                let param = match role {
+                    Role::Client => format!("client_max_window_bits={bits}"),
+                    Role::Server => format!("server_max_window_bits={bits}"),
+                };
+                let extension = format!("permessage-deflate; {param}");
+                let params = match role {
+                    Role::Client => {
+                        judge(slice::from_ref(&wishes), &[&extension]).unwrap().unwrap()
+                    }
+                    Role::Server => accept(&[&extension], &wishes).1.deflate.unwrap(),
+                };
+                // The other direction is not bound by it.
+                let other = if role == Role::Client { params.server } else { params.client };
+                assert_eq!(other.window_bits, 15);
+                let (mut out, mut before) = (outbound(role, &params, &wishes), Vec::new());
+                let mut largest = 0;
+                for data in temptations(bits) {
+                    largest = largest.max(send_and_inflate(&mut out, &mut before, &data));
+                }
+                let case = format!("{role:?}, {bits} bits, level {level}: {largest}");
+                assert!(largest <= 1 << bits, "{case}");
+                // The window is used: otherwise nothing was proved.
+                match (level, bits) {
+                    (0, _) => assert_eq!(largest, 0, "{case}"),
+                    (_, 8) => assert_eq!(largest, 1, "{case}"),
+                    _ => assert!(largest >= (1 << bits) - 262, "{case}"),
+                }
+            }
+        }
+    }
+}
+
+// proves 7692-7.1.2.2-5, 7692-7.2.2-12
+#[test]
+fn a_client_keeps_to_its_own_hint_and_to_what_was_agreed_on() {
+    for (hint, agreed, expected) in [(15, 9, 9), (9, 12, 9), (9, 15, 9), (12, 10, 10), (8, 15, 8)] {
+        let wishes = eager().send_window_bits(hint);
+        let answer = format!("permessage-deflate; client_max_window_bits={agreed}");
+        let params = judge(slice::from_ref(&wishes), &[&answer]).unwrap().unwrap();
+        assert_eq!(params.client.window_bits, agreed);
+        let (mut out, mut before) = (outbound(Role::Client, &params, &wishes), Vec::new());
+        for data in temptations(expected) {
+            let largest = send_and_inflate(&mut out, &mut before, &data);
+            assert!(largest <= 1 << expected, "{hint} {agreed}: {largest}");
+        }
+    }
+}
+
+// proves 7692-7.2.1-12, 7692-7.3-2
+#[test]
+fn by_default_the_window_is_the_largest_there_is() {
+    for role in ROLES {
+        let (mut out, mut before) = (outbound(role, &usual(), &Deflate::new()), Vec::new());
+        let mut largest = 0;
+        for data in temptations(15) {
+            largest = largest.max(send_and_inflate(&mut out, &mut before, &data));
+        }
+        assert!((32_000..=32_768).contains(&largest), "{role:?}: {largest}");
+    }
+}
+
+#[test]
+fn with_eight_bits_runs_are_compressed_all_the_same() {
+    for role in ROLES {
+        let params = agree(
+            &eager().send_window_bits(8).recv_window_bits(8),
+            &eager().send_window_bits(8).recv_window_bits(8),
+        );
+        let mut out = outbound(role, &params, &eager());
+        let (_, payload) = sent(&mut out, &vec![7; 100_000][..]);
+        assert!(payload.len() < 1000, "{}", payload.len());
+        assert_eq!(inflate(&payload, b"").unwrap().largest_distance, 1);
+    }
+}
+
+#[test]
+fn what_does_not_compress_grows_by_little() {
+    for role in ROLES {
+        for level in [0, 1, 4, 9] {
+            for bits in [8, 9, 15] {
+                let wishes = eager().level(level).send_window_bits(bits);
+                let mut out = outbound(role, &usual(), &wishes);
+                for len in [1, 100, 4091, 4096, 20_000, 65_536] {
+                    let data = noise(len, 3);
+                    let (first, payload) = sent(&mut out, &data[..]);
+                    assert_eq!(first, 0xc2);
+                    // At its fastest the library does not look whether to store is better, and
+                    // of a small window nothing is left that it could store.
+                    let growth = if bits < 15 || level == 1 { len / 16 } else { len / 100 };
+                    assert!(payload.len() <= len + growth + 12, "{len}: {}", payload.len());
+                    let wire = frame_from(role, first, &payload);
+                    let at_peer = inbound(peer(role), &usual(), Limits::default());
+                    let outcome = feed_to(at_peer, [&wire[..]]);
+                    assert!(outcome.events == [Event::Message(data.into())], "{len}");
+                    // The next one is to stand alone.
+                    out = outbound(role, &usual(), &wishes);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn output_of_any_length_is_whole() {
+    // Among so many lengths are those that fill each step of the compressor to the last byte.
+    for level in [0, 1, 4] {
+        let wishes = eager().level(level);
+        let mut out = outbound(Role::Server, &without_takeover(), &wishes);
+        for len in (4070..4110).chain(8170..8200) {
+            let data = noise(len, 5);
+            let (_, payload) = sent(&mut out, &data[..]);
+            assert!(inflate(&payload, b"").unwrap().data == data, "{level} {len}");
+        }
+    }
+}
+
+#[test]
+fn levels_over_nine_are_nine_and_more_effort_is_worth_something() {
+    let text: String = (0..3000).map(|i| format!("line {} of {}\n", i * i % 97, i % 13)).collect();
+    let len = |level| {
+        let wishes = Deflate::new().level(level);
+        sent(&mut outbound(Role::Server, &usual(), &wishes), &*text).1.len()
+    };
+    assert_eq!(len(200), len(9));
+    assert!(len(0) > text.len() && len(1) < text.len() / 2 && len(9) <= len(1));
+}
+
+#[test]
+fn a_message_that_could_not_be_sent_is_no_message_to_refer_to() {
+    let params = usual();
+    let mut out = Outbound::client(support::fragile_key)
+        .with_deflater(Deflater::new(params.client, &eager()));
+    let mut wire = Vec::new();
+    out.message("Hello".into(), &mut wire).unwrap();
+    let before = wire.clone();
+    let_keys_run_out(true);
+    assert_eq!(out.message("world".into(), &mut wire), Err(SendError::NoMaskingKey));
+    let outcome = out.fragment("wor".into(), false, &mut wire);
+    assert_eq!(outcome, Err(SendError::NoMaskingKey));
+    assert_eq!(wire, before, "nothing goes out");
+    let_keys_run_out(false);
+    out.message("world".into(), &mut wire).unwrap();
+    // In the middle of one, the part may be tried again.
+    out.fragment("Hello".into(), false, &mut wire).unwrap();
+    let_keys_run_out(true);
+    let outcome = out.fragment(", world".into(), false, &mut wire);
+    assert_eq!(outcome, Err(SendError::NoMaskingKey));
+    let_keys_run_out(false);
+    out.fragment(", world".into(), true, &mut wire).unwrap();
+    out.message("Hello".into(), &mut wire).unwrap();
+    let outcome = feed_to(inbound(Role::Server, &params, Limits::default()), [&wire[..]]);
+    let expected = ["Hello", "world", "Hello, world", "Hello"];
+    assert_eq!(outcome.error, None);
+    assert_eq!(outcome.events, expected.map(|text| Event::Message(text.into())));
+}
+
+#[test]
+fn what_may_not_be_sent_is_refused_before_it_is_compressed() {
+    for role in ROLES {
+        let mut out = outbound(role, &usual(), &eager());
+        let mut wire = Vec::new();
+        out.fragment("Hello".into(), false, &mut wire).unwrap();
+        let start = wire.len();
+        let refused = Err(SendError::MessageInProgress);
+        assert_eq!(out.message("other".into(), &mut wire), refused);
+        assert_eq!(out.fragment((&b"other"[..]).into(), true, &mut wire), refused);
+        assert_eq!(wire.len(), start);
+        out.fragment("Hello".into(), true, &mut wire).unwrap();
+        out.close(None, &mut wire).unwrap();
+        let start = wire.len();
+        assert_eq!(out.message("late".into(), &mut wire), Err(SendError::Closed));
+        assert_eq!(wire.len(), start);
+        let outcome = feed_to(inbound(peer(role), &usual(), Limits::default()), [&wire[..]]);
+        assert_eq!(outcome.events, [Event::Message("HelloHello".into()), Event::Close(None)]);
+    }
+}
+
+fn wishes() -> impl Strategy<Value = Deflate> {
+    let len = prop_oneof![Just(0), Just(50), Just(128)];
+    (0..=9_u8, len, any::<[bool; 2]>(), 8..=15_u8, 8..=15_u8).prop_map(
+        |(level, min_len, [send, recv], send_bits, recv_bits)| {
+            Deflate::new()
+                .level(level)
+                .min_len(min_len)
+                .send_context_takeover(send)
+                .recv_context_takeover(recv)
+                .send_window_bits(send_bits)
+                .recv_window_bits(recv_bits)
+        },
+    )
+}
+
+/// A message, the lengths of its parts, and whether it may be compressed.
+#[derive(Clone, Debug)]
+struct Sent {
+    message: Message,
+    part_lens: Vec<usize>,
+    compresses: bool,
+    pings: bool,
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        "[ -~]{0,60}".prop_map(Message::from),
+        "[abé€🦀]{0,300}".prop_map(Message::from),
+        vec(any::<u8>(), 0..400).prop_map(Message::from),
+        // The same again and again, also in other messages.
+        (0..3_u32, 0..30_usize).prop_map(|(seed, times)| noise(300, seed).repeat(times).into()),
+        (any::<u8>(), 0..40_000_usize).prop_map(|(byte, len)| vec![byte; len].into()),
+    ]
+}
+
+fn messages() -> impl Strategy<Value = Vec<Sent>> {
+    let sent = (message(), vec(0..2000_usize, 0..5), prop::bool::weighted(0.8), any::<bool>());
+    vec(
+        sent.prop_map(|(message, part_lens, compresses, pings)| Sent {
+            message,
+            part_lens,
+            compresses,
+            pings,
+        }),
+        0..8,
+    )
+}
+
+impl Sent {
+    fn send(&self, out: &mut Outbound, wire: &mut Vec<u8>) {
+        out.set_compression(self.compresses);
+        let mut rest = MessageRef::from(&self.message);
+        for len in &self.part_lens {
+            let (part, left) = split(rest, *len);
+            out.fragment(part, false, wire).unwrap();
+            if self.pings {
+                out.ping(b"between", wire).unwrap();
+            }
+            rest = left;
+        }
+        out.fragment(rest, true, wire).unwrap();
+    }
+}
+
+/// Text is cut between characters: only so does the API take it.
+fn split(message: MessageRef<'_>, len: usize) -> (MessageRef<'_>, MessageRef<'_>) {
+    let mut len = len.min(message.as_bytes().len());
+    match message {
+        MessageRef::Text(text) => {
+            while !text.is_char_boundary(len) {
+                len -= 1;
+            }
+            let (a, b) = text.split_at(len);
+            (MessageRef::Text(a), MessageRef::Text(b))
+        }
+        MessageRef::Binary(data) => {
+            let (a, b) = data.split_at(len);
+            (MessageRef::Binary(a), MessageRef::Binary(b))
+        }
+    }
+}
+
+/// Reads what was sent without the library, as the peer that agreed on this much would.
+fn assert_readable(wire: &[u8], sent: &[Sent], takes_over: bool, window_bits: u8) {
+    let mut before: Vec<u8> = Vec::new();
+    let mut messages = sent.iter();
+    let (mut payload, mut is_compressed) = (Vec::new(), false);
+    for (first, data) in frames(wire) {
+        if first & 0x08 != 0 {
+            continue;
+        }
+        if first & 0x0f != 0 {
+            is_compressed = first & 0x40 != 0;
+        }
+        assert_eq!(first & 0x30, 0);
+        payload.extend(data);
+        if first & 0x80 == 0 {
+            continue;
+        }
+        let expected = messages.next().expect("a message that was sent").message.as_bytes();
+        if is_compressed {
+            let inflated = inflate(&payload, &before).expect("compressed data");
+            assert!(inflated.data == expected);
+            assert!(inflated.largest_distance <= 1 << window_bits);
+            if takes_over {
+                before.extend(inflated.data);
+            }
+        } else {
+            assert!(payload == expected);
+        }
+        payload.clear();
+    }
+    assert!(messages.next().is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever two ends wish and send, in however many parts, it arrives, and keeps to what they
+    /// agreed on.
+    // proves 7692-5-20, 7692-5-29, 7692-6.1-1, 7692-6.1-2, 7692-6.2-1
+    #[test]
+    fn messages_arrive_as_they_were_sent(
+        client in wishes(),
+        server in wishes(),
+        sent in messages(),
+        step in 1..5000_usize,
+    ) {
+        let params = agree(&client, &server);
+        for role in ROLES {
+            let (wishes, coding) = match role {
+                Role::Client => (&client, params.client),
+                Role::Server => (&server, params.server),
+            };
+            let mut out = outbound(role, &params, wishes);
+            let mut wire = Vec::new();
+            sent.iter().for_each(|sent| sent.send(&mut out, &mut wire));
+            assert_readable(&wire, &sent, coding.context_takeover, coding.window_bits);
+            let at_peer = inbound(peer(role), &params, limits(1 << 20, 1 << 20, 100));
+            let outcome = feed_to(at_peer, wire.chunks(step));
+            prop_assert_eq!(outcome.error, None);
+            let messages: Vec<_> = outcome
+                .events
+                .into_iter()
+                .filter_map(|event| match event {
+                    Event::Message(message) => Some(message),
+                    _ => None,
+                })
+                .collect();
+            prop_assert!(messages.iter().eq(sent.iter().map(|sent| &sent.message)));
+        }
+    }
+}
+
+// proves 7692-6.1-6, 7692-7.3-3
+#[test]
+fn both_kinds_of_message_arrive_alike() {
+    let text = "some text, ".repeat(20);
+    for role in ROLES {
+        let mut out = outbound(role, &usual(), &Deflate::new());
+        let mut wire = Vec::new();
+        for message in ["short", &*text, "", &*text, "short"] {
+            out.message(message.into(), &mut wire).unwrap();
+        }
+        let firsts: Vec<_> = frames(&wire).into_iter().map(|(first, _)| first).collect();
+        assert_eq!(firsts, [0x81, 0xc1, 0x81, 0xc1, 0x81]);
+        let outcome = feed_to(inbound(peer(role), &usual(), Limits::default()), wire.chunks(1));
+        let expected = ["short", &*text, "", &*text, "short"];
+        assert_eq!(outcome.events, expected.map(|text| Event::Message(text.into())));
+    }
+}
