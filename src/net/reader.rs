@@ -2,6 +2,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use super::deadline::Deadline;
+use super::receiver::Pace;
 use super::{Error, Operation, Receiver};
 use crate::protocol::{Event, MessageKind};
 
@@ -51,7 +52,7 @@ impl<'a> MessageReader<'a> {
         self.piece.clear();
         let mut has_waited = false;
         loop {
-            match self.receiver.next_event()? {
+            match self.receiver.next_event(Pace::Pieces)? {
                 Some(Event::Message(message)) => {
                     self.piece = message.into_bytes();
                     self.is_last = true;
@@ -66,6 +67,9 @@ impl<'a> MessageReader<'a> {
                     self.receiver.take_partial(&mut self.piece);
                     if !self.piece.is_empty() {
                         return Ok(());
+                    }
+                    if self.receiver.has_unread() {
+                        continue;
                     }
                     if has_waited && deadline.is_over() {
                         return Err(Error::Timeout(Operation::Receive));

@@ -45,8 +45,17 @@ pub struct Receiver {
 
 /// A message that is read while it arrives is read in pieces of at most so many bytes.
 const PIECE_LEN: usize = 16 << 10;
-/// A piece that is compressed may be that of a bomb, which makes a thousand bytes of one.
+/// It is decompressed in pieces of at most so many: a bomb makes a thousand bytes of one.
 const DEFLATED_PIECE_LEN: usize = 512;
+
+/// How much of a message may be taken in at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pace {
+    /// All that was read: it is to be held as a whole.
+    All,
+    /// No more than becomes a piece.
+    Pieces,
+}
 
 /// How soon to try again to write what the peer did not take.
 const RETRY: Duration = Duration::from_millis(50);
@@ -161,7 +170,7 @@ impl Receiver {
             if self.status.is_some() {
                 return Ok(None);
             }
-            match self.next_event()? {
+            match self.next_event(Pace::Pieces)? {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
                     let kind = MessageRef::from(&message).kind();
@@ -174,6 +183,7 @@ impl Receiver {
                         self.answer_pings();
                         return Ok(Some(MessageReader::new(self, kind, Vec::new(), false)));
                     }
+                    _ if self.has_unread() => {}
                     _ => self.wait(Deadline::never())?,
                 },
             }
@@ -186,7 +196,7 @@ impl Receiver {
             if self.status.is_some() {
                 return Ok(None);
             }
-            match self.next_event()? {
+            match self.next_event(Pace::All)? {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
                     return Ok(Some(message));
@@ -215,10 +225,11 @@ impl Receiver {
         }
     }
 
-    /// The next event that the bytes read so far hold, after doing what it calls for.
-    pub(super) fn next_event(&mut self) -> Result<Option<Event>, Error> {
+    /// The next event that the bytes read so far hold, after doing what it calls for. In pieces,
+    /// `None` may also mean that a piece was eaten.
+    pub(super) fn next_event(&mut self, pace: Pace) -> Result<Option<Event>, Error> {
         loop {
-            let event = match self.next_buffered() {
+            let event = match self.next_buffered(pace) {
                 Ok(event) => event,
                 Err(error) => {
                     self.fail(error);
@@ -236,11 +247,21 @@ impl Receiver {
                     self.skipping = false;
                     continue;
                 }
-                None if self.skipping => self.inbound.take_partial(&mut Vec::new()),
+                None if self.skipping => {
+                    self.inbound.take_partial(&mut Vec::new());
+                    if self.has_unread() {
+                        continue;
+                    }
+                }
                 Some(Event::Message(_)) | None => {}
             }
             return Ok(event);
         }
+    }
+
+    /// Whether bytes that were read have yet to be eaten.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.buffer.unread().is_empty()
     }
 
     /// Moves what has arrived of the message in progress to `out`.
@@ -253,8 +274,7 @@ impl Receiver {
         if self.status.is_some() {
             return Err(unexpected_eof("the connection ended inside a message"));
         }
-        let piece_len = if self.inbound.is_inflating() { DEFLATED_PIECE_LEN } else { PIECE_LEN };
-        self.buffer.limit(piece_len);
+        self.buffer.limit(PIECE_LEN);
         self.wait(deadline)
     }
 
@@ -263,13 +283,16 @@ impl Receiver {
         self.skipping = self.inbound.message_kind().is_some();
     }
 
-    fn next_buffered(&mut self) -> Result<Option<Event>, crate::ProtocolError> {
-        let mut input = self.buffer.unread();
-        if input.is_empty() {
+    fn next_buffered(&mut self, pace: Pace) -> Result<Option<Event>, crate::ProtocolError> {
+        let unread = self.buffer.unread();
+        if unread.is_empty() {
             return Ok(None);
         }
+        let is_cut = (pace == Pace::Pieces || self.skipping) && self.inbound.may_inflate();
+        let piece_len = if is_cut { DEFLATED_PIECE_LEN } else { unread.len() };
+        let (mut input, rest) = unread.split_at_checked(piece_len).unwrap_or((unread, &[]));
         let outcome = self.inbound.next_event(&mut input);
-        let left = input.len();
+        let left = input.len() + rest.len();
         self.buffer.keep(left);
         if let Ok(Some(event)) = &outcome {
             if let Event::Close(_) = event {

@@ -93,9 +93,10 @@ impl Inbound {
         self.message.as_ref().map(Assembly::kind)
     }
 
-    /// Whether the message in progress is compressed: a few bytes may become many.
-    pub(crate) fn is_inflating(&self) -> bool {
-        self.message.as_ref().is_some_and(Assembly::is_compressed)
+    /// Whether the bytes that come next may be those of a compressed message: then a few may
+    /// become many.
+    pub(crate) fn may_inflate(&self) -> bool {
+        self.inflater.is_some() && self.message.as_ref().is_none_or(Assembly::is_compressed)
     }
 
     /// Moves what has arrived of the message in progress to `out`; the event that ends the
