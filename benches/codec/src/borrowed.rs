@@ -1,0 +1,42 @@
+//! What a receive would gain that lends messages out of the read buffer: a trial by hand.
+
+use std::hint::black_box;
+
+use crate::by_hand;
+use crate::measure::{Candidate, Table};
+use crate::payloads::{Payload, all};
+
+pub fn run(rounds: usize) {
+    for masked in [true, false] {
+        let title = if masked { "masked" } else { "unmasked" };
+        let mut table = Table::new(&format!("Owned and borrowed, by hand, {title}"), rounds);
+        for payload in all() {
+            row(&mut table, &payload, masked);
+        }
+    }
+}
+
+fn row(table: &mut Table, payload: &Payload, masked: bool) {
+    let count = payload.count();
+    let wire = payload.wire(masked);
+    // Unmasking in place spoils the buffer. Each pass is given fresh bytes, as by a read.
+    let mut buffer = wire.clone();
+    let mut lent = wire.clone();
+    let candidates = vec![
+        Candidate::new("owned", || {
+            buffer.copy_from_slice(black_box(&wire));
+            let mut input = buffer.as_slice();
+            for _ in 0..count {
+                black_box(by_hand::decode(&mut input, masked).expect("a message"));
+            }
+        }),
+        Candidate::new("borrowed", || {
+            lent.copy_from_slice(black_box(&wire));
+            let mut input = lent.as_mut_slice();
+            for _ in 0..count {
+                black_box(by_hand::decode_borrowed(&mut input, masked).expect("a message"));
+            }
+        }),
+    ];
+    table.row(payload.name, count, candidates);
+}

@@ -1,0 +1,61 @@
+//! The codec of tightwire in memory: what it costs, and what it would cost by hand or by another
+//! library.
+//!
+//! ```sh
+//! cargo run --release                          # all tables
+//! cargo run --release -- decode encode         # some of them
+//! ROUNDS=101 cargo run --release -- masking    # more rounds
+//! ```
+//!
+//! In each cell: the median time of one operation, the median of its ratios to the first column
+//! round by round, and in parentheses the ratio of the shortest times of both.
+
+mod borrowed;
+mod by_hand;
+mod decode;
+mod encode;
+mod keys;
+mod masking;
+mod measure;
+mod mock;
+mod payloads;
+mod peers;
+mod utf8;
+
+/// The library's own source of masking keys, which it does not show to others.
+#[path = "../../../src/net/entropy.rs"]
+#[allow(dead_code)]
+mod entropy;
+
+/// What that file expects of the crate it is in.
+mod frame {
+    pub use tightwire::frame::MaskingKey;
+}
+
+type Section = (&'static str, fn(usize));
+
+const SECTIONS: &[Section] = &[
+    ("masking", masking::run),
+    ("utf8", utf8::run),
+    ("keys", keys::run),
+    ("decode", decode::run),
+    ("encode", encode::run),
+    ("borrowed", borrowed::run),
+];
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_known = |name: &String| SECTIONS.iter().any(|(section, _)| section == name);
+    if let Some(name) = wanted.iter().find(|name| !is_known(name)) {
+        eprintln!("there is no section {name}");
+        std::process::exit(2);
+    }
+    let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(51);
+    println!("Median time, median ratio to the first column, (ratio of the shortest times).");
+    println!("{rounds} interleaved rounds.");
+    for (name, run) in SECTIONS {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            run(rounds);
+        }
+    }
+}
