@@ -2,41 +2,27 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MaskingKey(pub [u8; 4]);
 
-/// Bytes XORed in one step: a size that compilers turn into vector instructions.
-const STEP: usize = 32;
-
 impl MaskingKey {
     /// Masks or unmasks `data` in place; the two are the same operation.
     ///
     /// `offset` is the position of `data` in the payload of the frame, so that a payload may
     /// be worked on in pieces of any size.
     pub fn apply(self, data: &mut [u8], offset: usize) {
-        let [a, b, c, d] = self.0;
-        let key = match offset % 4 {
-            0 => [a, b, c, d],
-            1 => [b, c, d, a],
-            2 => [c, d, a, b],
-            _ => [d, a, b, c],
-        };
-        let mut wide = [0; STEP];
-        for word in wide.chunks_exact_mut(4) {
-            word.copy_from_slice(&key);
-        }
-        let mut steps = data.chunks_exact_mut(STEP);
-        for step in &mut steps {
-            xor(step, &wide);
-        }
-        // STEP is a multiple of four, so the rest begins with the key's first byte again.
-        let mut words = steps.into_remainder().chunks_exact_mut(4);
+        // In little-endian order the first byte is the lowest: rotated right, the next one is.
+        let skipped = 8 * (offset % 4) as u32;
+        let key = u32::from_le_bytes(self.0).rotate_right(skipped);
+        let key = u64::from(key) << 32 | u64::from(key);
+        // A loop over words is one that compilers turn into vector instructions, and it needs
+        // no preparation that a short payload would pay for.
+        let mut words = data.chunks_exact_mut(size_of_val(&key));
         for word in &mut words {
-            xor(word, &key);
+            if let Some(word) = word.first_chunk_mut() {
+                *word = (u64::from_le_bytes(*word) ^ key).to_le_bytes();
+            }
         }
-        xor(words.into_remainder(), &key);
-    }
-}
-
-fn xor(data: &mut [u8], key: &[u8]) {
-    for (byte, key) in data.iter_mut().zip(key) {
-        *byte ^= key;
+        // Words are a multiple of four, so the rest begins with the key's first byte again.
+        for (byte, key) in words.into_remainder().iter_mut().zip(key.to_le_bytes()) {
+            *byte ^= key;
+        }
     }
 }
