@@ -73,6 +73,7 @@ impl FrameHeader {
     ///
     /// `ReservedOpcode`, `FragmentedControl`, `ControlTooLong`, `NonMinimalLength` and
     /// `LengthTooLarge`.
+    #[inline]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
@@ -140,6 +141,7 @@ impl FrameHeader {
 }
 
 /// Reads the payload length and returns it with what follows it.
+#[inline]
 fn decode_len(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
     match short_len {
         LEN_16 => {
