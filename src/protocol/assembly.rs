@@ -88,35 +88,6 @@ impl Assembly {
         self.is_compressed
     }
 
-    pub(super) const fn is_one_plain_frame(&self) -> bool {
-        self.frames == 1 && !self.is_compressed
-    }
-
-    /// Takes a whole message that came in one piece: the common case, in as few passes over
-    /// the payload as there can be.
-    pub(super) fn whole(
-        self,
-        payload: &[u8],
-        mask: Option<MaskingKey>,
-    ) -> Result<Message, ProtocolError> {
-        let Some(key) = mask else {
-            return Ok(match self.content {
-                Content::Text(_) => Message::Text(
-                    core::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?.into(),
-                ),
-                Content::Binary(_) => Message::Binary(payload.to_vec()),
-            });
-        };
-        let mut data = payload.to_vec();
-        key.apply(&mut data, 0);
-        match self.content {
-            Content::Text(_) => {
-                String::from_utf8(data).map(Message::Text).map_err(|_| ProtocolError::InvalidUtf8)
-            }
-            Content::Binary(_) => Ok(Message::Binary(data)),
-        }
-    }
-
     /// Adds a piece of a frame. `offset` is its place in that frame, and `frame_left` says how
     /// many bytes of the frame, this piece among them, were still missing.
     pub(super) fn push(

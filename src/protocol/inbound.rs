@@ -1,5 +1,5 @@
 use super::assembly::Assembly;
-use super::{Event, MessageKind, Role};
+use super::{Event, Message, MessageKind, Role};
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{CloseFrame, FrameHeader, Opcode};
@@ -116,6 +116,10 @@ impl Inbound {
                     let Some(header) = self.take_header(input)? else {
                         return Ok(None);
                     };
+                    if let Some(payload) = self.take_whole(&header, input) {
+                        return Message::decode(header.opcode, payload, header.mask)
+                            .map(|message| Some(Event::Message(message)));
+                    }
                     self.admit(&header)?;
                     self.stage = Stage::Payload { header, received: 0 };
                 }
@@ -160,6 +164,26 @@ impl Inbound {
             }
         }
         Ok(None)
+    }
+
+    /// Takes the payload of a message that has one frame and lies whole in `input`, as most do:
+    /// it needs none of the state that others do. What breaks a rule is left to
+    /// [`admit`](Self::admit).
+    fn take_whole<'a>(&self, header: &FrameHeader, input: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let Limits { max_message_len, max_frame_len, max_fragments } = self.limits;
+        let is_allowed = matches!(header.opcode, Opcode::Text | Opcode::Binary)
+            && header.fin
+            && !header.has_reserved_bits()
+            && header.mask.is_some() == (self.role == Role::Server)
+            && self.message.is_none()
+            && header.payload_len <= max_frame_len.min(max_message_len as u64)
+            && max_fragments > 0;
+        if !is_allowed {
+            return None;
+        }
+        let (payload, rest) = input.split_at_checked(usize::try_from(header.payload_len).ok()?)?;
+        *input = rest;
+        Some(payload)
     }
 
     /// Applies the rules that depend on the connection, before any payload is looked at.
@@ -227,11 +251,6 @@ impl Inbound {
         header: &FrameHeader,
         piece: &[u8],
     ) -> Result<Option<Event>, ProtocolError> {
-        if !header.opcode.is_control() && header.fin && piece.len() as u64 == header.payload_len {
-            if let Some(message) = self.message.take_if(|message| message.is_one_plain_frame()) {
-                return message.whole(piece, header.mask).map(|m| Some(Event::Message(m)));
-            }
-        }
         self.take_piece(header, piece, header.payload_len)?;
         match header.opcode {
             Opcode::Ping => Ok(Some(Event::Ping(core::mem::take(&mut self.control)))),

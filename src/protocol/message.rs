@@ -1,4 +1,5 @@
-use crate::frame::Opcode;
+use crate::error::ProtocolError;
+use crate::frame::{MaskingKey, Opcode};
 
 /// A message that was received, or that is kept (§5.6).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -10,6 +11,24 @@ pub enum Message {
 }
 
 impl Message {
+    /// The message of a payload that is all there, in as few passes over it as there can be.
+    pub(super) fn decode(
+        opcode: Opcode,
+        payload: &[u8],
+        mask: Option<MaskingKey>,
+    ) -> Result<Self, ProtocolError> {
+        let mut data = payload.to_vec();
+        if let Some(key) = mask {
+            key.apply(&mut data, 0);
+        }
+        match opcode {
+            Opcode::Text => {
+                String::from_utf8(data).map(Self::Text).map_err(|_| ProtocolError::InvalidUtf8)
+            }
+            _ => Ok(Self::Binary(data)),
+        }
+    }
+
     /// The text, or `None` if the message is binary.
     pub fn as_text(&self) -> Option<&str> {
         match self {
