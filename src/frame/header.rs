@@ -122,21 +122,22 @@ impl FrameHeader {
             | flag(self.rsv2, RSV2)
             | flag(self.rsv3, RSV3)
             | self.opcode.bits();
-        let mask = flag(self.mask.is_some(), MASK);
-        match (u8::try_from(self.payload_len), u16::try_from(self.payload_len)) {
-            (Ok(len), _) if len < LEN_16 => out.extend_from_slice(&[first, mask | len]),
-            (_, Ok(len)) => {
-                let [a, b] = len.to_be_bytes();
-                out.extend_from_slice(&[first, mask | LEN_16, a, b]);
-            }
-            _ => {
-                out.extend_from_slice(&[first, mask | LEN_64]);
-                out.extend_from_slice(&self.payload_len.to_be_bytes());
-            }
-        }
+        // The header is put together in a little-endian number and appended at once: appended
+        // field by field, each would look for room. Lengths are big-endian (§5.2).
+        let (len, long_len, key_at) = match (self.payload_len, u16::try_from(self.payload_len)) {
+            (len @ 0..126, _) => (len, 0, 2),
+            (_, Ok(len)) => (u64::from(LEN_16), u64::from(len.swap_bytes()), 4),
+            (len, _) => (u64::from(LEN_64), len.swap_bytes(), 10),
+        };
+        let mut fields = u128::from(first) | u128::from(len) << 8 | u128::from(long_len) << 16;
+        let mut header_len = key_at;
         if let Some(MaskingKey(key)) = self.mask {
-            out.extend_from_slice(&key);
+            fields |= u128::from(MASK) << 8 | u128::from(u32::from_le_bytes(key)) << (8 * key_at);
+            header_len += key.len();
         }
+        let start = out.len();
+        out.extend_from_slice(&fields.to_le_bytes());
+        out.truncate(start + header_len);
     }
 }
 

@@ -8,8 +8,13 @@ impl MaskingKey {
     /// `offset` is the position of `data` in the payload of the frame, so that a payload may
     /// be worked on in pieces of any size.
     pub fn apply(self, data: &mut [u8], offset: usize) {
-        // In little-endian order the first byte is the lowest: rotated right, the next one is.
-        let skipped = 8 * (offset % 4) as u32;
+        // In little-endian order the first byte is the lowest one; rotated right, the next is.
+        let skipped = match offset % 4 {
+            0 => 0,
+            1 => 8,
+            2 => 16,
+            _ => 24,
+        };
         let key = u32::from_le_bytes(self.0).rotate_right(skipped);
         let key = u64::from(key) << 32 | u64::from(key);
         // A loop over words is one that compilers turn into vector instructions, and it needs
