@@ -2,7 +2,22 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MaskingKey(pub [u8; 4]);
 
+/// So many bytes are copied before they are unmasked: they stay in the nearest cache.
+const STEP: usize = 2 << 10;
+
 impl MaskingKey {
+    /// Appends `data` to `out`, masked or unmasked. `offset` is as for [`apply`](Self::apply).
+    pub(crate) fn append(self, data: &[u8], offset: usize, out: &mut Vec<u8>) {
+        // A step is a multiple of four, so all of them begin at the same byte of the key.
+        for step in data.chunks(STEP) {
+            let start = out.len();
+            out.extend_from_slice(step);
+            if let Some(added) = out.get_mut(start..) {
+                self.apply(added, offset);
+            }
+        }
+    }
+
     /// Masks or unmasks `data` in place; the two are the same operation.
     ///
     /// `offset` is the position of `data` in the payload of the frame, so that a payload may

@@ -229,10 +229,9 @@ impl Turn {
 
     /// Copies a payload behind its header, masked if there is a key.
     fn keep(&mut self, payload: &[u8], key: Option<MaskingKey>) {
-        let start = self.pending.len();
-        self.pending.extend_from_slice(payload);
-        if let (Some(key), Some(added)) = (key, self.pending.get_mut(start..)) {
-            key.apply(added, 0);
+        match key {
+            Some(key) => key.append(payload, 0, &mut self.pending),
+            None => self.pending.extend_from_slice(payload),
         }
     }
 

@@ -29,7 +29,7 @@ struct Text {
     unmasked: Vec<u8>,
 }
 
-/// Text is unmasked in pieces of this many bytes, so that they stay in the nearest cache.
+/// Payload is unmasked in pieces of this many bytes, so that they stay in the nearest cache.
 const UNMASK_STEP: usize = 4096;
 
 impl Assembly {
@@ -169,9 +169,9 @@ impl Content {
                 if data.capacity() - start < piece.len() {
                     data.reserve_exact(growth(start, piece.len(), left));
                 }
-                data.extend_from_slice(piece);
-                if let (Some(key), Some(added)) = (mask, data.get_mut(start..)) {
-                    key.apply(added, offset);
+                match mask {
+                    Some(key) => key.append(piece, offset, data),
+                    None => data.extend_from_slice(piece),
                 }
                 Ok(())
             }

@@ -17,10 +17,14 @@ impl Message {
         payload: &[u8],
         mask: Option<MaskingKey>,
     ) -> Result<Self, ProtocolError> {
-        let mut data = payload.to_vec();
-        if let Some(key) = mask {
-            key.apply(&mut data, 0);
-        }
+        let data = match mask {
+            Some(key) => {
+                let mut data = Vec::with_capacity(payload.len());
+                key.append(payload, 0, &mut data);
+                data
+            }
+            None => payload.to_vec(),
+        };
         match opcode {
             Opcode::Text => {
                 String::from_utf8(data).map(Self::Text).map_err(|_| ProtocolError::InvalidUtf8)

@@ -350,10 +350,9 @@ impl Outbound {
 
 /// Appends the payload, masked if there is a key.
 fn append(payload: &[u8], mask: Option<MaskingKey>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(payload);
-    if let (Some(key), Some(added)) = (mask, out.get_mut(start..)) {
-        key.apply(added, 0);
+    match mask {
+        Some(key) => key.append(payload, 0, out),
+        None => out.extend_from_slice(payload),
     }
 }
 
