@@ -5,6 +5,7 @@ mod wire;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use tightwire::deflate::Deflate;
 use tightwire::handshake::{Accept, Response};
 use tightwire::{Acceptor, Message, Timeouts};
 use wire::{PATIENCE, REQUEST, RESPONSE, Raw, masked};
@@ -352,4 +353,27 @@ fn garbage_is_answered_and_the_server_goes_on() {
     let mut ws = tightwire::connect(&format!("ws://{address}/")).unwrap();
     ws.send("still there?").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("still there?")));
+}
+
+// proves 7692-5-18, 7692-5-27
+#[test]
+fn a_server_agrees_to_compress_only_if_it_can() {
+    let decided = Acceptor::new().decide(|_| Ok(Accept::new().deflate(Deflate::new())));
+    for (acceptor, is_asked) in [(Acceptor::new(), false), (decided, true)] {
+        let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
+        let mut raw = Raw::connect(address);
+        let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+        raw.send(REQUEST.replace("\r\n\r\n", offer));
+        let head = raw.read_head();
+        let extension = wire::field(&head, "Sec-WebSocket-Extensions");
+        let can = is_asked && cfg!(feature = "deflate");
+        assert_eq!(extension.as_deref(), can.then_some("permessage-deflate"));
+        // "Hello", and what comes of it is what was agreed on.
+        raw.send_frame(0xc1, b"\xf2\x48\xcd\xc9\xc9\x07\x00");
+        match raw.read_frame() {
+            (0x81, data) if can => assert_eq!(data, b"Hello"),
+            (0x88, body) if !can => assert_eq!(body[..2], [0x03, 0xea]),
+            frame => panic!("{frame:02x?}"),
+        }
+    }
 }

@@ -36,7 +36,11 @@ impl Accept {
     /// Agrees to compress messages, if the client offers a way that can be taken (RFC 7692 §5).
     /// Without the feature `deflate` there is nothing that would do it.
     pub fn deflate(self, wishes: Deflate) -> Self {
-        Self { deflate: Some(wishes), ..self }
+        self.with_deflate(Some(wishes))
+    }
+
+    pub(crate) fn with_deflate(self, deflate: Option<Deflate>) -> Self {
+        Self { deflate, ..self }
     }
 
     /// How messages may be compressed, if that was said.

@@ -5,6 +5,7 @@ use super::deadline::Deadline;
 use super::tls::ServerTls;
 use super::websocket::Options;
 use super::{Error, Stream, Timeouts, WebSocket, opening};
+use crate::deflate::Deflate;
 use crate::handshake::{
     Accept, Agreed, HandshakeError, HeadLimits, Rejection, Request, Response, Upgrade,
 };
@@ -51,6 +52,8 @@ struct Judged {
     request: Request,
     response: Response,
     agreed: Agreed,
+    /// How messages are to be compressed.
+    deflate: Option<Deflate>,
     /// What followed the request.
     read_ahead: Vec<u8>,
 }
@@ -177,12 +180,12 @@ impl Acceptor {
         deadline: Deadline,
         judged: Judged,
     ) -> Result<(Box<WebSocket>, Request), Error> {
-        let Judged { request, response, agreed, read_ahead } = judged;
+        let Judged { request, response, agreed, deflate, read_ahead } = judged;
         let mut head = Vec::new();
         response.encode(&mut head);
         opening::write_all(&*stream, deadline, &head)?;
-        let outbound = Outbound::server();
-        let websocket = WebSocket::open(stream, outbound, &self.options, agreed, read_ahead)?;
+        let options = Options { deflate: deflate.into_iter().collect(), ..self.options };
+        let websocket = WebSocket::open(stream, Outbound::server(), &options, agreed, read_ahead)?;
         Ok((websocket, request))
     }
 
@@ -192,8 +195,7 @@ impl Acceptor {
         let mut head = Vec::new();
         let head_len = opening::read_head(stream, deadline, self.head_limits, &mut head)?;
         let read_ahead = head.split_off(head_len);
-        let (request, response, agreed) = self.judge(&head)?;
-        Ok(Judged { request, response, agreed, read_ahead })
+        self.judge(&head, read_ahead)
     }
 
     /// Takes over a stream on which another HTTP server answered the opening handshake, with
@@ -232,7 +234,7 @@ impl Acceptor {
         WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
     }
 
-    fn judge(&self, head: &[u8]) -> Result<(Request, Response, Agreed), Refusal> {
+    fn judge(&self, head: &[u8], read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
         let request = match Request::decode(head, &self.head_limits) {
             Ok(Some((request, _))) => request,
             Ok(None) => return Err(Rejection::from(crate::handshake::HttpError::StartLine).into()),
@@ -252,11 +254,11 @@ impl Acceptor {
                 accept = accept.subprotocol(name);
             }
         }
-        if let (None, Some(wishes)) = (accept.chosen_deflate(), self.options.deflate.first()) {
-            accept = accept.deflate(wishes.clone());
-        }
-        let (response, agreed) = upgrade.accept(&accept)?;
-        Ok((request, response, agreed))
+        let wishes = accept.chosen_deflate().or_else(|| self.options.deflate.first());
+        // What cannot be done is not agreed on.
+        let deflate = wishes.filter(|_| cfg!(feature = "deflate")).cloned();
+        let (response, agreed) = upgrade.accept(&accept.with_deflate(deflate.clone()))?;
+        Ok(Judged { request, response, agreed, deflate, read_ahead })
     }
 
     fn refuse(&self, stream: &dyn Stream, refusal: Refusal) -> Error {

@@ -1,0 +1,714 @@
+//! Compressed messages over TCP: what is agreed on, what goes over the wire, and that everything
+//! that sends and receives does so with and without compression.
+#![cfg(feature = "deflate")]
+
+mod support;
+mod wire;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use support::deflate::Item::{Literals, Match};
+use support::deflate::{Blocks, Inflated, TAIL, inflate};
+use tightwire::deflate::{Coding, Deflate, ParamsError};
+use tightwire::handshake::{Accept, HandshakeError};
+use tightwire::{
+    Acceptor, Client, CloseCode, Error, Hub, Limits, Message, MessageKind, Operation, Prepared,
+    ProtocolError, Server, SlowMember, Timeouts, WebSocket,
+};
+use wire::{PATIENCE, REQUEST, Raw, close_body, echo, field, hex, run, server};
+
+const OFFER: &str = "permessage-deflate; client_max_window_bits";
+
+fn compressing(wishes: Deflate) -> Server {
+    server().acceptor(Acceptor::new().deflate(wishes))
+}
+
+/// What is long enough to be compressed, and easily is.
+fn text(len: usize) -> String {
+    let mut text: String = (0..len / 10 + 1).map(|i| format!("line {:4}\n", i % 1000)).collect();
+    text.truncate(len);
+    text
+}
+
+/// A client of bytes that makes this offer, and the answer to it.
+fn raw_client(address: SocketAddr, offer: &str) -> (Peer, Option<String>) {
+    let mut raw = Raw::connect(address);
+    let fields = format!("Sec-WebSocket-Extensions: {offer}\r\n\r\n");
+    raw.send(REQUEST.replace("\r\n\r\n", &format!("\r\n{fields}")));
+    let head = raw.read_head();
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    (Peer { raw, before: Vec::new() }, field(&head, "Sec-WebSocket-Extensions"))
+}
+
+/// Answers the opening handshake of a client with this extension.
+fn answer(raw: &mut Raw, extension: &str) -> String {
+    let request = raw.read_head();
+    let key = field(&request, "Sec-WebSocket-Key").unwrap();
+    let accept = tightwire::handshake::accept_value(&key);
+    raw.send(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Extensions: {extension}\r\n\r\n"
+    ));
+    request
+}
+
+/// A peer that has its own way to decompress.
+#[derive(Debug)]
+struct Peer {
+    raw: Raw,
+    /// What compressed messages so far held.
+    before: Vec<u8>,
+}
+
+/// A message as it came.
+#[derive(Debug)]
+struct Came {
+    /// The first bytes of its frames.
+    firsts: Vec<u8>,
+    /// What came over the wire.
+    payload: Vec<u8>,
+    data: Vec<u8>,
+    largest_distance: usize,
+}
+
+impl Peer {
+    fn new(raw: Raw) -> Self {
+        Self { raw, before: Vec::new() }
+    }
+
+    /// Reads a message; Pings are answered as by a client.
+    #[track_caller]
+    fn read_message(&mut self) -> Came {
+        let (mut firsts, mut payload) = (Vec::new(), Vec::new());
+        loop {
+            let (first, data) = self.raw.read_frame();
+            if first == 0x89 {
+                self.raw.send_frame(0x8a, &data);
+                continue;
+            }
+            assert!(first & 0x08 == 0, "{first:x} {data:02x?}");
+            firsts.push(first);
+            payload.extend(data);
+            if first & 0x80 != 0 {
+                break;
+            }
+        }
+        if firsts[0] & 0x40 == 0 {
+            return Came { firsts, data: payload.clone(), payload, largest_distance: 0 };
+        }
+        let Inflated { data, largest_distance, .. } = inflate(&payload, &self.before).unwrap();
+        self.before.extend_from_slice(&data);
+        Came { firsts, payload, data, largest_distance }
+    }
+}
+
+/// The two ends of a connection.
+fn pair(client: &Client, acceptor: &Acceptor) -> (WebSocket, WebSocket) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    thread::scope(|scope| {
+        let client = scope.spawn(move || client.connect(&url).unwrap());
+        let (server, _) = acceptor.accept(listener.accept().unwrap().0).unwrap();
+        (client.join().unwrap(), server)
+    })
+}
+
+/// A client of ours and a server of ours that compress as usual.
+fn usual_pair() -> (WebSocket, WebSocket) {
+    let (client, acceptor) = (Client::new(), Acceptor::new());
+    pair(&client.deflate(Deflate::new()), &acceptor.deflate(Deflate::new()))
+}
+
+// proves 7692-3-3, 7692-5-20, 7692-5-27, 7692-5-29
+#[test]
+fn both_ends_know_what_was_agreed_on_and_do_it() {
+    let wishes = Deflate::new;
+    let small = || wishes().send_window_bits(9).recv_window_bits(10);
+    let cases = [
+        (None, None, None),
+        (Some(wishes()), None, None),
+        (None, Some(wishes()), None),
+        (Some(wishes()), Some(wishes()), Some(((true, 15), (true, 15)))),
+        (Some(wishes().no_context_takeover()), Some(wishes()), Some(((false, 15), (false, 15)))),
+        (Some(wishes()), Some(wishes().no_context_takeover()), Some(((false, 15), (false, 15)))),
+        (Some(small()), Some(wishes()), Some(((true, 10), (true, 9)))),
+        (Some(wishes()), Some(small()), Some(((true, 9), (true, 10)))),
+        (Some(wishes().send_window_bits(8)), Some(wishes()), Some(((true, 15), (true, 8)))),
+    ];
+    for (client, server, expected) in cases {
+        let case = format!("{client:?} {server:?}");
+        let client = client.into_iter().fold(Client::new(), Client::deflate);
+        let acceptor = server.into_iter().fold(Acceptor::new(), Acceptor::deflate);
+        let (mut client, mut server) = pair(&client, &acceptor);
+        assert_eq!(client.agreed(), server.agreed(), "{case}");
+        let one = |coding: Coding| (coding.context_takeover, coding.window_bits);
+        let agreed = client.agreed().deflate.map(|params| (one(params.server), one(params.client)));
+        assert_eq!(agreed, expected, "{case}");
+        let extension = client.response().unwrap().headers().get("Sec-WebSocket-Extensions");
+        assert_eq!(extension.is_some(), expected.is_some(), "{case}");
+        for len in [0, 10, 1000, 100_000] {
+            let text = text(len);
+            client.send(&*text).unwrap();
+            assert_eq!(server.recv().unwrap(), Some(Message::from(&*text)), "{case}");
+            server.send(text.as_bytes()).unwrap();
+            assert_eq!(client.recv().unwrap(), Some(Message::from(text.into_bytes())), "{case}");
+        }
+    }
+}
+
+// proves 7692-7-10, 7692-5-28
+#[test]
+fn a_client_does_not_connect_to_a_server_that_answers_amiss() {
+    for (extension, expected) in [
+        ("permessage-deflate; foo", ParamsError::Unknown("foo".to_owned())),
+        ("permessage-deflate", ParamsError::NotGranted("server_no_context_takeover")),
+    ] {
+        let (url, server) = wire::raw_server(move |mut raw| {
+            answer(&mut raw, extension);
+            raw.read_to_end()
+        });
+        let client = Client::new().deflate(Deflate::new().no_context_takeover());
+        let error = client.connect(&url).unwrap_err();
+        let Error::Handshake(HandshakeError::Deflate(error)) = error else { panic!("{error}") };
+        assert_eq!(error, expected);
+        assert_eq!(server.join().unwrap(), b"", "nothing is said on the connection");
+    }
+}
+
+// proves 7692-5-27
+#[test]
+fn where_it_was_declined_the_bit_is_an_error() {
+    let address = run(compressing(Deflate::new()), echo);
+    let (mut peer, extension) = raw_client(address, "permessage-deflate; foo");
+    assert_eq!(extension, None);
+    peer.raw.send_frame(0x81, b"plain");
+    assert_eq!(peer.raw.read_frame(), (0x81, b"plain".to_vec()));
+    peer.raw.send_frame(0xc1, &hex("f2 48 cd c9 c9 07 00"));
+    let reason = ProtocolError::ReservedBits.to_string();
+    assert_eq!(peer.raw.read_frame(), (0x88, close_body(1002, &reason)));
+}
+
+// proves 7692-6-1, 7692-6.1-6, 7692-6.1-8, 7692-7.3-1
+#[test]
+fn less_goes_over_the_wire() {
+    let address = run(compressing(Deflate::new()), echo);
+    let (mut peer, extension) = raw_client(address, OFFER);
+    assert_eq!(extension.as_deref(), Some("permessage-deflate"));
+    let text = text(10_000);
+    for round in 0..3 {
+        peer.raw.send_frame(0x82, text.as_bytes());
+        let came = peer.read_message();
+        assert_eq!((came.firsts, &came.data[..]), (vec![0xc2], text.as_bytes()));
+        // The second time there is next to nothing new.
+        let bound = if round == 0 { text.len() / 3 } else { 200 };
+        assert!(came.payload.len() < bound, "{round}: {}", came.payload.len());
+    }
+    peer.raw.send_frame(0xc1, &hex("f2 48 cd c9 c9 07 00"));
+    assert_eq!(peer.raw.read_frame(), (0x81, b"Hello".to_vec()));
+    peer.raw.send_frame(0x89, &[b'a'; 125]);
+    assert_eq!(peer.raw.read_frame(), (0x8a, vec![b'a'; 125]));
+
+    let (url, server) = wire::raw_server(|mut raw| {
+        let request = answer(&mut raw, "permessage-deflate; client_max_window_bits=10");
+        assert_eq!(field(&request, "Sec-WebSocket-Extensions").as_deref(), Some(OFFER));
+        let mut peer = Peer::new(raw);
+        let came = [peer.read_message(), peer.read_message()];
+        // Its own messages are compressed with the largest window, and not masked.
+        let hello = Blocks::new().fixed(false, &[Literals(b"Hello")]).payload();
+        peer.raw.send([&[0xc1, hello.len() as u8], &hello[..]].concat());
+        came
+    });
+    let mut ws = Client::new().deflate(Deflate::new()).connect(&url).unwrap();
+    ws.send(&*text).unwrap();
+    ws.send(&*text).unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("Hello")));
+    for came in server.join().unwrap() {
+        assert_eq!((came.firsts, &came.data[..]), (vec![0xc1], text.as_bytes()));
+        assert!(came.payload.len() < text.len() / 3, "{}", came.payload.len());
+        assert!((1..=1024).contains(&came.largest_distance), "{}", came.largest_distance);
+    }
+}
+
+#[test]
+fn a_message_is_streamed_both_ways() {
+    let text = text(300_000).replace('4', "\u{20ac}");
+    for (client, acceptor) in [
+        (Client::new().deflate(Deflate::new()), Acceptor::new().deflate(Deflate::new())),
+        (
+            Client::new().deflate(Deflate::new().no_context_takeover().send_window_bits(9)),
+            Acceptor::new().deflate(Deflate::new().send_window_bits(8)),
+        ),
+    ] {
+        let (mut client, mut server) = pair(&client, &acceptor);
+        let (text, kinds) = (&text, [MessageKind::Text, MessageKind::Binary, MessageKind::Text]);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for kind in kinds {
+                    let mut reader = server.recv_reader().unwrap().unwrap();
+                    assert_eq!(reader.kind(), kind);
+                    let mut data = Vec::new();
+                    reader.read_to_end(&mut data).unwrap();
+                    drop(reader);
+                    let mut writer = server.writer(kind);
+                    for part in data.chunks(50_000) {
+                        writer.write_all(part).unwrap();
+                        writer.flush().unwrap();
+                    }
+                    writer.finish().unwrap();
+                }
+            });
+            for kind in kinds {
+                let mut writer = client.writer(kind);
+                for part in text.as_bytes().chunks(999) {
+                    writer.write_all(part).unwrap();
+                    if part[0] % 8 == 0 {
+                        writer.flush().unwrap();
+                    }
+                }
+                writer.finish().unwrap();
+                let mut came = Vec::new();
+                let mut reader = client.recv_reader().unwrap().unwrap();
+                assert_eq!(reader.kind(), kind);
+                reader.read_to_end(&mut came).unwrap();
+                assert!(came == text.as_bytes(), "{kind:?}");
+            }
+        });
+    }
+}
+
+// proves 7692-6.1-9, 7692-7.2.1-10, 7692-7.2.1-11
+#[test]
+fn a_streamed_message_is_compressed_piece_by_piece() {
+    let (address, done) = wire::reporting_server(compressing(Deflate::new()), |ws| {
+        let mut writer = ws.writer(MessageKind::Text);
+        for _ in 0..3 {
+            writer.write_all(b"Hello, ").unwrap();
+            writer.flush().unwrap();
+        }
+        writer.finish().unwrap();
+        let mut writer = ws.sender().uncompressed().writer(MessageKind::Text);
+        writer.write_all(b"Hello").unwrap();
+        writer.flush().unwrap();
+        writer.finish().unwrap();
+        ws.send(&*text(500)).unwrap();
+    });
+    let (mut peer, _) = raw_client(address, OFFER);
+    let frames: Vec<_> = (0..4).map(|_| peer.raw.read_frame()).collect();
+    let firsts: Vec<_> = frames.iter().map(|(first, _)| *first).collect();
+    assert_eq!(firsts, [0x41, 0x00, 0x00, 0x80]);
+    assert!(frames[..3].iter().all(|(_, payload)| payload.ends_with(&TAIL)), "{frames:02x?}");
+    assert_eq!(frames[3].1, [0x00]);
+    let payload: Vec<u8> = frames.into_iter().flat_map(|(_, payload)| payload).collect();
+    peer.before = inflate(&payload, b"").unwrap().data;
+    assert_eq!(peer.before, b"Hello, Hello, Hello, ");
+    let came = peer.read_message();
+    assert_eq!((came.firsts, came.data), (vec![0x01, 0x80], b"Hello".to_vec()));
+    assert_eq!(peer.read_message().data, text(500).into_bytes());
+    done.recv_timeout(PATIENCE).unwrap();
+}
+
+// proves 7692-6.1-6, 7692-7.3-3
+#[test]
+fn a_sender_may_leave_its_messages_uncompressed() {
+    let (address, done) = wire::reporting_server(compressing(Deflate::new()), |ws| {
+        let text = text(1000);
+        let uncompressed = ws.sender().uncompressed();
+        for _ in 0..2 {
+            ws.send(&*text).unwrap();
+            uncompressed.send(&*text).unwrap();
+            uncompressed.clone().feed(&*text).unwrap();
+            uncompressed.send_prepared(&Prepared::new(&*text)).unwrap();
+            uncompressed.flush().unwrap();
+        }
+    });
+    let (mut peer, _) = raw_client(address, OFFER);
+    for round in 0..2 {
+        for first in [0xc1, 0x81, 0x81, 0x81] {
+            let came = peer.read_message();
+            assert_eq!((came.firsts, came.data), (vec![first], text(1000).into_bytes()));
+            if first == 0xc1 && round > 0 {
+                assert!(came.payload.len() < 30, "it refers to the first compressed one");
+            }
+        }
+    }
+    done.recv_timeout(PATIENCE).unwrap();
+}
+
+#[test]
+fn messages_shorter_than_wished_are_not_compressed() {
+    let level = |level| Deflate::new().level(level).min_len(500);
+    for acceptor in [
+        Acceptor::new().deflate(level(9)),
+        // Who decides about each request has the last word.
+        Acceptor::new()
+            .deflate(Deflate::new().level(1).min_len(0))
+            .decide(move |_| Ok(Accept::new().deflate(level(9)))),
+        Acceptor::new().decide(move |_| Ok(Accept::new().deflate(level(9)))),
+    ] {
+        let address = run(server().acceptor(acceptor), echo);
+        let (mut peer, extension) = raw_client(address, OFFER);
+        assert_eq!(extension.as_deref(), Some("permessage-deflate"));
+        for (len, first) in [(499, 0x81), (500, 0xc1)] {
+            peer.raw.send_frame(0x81, text(len).as_bytes());
+            assert_eq!(peer.read_message().firsts, [first], "{len}");
+        }
+    }
+}
+
+/// Sends one after the other what every member is to get, the same to all.
+fn broadcast_and_send(members: &[WebSocket], hub: &Hub) {
+    let news = Prepared::new(&*text(3000));
+    for ws in members {
+        ws.send(&*text(2000)).unwrap();
+    }
+    for _ in 0..2 {
+        let report = hub.broadcast(&*text(3000));
+        assert_eq!(report.delivered, members.len() as u64);
+        for ws in members {
+            ws.send(&*text(2000)).unwrap();
+            ws.feed("short").unwrap();
+            ws.send_prepared(&news).unwrap();
+            ws.sender().uncompressed().send_prepared(&news).unwrap();
+            ws.send(&*text(2000)).unwrap();
+            let mut writer = ws.writer(MessageKind::Text);
+            writer.write_all(text(40_000).as_bytes()).unwrap();
+            writer.finish().unwrap();
+        }
+    }
+    // Nothing came of what was short, but it is no worse for that.
+    assert_eq!(hub.broadcast("short").delivered, members.len() as u64);
+}
+
+/// The lengths of what [`broadcast_and_send`] sends, and how: broadcast, or by itself.
+const LENS: [usize; 7] = [3000, 2000, 5, 3000, 3000, 2000, 40_000];
+
+// proves 7692-7.2.1-16, 7692-7.2.1-20
+#[test]
+fn a_broadcast_fits_every_member_whatever_was_agreed_on() {
+    let offers = [
+        ("x-other", 0, false),
+        ("permessage-deflate", 1 << 15, true),
+        ("permessage-deflate; client_max_window_bits", 1 << 15, true),
+        ("permessage-deflate; server_no_context_takeover", 1 << 15, false),
+        ("permessage-deflate; server_max_window_bits=9", 1 << 9, true),
+        ("permessage-deflate; server_max_window_bits=8; server_no_context_takeover", 1, false),
+    ];
+    let acceptor = Acceptor::new().deflate(Deflate::new());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let (mut members, mut peers) = (Vec::new(), Vec::new());
+    for (offer, ..) in offers {
+        let peer = thread::spawn(move || raw_client(address, offer));
+        members.push(acceptor.accept(listener.accept().unwrap().0).unwrap().0);
+        peers.push(peer.join().unwrap().0);
+    }
+    let joined: Vec<_> = members.iter().map(|ws| hub.join(ws.sender())).collect();
+    let readers: Vec<_> = peers
+        .into_iter()
+        .zip(offers)
+        .map(|(mut peer, (offer, window, takes_over))| {
+            thread::spawn(move || {
+                let mut broadcasts = Vec::new();
+                let mut read = |len: usize, is_plain: bool| {
+                    if !takes_over {
+                        peer.before.clear();
+                    }
+                    let came = peer.read_message();
+                    let expected = if len == 5 { "short".to_owned() } else { text(len) };
+                    assert!(came.data == expected.as_bytes(), "{offer} {len}");
+                    let is_compressed = came.firsts[0] & 0x40 != 0;
+                    assert_eq!(is_compressed, window > 0 && !is_plain, "{offer} {len}");
+                    assert!(came.largest_distance <= window, "{offer} {}", came.largest_distance);
+                    came.payload
+                };
+                read(2000, false);
+                for _ in 0..2 {
+                    for (index, len) in LENS.into_iter().enumerate() {
+                        let payload = read(len, index == 2 || index == 4);
+                        if index == 0 || index == 3 {
+                            broadcasts.push(payload);
+                        }
+                    }
+                }
+                read(5, true);
+                broadcasts
+            })
+        })
+        .collect();
+    broadcast_and_send(&members, &hub);
+    let broadcasts: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+    for (one, (offer, window, _)) in broadcasts.iter().zip(offers) {
+        assert!(one.windows(2).all(|pair| pair[0] == pair[1]), "{offer}: always the same bytes");
+        if window > 0 {
+            // It stands alone, so that it can be the same for all with such settings.
+            assert_eq!(inflate(&one[0], b"").unwrap().data, text(3000).into_bytes(), "{offer}");
+        }
+    }
+    assert_eq!(broadcasts[1], broadcasts[3], "with takeover or without");
+    assert_ne!(broadcasts[1], broadcasts[4], "but not with another window");
+    drop(joined);
+}
+
+#[test]
+fn what_was_prepared_is_sent_by_clients_too() {
+    let client = Client::new().deflate(Deflate::new());
+    let (client, mut server) = pair(&client, &Acceptor::new().deflate(Deflate::new()));
+    let news = Prepared::new(&*text(5000));
+    for _ in 0..3 {
+        client.send(&*text(4000)).unwrap();
+        client.send_prepared(&news).unwrap();
+        client.feed(&*text(4000)).unwrap();
+        client.send_prepared(&news).unwrap();
+    }
+    for len in [4000, 5000, 4000, 5000].repeat(3) {
+        assert_eq!(server.recv().unwrap(), Some(Message::from(text(len))));
+    }
+}
+
+// proves 7692-5-29
+#[test]
+fn both_ends_send_and_receive_at_once() {
+    const COUNT: usize = 200;
+    let (client, server) = usual_pair();
+    let len = |i: usize| i * i * 7 % 20_000;
+    let ends: Vec<_> = [client, server]
+        .into_iter()
+        .map(|ws| {
+            let (sender, mut receiver) = ws.split();
+            let sending = thread::spawn(move || {
+                for i in 0..COUNT {
+                    if i % 3 == 0 {
+                        sender.ping(b"are you there?").unwrap();
+                    }
+                    match i % 5 {
+                        0 => sender.uncompressed().send(&*text(len(i))).unwrap(),
+                        1 => sender.feed(&*text(len(i))).unwrap(),
+                        _ => sender.send(&*text(len(i))).unwrap(),
+                    }
+                }
+                sender.flush().unwrap();
+                sender
+            });
+            let receiving = thread::spawn(move || {
+                for i in 0..COUNT {
+                    let message = receiver.recv().unwrap();
+                    assert!(message == Some(Message::from(text(len(i)))), "{i}");
+                }
+                receiver
+            });
+            (sending, receiving)
+        })
+        .collect();
+    for (sending, receiving) in ends {
+        sending.join().unwrap();
+        receiving.join().unwrap();
+    }
+}
+
+// proves 7692-6.1-9, 7692-7.2.1-9
+#[test]
+fn a_long_message_is_compressed_in_fragments() {
+    let data = text(100_000);
+    let (url, server) = wire::raw_server(|mut raw| {
+        answer(&mut raw, "permessage-deflate");
+        let mut peer = Peer::new(raw);
+        [peer.read_message(), peer.read_message(), peer.read_message()]
+    });
+    let client = Client::new().deflate(Deflate::new()).fragment_len(30_000);
+    let ws = client.connect(&url).unwrap();
+    ws.send(&*data).unwrap();
+    ws.send_prepared(&Prepared::new(&*data)).unwrap();
+    ws.sender().uncompressed().send(&*data).unwrap();
+    let [sent, prepared, plain] = server.join().unwrap();
+    for came in [&sent, &prepared, &plain] {
+        assert!(came.data == data.as_bytes());
+    }
+    assert_eq!(sent.firsts, [0x41, 0x00, 0x00, 0x80]);
+    assert_eq!(prepared.firsts, [0x41, 0x00, 0x00, 0x80]);
+    assert_eq!(plain.firsts, [0x01, 0x00, 0x00, 0x80]);
+
+    let (mut client, mut server) =
+        pair(&client, &Acceptor::new().deflate(Deflate::new()).fragment_len(1));
+    client.send(&*data).unwrap();
+    assert!(server.recv().unwrap() == Some(Message::from(&*data)));
+    server.send(&*text(3000)).unwrap();
+    assert!(client.recv().unwrap() == Some(Message::from(text(3000))));
+}
+
+#[test]
+fn a_receive_that_times_out_goes_on_inside_a_compressed_message() {
+    let (timed_out, is_late) = mpsc::channel();
+    let (address, messages) = wire::reporting_server(compressing(Deflate::new()), move |ws| {
+        let mut messages = Vec::new();
+        while messages.len() < 2 {
+            match ws.recv_timeout(Duration::from_millis(5)) {
+                Ok(message) => messages.extend(message),
+                Err(Error::Timeout(Operation::Receive)) => timed_out.send(()).unwrap(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        messages
+    });
+    let (mut peer, _) = raw_client(address, OFFER);
+    let data = text(100);
+    let payload = Blocks::new()
+        .fixed(false, &[Literals(data.as_bytes())])
+        .stored(false, b"and ")
+        .fixed(true, &[Match { len: 100, distance: 104 }])
+        .payload();
+    let (a, b) = payload.split_at(payload.len() / 2);
+    let frames = [wire::masked(0x41, a), wire::masked(0x80, b), wire::masked(0xc1, &payload)];
+    let bytes = frames.concat();
+    for piece in bytes.chunks(bytes.len() / 5) {
+        // What was noted before the last piece came says nothing of it.
+        while is_late.try_recv().is_ok() {}
+        is_late.recv_timeout(PATIENCE).unwrap();
+        peer.raw.send(piece);
+    }
+    let expected = Message::from(format!("{data}and {data}"));
+    let messages = messages.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(messages, [expected.clone(), expected]);
+}
+
+// proves 7692-6.1-10, 7692-6.1-11, 7692-7.2.2-2
+#[test]
+fn a_peer_that_compresses_amiss_is_told_so() {
+    let big = Blocks::new().fixed(false, &[Literals(b"a"), Match { len: 258, distance: 1 }]);
+    let too_big = ProtocolError::MessageTooBig { limit: 200 };
+    type Case<'a> = (&'a [(u8, &'a [u8])], ProtocolError, u16);
+    let cases: [Case<'_>; 7] = [
+        (&[(0xc1, b"\x06")], ProtocolError::InvalidDeflate, 1007),
+        (&[(0xc1, b"")], ProtocolError::InvalidDeflate, 1007),
+        (&[(0x41, b"\xff\xff")], ProtocolError::InvalidDeflate, 1007),
+        (&[(0xc1, b"\x00\x01\x00\xfe\xff\xff\x00")], ProtocolError::InvalidUtf8, 1007),
+        (&[(0xc2, &big.payload())], too_big, 1009),
+        (&[(0x41, b"\xf2\x48\xcd"), (0xc0, b"\xc9")], ProtocolError::ReservedBits, 1002),
+        (&[(0xc9, b"")], ProtocolError::ReservedBits, 1002),
+    ];
+    for streams in [false, true] {
+        for (frames, error, code) in &cases {
+            let mut limits = Limits::default();
+            limits.max_message_len = 200;
+            let acceptor = Acceptor::new().deflate(Deflate::new()).limits(limits);
+            let server = server().acceptor(acceptor);
+            let (address, outcome) = wire::reporting_server(server, move |ws| {
+                let error = if streams {
+                    match ws.recv_reader() {
+                        Ok(reader) => {
+                            let error = reader.unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+                            error.downcast::<Error>().unwrap()
+                        }
+                        Err(error) => error,
+                    }
+                } else {
+                    ws.recv().unwrap_err()
+                };
+                (error, ws.close_status().cloned())
+            });
+            let (mut peer, _) = raw_client(address, OFFER);
+            for (first, payload) in *frames {
+                peer.raw.send_frame(*first, payload);
+            }
+            let body = close_body(*code, &error.to_string());
+            assert_eq!(peer.raw.read_frame(), (0x88, body), "{frames:02x?}");
+            peer.raw.end_writing();
+            let (seen, status) = outcome.recv_timeout(PATIENCE).unwrap();
+            assert!(matches!(seen, Error::Protocol(seen) if seen == *error), "{seen}");
+            assert_eq!(status.unwrap().code(), 1006);
+        }
+    }
+}
+
+#[test]
+fn a_client_tells_a_server_that_compresses_amiss() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        answer(&mut raw, "permessage-deflate");
+        raw.send(hex("c1 01 06"));
+        let frame = raw.read_frame();
+        raw.end_writing();
+        frame
+    });
+    let mut ws = Client::new().deflate(Deflate::new()).connect(&url).unwrap();
+    let error = ws.recv().unwrap_err();
+    assert!(matches!(error, Error::Protocol(ProtocolError::InvalidDeflate)), "{error}");
+    let body = close_body(1007, &ProtocolError::InvalidDeflate.to_string());
+    assert_eq!(server.join().unwrap(), (0x88, body));
+}
+
+#[test]
+fn a_connection_that_was_pinged_twice_since_it_sent_begins_anew() {
+    let mut timeouts = Timeouts::default();
+    timeouts.ping = Some(Duration::from_millis(5));
+    let acceptor = Acceptor::new().deflate(Deflate::new()).timeouts(timeouts);
+    let address = run(server().acceptor(acceptor), |ws, _| {
+        loop {
+            // No Ping goes out between these two.
+            ws.send(&*text(1000))?;
+            ws.send(&*text(1000))?;
+            if ws.recv()?.is_none() {
+                return Ok(());
+            }
+        }
+    });
+    let (mut peer, _) = raw_client(address, OFFER);
+    for _ in 0..3 {
+        let first = peer.read_message();
+        assert_eq!(inflate(&first.payload, b"").unwrap().data, first.data, "it stands alone");
+        let second = peer.read_message();
+        assert!(inflate(&second.payload, b"").is_err(), "it refers to the one before");
+        for _ in 0..2 {
+            let (first, data) = peer.raw.read_frame();
+            assert_eq!(first, 0x89);
+            peer.raw.send_frame(0x8a, &data);
+        }
+        peer.raw.send_frame(0xc1, &hex("f2 48 cd c9 c9 07 00"));
+    }
+}
+
+#[test]
+fn what_the_peer_sent_is_remembered_for_as_long_as_it_is_silent() {
+    let mut timeouts = Timeouts::default();
+    timeouts.ping = Some(Duration::from_millis(5));
+    let acceptor = Acceptor::new().deflate(Deflate::new()).timeouts(timeouts);
+    let address = run(server().acceptor(acceptor), echo);
+    let (mut peer, _) = raw_client(address, OFFER);
+    for payload in ["f2 48 cd c9 c9 07 00", "f2 00 11 00 00", "f2 00 11 00 00"] {
+        for _ in 0..3 {
+            let (first, data) = peer.raw.read_frame();
+            assert_eq!(first, 0x89);
+            peer.raw.send_frame(0x8a, &data);
+        }
+        peer.raw.send_frame(0xc1, &hex(payload));
+        assert_eq!(peer.read_message().data, b"Hello");
+    }
+}
+
+#[test]
+fn a_connection_that_compresses_closes_like_any_other() {
+    let (mut client, mut server) = usual_pair();
+    client.send(&*text(1000)).unwrap();
+    let closing = thread::spawn(move || client.close(CloseCode::NORMAL, "done").map(|()| client));
+    assert_eq!(server.recv().unwrap(), Some(Message::from(text(1000))));
+    assert_eq!(server.recv().unwrap(), None);
+    assert_eq!(server.close_status().unwrap().code(), 1000);
+    assert_eq!(closing.join().unwrap().unwrap().close_status().unwrap().code(), 1000);
+}
+
+#[test]
+fn who_took_over_a_handshake_compresses_as_it_says() {
+    let (near, far) = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (near, listener.accept().unwrap().0)
+    };
+    let (_, agreed) = support::deflate::accept(&[OFFER], &Deflate::new());
+    let client = Client::new().take_over(near, agreed.clone(), Vec::new()).unwrap();
+    let mut server = Acceptor::new().take_over(far, agreed, Vec::new()).unwrap();
+    client.send(&*text(1000)).unwrap();
+    assert_eq!(server.recv().unwrap(), Some(Message::from(text(1000))));
+}
