@@ -248,19 +248,25 @@ fn messages_refer_back_across_blocks_that_say_they_are_the_last() {
     ];
     let expected = ["Hello", "Hello", ", ", "HelloHello, ", "HelloHello, HelloHello, "].map(text);
     assert_events(&usual(), &frames, &expected);
+    // The first that says so may be the empty one behind the others.
+    let hello = Blocks::new().fixed(false, &[Literals(b"Hello")]).raw(1, 3).bytes();
+    let frames = [(TEXT, hello), (TEXT, back(5, 5).payload()), (TEXT, back(5, 10).payload())];
+    assert_events(&usual(), &frames, &[text("Hello"), text("Hello"), text("Hello")]);
 }
 
 // proves 7692-5-14, 7692-7.2.2-9, 7692-7.2.2-11
 #[test]
 fn after_a_last_block_the_whole_window_is_still_there() {
     // Each message is of more bytes than are kept at a time.
-    let long: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     let back = Blocks::new().fixed(true, &[Match { len: 3, distance: 32_768 }]).payload();
-    let from = long.len() - 32_768;
     let params = usual();
-    for role in ROLES {
+    let all: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
+    let cases = ROLES.into_iter().flat_map(|role| [(role, 100_000), (role, 66_000)]);
+    for (role, len) in cases {
+        let long = &all[..len];
+        let from = len - 32_768;
         let frames = [
-            (BINARY, Blocks::new().stored(true, &long).payload()),
+            (BINARY, Blocks::new().stored(true, long).payload()),
             (BINARY, back.clone()),
             (BINARY, back.clone()),
         ];
@@ -271,7 +277,7 @@ fn after_a_last_block_the_whole_window_is_still_there() {
         for step in [100, 8192, wire.len()] {
             let outcome = feed_to(inbound(role, &params, Limits::default()), wire.chunks(step));
             let expected =
-                [binary(&long), binary(&long[from..from + 3]), binary(&long[from + 3..from + 6])];
+                [binary(long), binary(&long[from..from + 3]), binary(&long[from + 3..from + 6])];
             assert_eq!(outcome.error, None, "{role:?} {step}");
             assert!(outcome.events == expected, "{role:?} {step}");
         }
