@@ -230,6 +230,22 @@ fn masking_equals_the_octet_by_octet_reference() {
 }
 
 #[test]
+fn appending_masked_data_equals_masking_a_copy() {
+    for len in mask_lens() {
+        let data = sample(len);
+        for offset in (0..8).chain([usize::MAX - 3, usize::MAX]) {
+            for before in [0, 1, 6, 64] {
+                let mut out = sample(before);
+                support::KEY.append(&data, offset, &mut out);
+                assert_eq!(out[..before], sample(before), "what is there stays");
+                let expected = naive_mask(&data, support::KEY, offset % 4);
+                assert_eq!(out[before..], expected, "{len} at {offset} behind {before}");
+            }
+        }
+    }
+}
+
+#[test]
 fn masking_does_not_depend_on_where_the_data_lies() {
     let data = sample(200);
     for start in 0..40 {

@@ -23,18 +23,10 @@ impl MaskingKey {
     /// `offset` is the position of `data` in the payload of the frame, so that a payload may
     /// be worked on in pieces of any size.
     pub fn apply(self, data: &mut [u8], offset: usize) {
-        // In little-endian order the first byte is the lowest one; rotated right, the next is.
-        let skipped = match offset % 4 {
-            0 => 0,
-            1 => 8,
-            2 => 16,
-            _ => 24,
-        };
-        let key = u32::from_le_bytes(self.0).rotate_right(skipped);
-        let key = u64::from(key) << 32 | u64::from(key);
+        let key = self.wide(offset);
         // A loop over words is one that compilers turn into vector instructions, and it needs
         // no preparation that a short payload would pay for.
-        let mut words = data.chunks_exact_mut(size_of_val(&key));
+        let mut words = data.chunks_exact_mut(WORD);
         for word in &mut words {
             if let Some(word) = word.first_chunk_mut() {
                 *word = (u64::from_le_bytes(*word) ^ key).to_le_bytes();
@@ -45,4 +37,38 @@ impl MaskingKey {
             *byte ^= key;
         }
     }
+
+    /// Appends `data` to `out`, masked or unmasked, as [`apply`](Self::apply) does it in place.
+    pub fn append(self, data: &[u8], offset: usize, out: &mut Vec<u8>) {
+        let key = self.wide(offset);
+        let start = out.len();
+        // Zeroes are written faster than a copy is read again to be masked.
+        out.resize(start + data.len(), 0);
+        let mut to = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(WORD);
+        let mut from = data.chunks_exact(WORD);
+        for (to, from) in (&mut to).zip(&mut from) {
+            if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
+                *to = (u64::from_le_bytes(*from) ^ key).to_le_bytes();
+            }
+        }
+        let rest = to.into_remainder().iter_mut().zip(from.remainder());
+        for ((to, from), key) in rest.zip(key.to_le_bytes()) {
+            *to = from ^ key;
+        }
+    }
+
+    /// The key twice, as it falls on the bytes from `offset` on; the first byte is the lowest.
+    fn wide(self, offset: usize) -> u64 {
+        let skipped = match offset % 4 {
+            0 => 0,
+            1 => 8,
+            2 => 16,
+            _ => 24,
+        };
+        let key = u64::from(u32::from_le_bytes(self.0).rotate_right(skipped));
+        key << 32 | key
+    }
 }
+
+/// The bytes masked in one step.
+const WORD: usize = size_of::<u64>();
