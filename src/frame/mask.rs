@@ -2,22 +2,7 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MaskingKey(pub [u8; 4]);
 
-/// So many bytes are copied before they are unmasked: they stay in the nearest cache.
-const STEP: usize = 2 << 10;
-
 impl MaskingKey {
-    /// Appends `data` to `out`, masked or unmasked. `offset` is as for [`apply`](Self::apply).
-    pub(crate) fn append(self, data: &[u8], offset: usize, out: &mut Vec<u8>) {
-        // A step is a multiple of four, so all of them begin at the same byte of the key.
-        for step in data.chunks(STEP) {
-            let start = out.len();
-            out.extend_from_slice(step);
-            if let Some(added) = out.get_mut(start..) {
-                self.apply(added, offset);
-            }
-        }
-    }
-
     /// Masks or unmasks `data` in place; the two are the same operation.
     ///
     /// `offset` is the position of `data` in the payload of the frame, so that a payload may
@@ -41,19 +26,22 @@ impl MaskingKey {
     /// Appends `data` to `out`, masked or unmasked, as [`apply`](Self::apply) does it in place.
     pub fn append(self, data: &[u8], offset: usize, out: &mut Vec<u8>) {
         let key = self.wide(offset);
-        let start = out.len();
-        // Zeroes are written faster than a copy is read again to be masked.
-        out.resize(start + data.len(), 0);
-        let mut to = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(WORD);
-        let mut from = data.chunks_exact(WORD);
-        for (to, from) in (&mut to).zip(&mut from) {
-            if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
-                *to = (u64::from_le_bytes(*from) ^ key).to_le_bytes();
+        // A step is a multiple of a word, so all of them begin at the same byte of the key.
+        for step in data.chunks(STEP) {
+            let start = out.len();
+            // Zeroes are written faster than a copy is read again to be masked.
+            out.resize(start + step.len(), 0);
+            let mut to = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(WORD);
+            let mut from = step.chunks_exact(WORD);
+            for (to, from) in (&mut to).zip(&mut from) {
+                if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
+                    *to = (u64::from_le_bytes(*from) ^ key).to_le_bytes();
+                }
             }
-        }
-        let rest = to.into_remainder().iter_mut().zip(from.remainder());
-        for ((to, from), key) in rest.zip(key.to_le_bytes()) {
-            *to = from ^ key;
+            let rest = to.into_remainder().iter_mut().zip(from.remainder());
+            for ((to, from), key) in rest.zip(key.to_le_bytes()) {
+                *to = from ^ key;
+            }
         }
     }
 
@@ -70,5 +58,7 @@ impl MaskingKey {
     }
 }
 
-/// The bytes masked in one step.
+/// So many bytes are made room for before they are masked: they stay in the nearest cache.
+const STEP: usize = 4 << 10;
+/// The bytes masked at once.
 const WORD: usize = size_of::<u64>();

@@ -108,8 +108,7 @@ impl Assembly {
         let mut unmasked = Vec::new();
         for step in piece.chunks(UNMASK_STEP) {
             unmasked.clear();
-            unmasked.extend_from_slice(step);
-            key.apply(&mut unmasked, offset);
+            key.append(step, offset, &mut unmasked);
             self.inflate(&unmasked, inflater)?;
         }
         Ok(())
@@ -193,8 +192,7 @@ impl Text {
         // A step is a multiple of four, so all of them begin at the same byte of the key.
         for step in piece.chunks(UNMASK_STEP) {
             self.unmasked.clear();
-            self.unmasked.extend_from_slice(step);
-            key.apply(&mut self.unmasked, offset);
+            key.append(step, offset, &mut self.unmasked);
             self.check.check(&self.unmasked)?.append_to(&mut self.text);
         }
         Ok(())
