@@ -427,6 +427,26 @@ fn assert_checked_as_std_does(bytes: &[u8]) {
     }
 }
 
+#[test]
+fn long_text_is_checked_as_std_does() {
+    let mixed: Vec<u8> = "a€ß🌍, ".bytes().cycle().take(260).collect();
+    for len in [127, 128, 129, 255, 256, 259] {
+        for bad in (0..len).step_by(5) {
+            let mut bytes = mixed[..len].to_vec();
+            for byte in [bytes[bad], 0xff, b'.', 0xa0, 0xe2] {
+                bytes[bad] = byte;
+                let expected = match core::str::from_utf8(&bytes) {
+                    Ok(text) => Ok(text),
+                    Err(error) if error.error_len().is_none() => Err(1),
+                    Err(_) => Err(0),
+                };
+                let checked = check_pieces([bytes.as_slice()]);
+                assert_eq!(checked.as_deref().map_err(|n| *n), expected, "{bytes:02x?}");
+            }
+        }
+    }
+}
+
 // proves 6455-5.6-3, 6455-8.1-1
 #[test]
 fn text_in_pieces_is_judged_as_text_at_once() {

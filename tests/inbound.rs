@@ -341,6 +341,30 @@ fn text_that_is_not_utf8_fails_the_connection_however_it_is_fragmented() {
     }
 }
 
+/// A whole message is checked at once, and a long one perhaps by other means than a short one.
+#[test]
+fn whole_texts_of_any_length_are_checked_to_the_last_byte() {
+    let mixed: Vec<u8> = "a€ß🌍, ".bytes().cycle().take(260).collect();
+    for len in [1, 4, 63, 64, 65, 127, 128, 129, 255, 256, 259] {
+        for bad in (0..len).step_by(3).chain([len - 1]) {
+            let mut bytes = mixed[..len].to_vec();
+            for byte in [bytes[bad], 0xff, b'.', 0xa0, 0xe2] {
+                bytes[bad] = byte;
+                let text = core::str::from_utf8(&bytes);
+                let expected = text
+                    .map(|text| Some(Event::Message(Message::from(text))))
+                    .map_err(|_| E::InvalidUtf8);
+                for role in ROLES {
+                    let wire = frame_from(peer(role), 0x81, &bytes);
+                    let event =
+                        Inbound::new(role, Limits::default()).next_event(&mut wire.as_slice());
+                    assert_eq!(event, expected, "{role:?} {bytes:02x?}");
+                }
+            }
+        }
+    }
+}
+
 /// Feeds all but the last byte, which has to be well, then the last one, which has to fail.
 #[track_caller]
 fn assert_fails_at_the_last_byte(role: Role, limits: Limits, bytes: &[u8], error: ProtocolError) {

@@ -35,6 +35,7 @@ const CONFINED: &[(&str, &str)] = &[
     ("zlib_rs", "deflate/"),
     ("rustls", "net/tls/"),
     ("rustls_native_certs", "net/tls/"),
+    ("simdutf8", "frame/utf8.rs"),
 ];
 
 /// Macros of the standard library that do I/O without naming it.
@@ -404,6 +405,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("net/client.rs", "use sha1;", "sha1"),
     ("net/client.rs", "use rustls::ClientConfig;", "rustls::ClientConfig"),
     ("lib.rs", "pub use rustls;", "rustls"),
+    ("frame/close.rs", "fn f() { simdutf8::basic::from_utf8(&[]) }", "simdutf8::basic::from_utf8"),
     ("protocol/owed.rs", "use std::time::{self, Instant};", "std::time"),
     ("protocol/owed.rs", "type T = std::time::Instant;", "std::time::Instant"),
     ("protocol/owed.rs", "fn f() { ::std::thread::yield_now() }", "std::thread::yield_now"),

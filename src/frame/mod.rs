@@ -36,3 +36,4 @@ pub use header::FrameHeader;
 pub use mask::MaskingKey;
 pub use opcode::Opcode;
 pub use utf8::{Utf8Check, Utf8Piece};
+pub(crate) use utf8::{into_text, text};

@@ -66,7 +66,7 @@ impl Utf8Check {
         }
         // Cutting first spares a second look at what stands before the cut.
         let (whole, cut) = piece.split_at_checked(whole_len(piece)).ok_or(INVALID)?;
-        let rest = str::from_utf8(whole).map_err(|_| INVALID)?;
+        let rest = text(whole)?;
         for &byte in cut {
             self.push(byte)?;
         }
@@ -95,6 +95,30 @@ impl Utf8Check {
             Err(_) => Err(INVALID),
         }
     }
+}
+
+/// From so many bytes on `simdutf8` is the faster one; on short ASCII that is `std`.
+#[cfg(feature = "simd")]
+const SIMD_MIN: usize = 128;
+
+/// The text that these bytes are.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
+    #[cfg(feature = "simd")]
+    if bytes.len() >= SIMD_MIN {
+        return simdutf8::basic::from_utf8(bytes).map_err(|_| INVALID);
+    }
+    str::from_utf8(bytes).map_err(|_| INVALID)
+}
+
+/// The text that these bytes are, as a `String`.
+pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, ProtocolError> {
+    // In safe code only `std` makes a `String` of bytes without a copy, and it checks them by
+    // itself. To copy them costs less than that.
+    #[cfg(feature = "simd")]
+    if bytes.len() >= SIMD_MIN {
+        return text(&bytes).map(str::to_owned);
+    }
+    String::from_utf8(bytes).map_err(|_| INVALID)
 }
 
 const INVALID: ProtocolError = ProtocolError::InvalidUtf8;

@@ -1,5 +1,5 @@
 use crate::error::ProtocolError;
-use crate::frame::{MaskingKey, Opcode};
+use crate::frame::{MaskingKey, Opcode, into_text, text};
 
 /// A message that was received, or that is kept (§5.6).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -17,19 +17,11 @@ impl Message {
         payload: &[u8],
         mask: Option<MaskingKey>,
     ) -> Result<Self, ProtocolError> {
-        let data = match mask {
-            Some(key) => {
-                let mut data = Vec::with_capacity(payload.len());
-                key.append(payload, 0, &mut data);
-                data
-            }
-            None => payload.to_vec(),
-        };
-        match opcode {
-            Opcode::Text => {
-                String::from_utf8(data).map(Self::Text).map_err(|_| ProtocolError::InvalidUtf8)
-            }
-            _ => Ok(Self::Binary(data)),
+        match (opcode, mask) {
+            (Opcode::Text, None) => Ok(Self::Text(text(payload)?.to_owned())),
+            (Opcode::Text, Some(key)) => into_text(unmask(payload, key)).map(Self::Text),
+            (_, None) => Ok(Self::Binary(payload.to_vec())),
+            (_, Some(key)) => Ok(Self::Binary(unmask(payload, key))),
         }
     }
 
@@ -76,6 +68,12 @@ impl Message {
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
+}
+
+fn unmask(payload: &[u8], key: MaskingKey) -> Vec<u8> {
+    let mut data = Vec::with_capacity(payload.len());
+    key.append(payload, 0, &mut data);
+    data
 }
 
 impl From<String> for Message {
