@@ -1,15 +1,17 @@
-//! What a receive would gain that lends messages out of the read buffer: a trial by hand.
+//! What a receive would gain that lends messages out of the read buffer, or that puts them into
+//! the memory of the last one: a trial by hand.
 
 use std::hint::black_box;
 
-use crate::by_hand;
+use crate::by_hand::{self, Message};
 use crate::measure::{Candidate, Table};
 use crate::payloads::{Payload, all};
 
 pub fn run(rounds: usize) {
     for masked in [true, false] {
         let title = if masked { "masked" } else { "unmasked" };
-        let mut table = Table::new(&format!("Owned and borrowed, by hand, {title}"), rounds);
+        let mut table =
+            Table::new(&format!("Owned, reused and borrowed, by hand, {title}"), rounds);
         for payload in all() {
             row(&mut table, &payload, masked);
         }
@@ -22,12 +24,23 @@ fn row(table: &mut Table, payload: &Payload, masked: bool) {
     // Unmasking in place spoils the buffer. Each pass is given fresh bytes, as by a read.
     let mut buffer = wire.clone();
     let mut lent = wire.clone();
+    let mut again = wire.clone();
+    let mut last = Message::Binary(Vec::new());
     let candidates = vec![
         Candidate::new("owned", || {
             buffer.copy_from_slice(black_box(&wire));
             let mut input = buffer.as_slice();
             for _ in 0..count {
                 black_box(by_hand::decode(&mut input, masked).expect("a message"));
+            }
+        }),
+        Candidate::new("into the last one", || {
+            again.copy_from_slice(black_box(&wire));
+            let mut input = again.as_slice();
+            for _ in 0..count {
+                let memory = std::mem::replace(&mut last, Message::Binary(Vec::new()));
+                last = by_hand::decode_into(&mut input, masked, memory).expect("a message");
+                black_box(&mut last);
             }
         }),
         Candidate::new("borrowed", || {

@@ -6,7 +6,6 @@
 use std::str;
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "nobody reads what a bench decodes")]
 pub enum Message {
     Text(String),
     Binary(Vec<u8>),
@@ -52,7 +51,24 @@ pub fn decode(input: &mut &[u8], masked: bool) -> Option<Message> {
     let Header { is_text, key, header_len, payload_len } = header(input, masked)?;
     let (payload, rest) = input.get(header_len..)?.split_at_checked(payload_len)?;
     *input = rest;
-    let mut data = payload.to_vec();
+    own(payload.to_vec(), is_text, key)
+}
+
+/// As [`decode`], into the memory of an earlier message.
+pub fn decode_into(input: &mut &[u8], masked: bool, last: Message) -> Option<Message> {
+    let Header { is_text, key, header_len, payload_len } = header(input, masked)?;
+    let (payload, rest) = input.get(header_len..)?.split_at_checked(payload_len)?;
+    *input = rest;
+    let mut data = match last {
+        Message::Text(text) => text.into_bytes(),
+        Message::Binary(data) => data,
+    };
+    data.clear();
+    data.extend_from_slice(payload);
+    own(data, is_text, key)
+}
+
+fn own(mut data: Vec<u8>, is_text: bool, key: Option<[u8; 4]>) -> Option<Message> {
     if let Some(key) = key {
         mask(&mut data, key);
     }

@@ -5,9 +5,12 @@
 //! cargo run --release                          # all tables
 //! cargo run --release -- decode encode         # some of them
 //! ROUNDS=101 cargo run --release -- masking    # more rounds
+//! cargo run --release -F simd                  # the library with its feature `simd`
 //! ```
 //!
-//! In each cell: the median time of one operation, the median of its ratios to the first column
+//! "tightwire, reading" first copies what it decodes into a read buffer, as a connection does and as
+//! the peers do here; "tightwire, vectored" leaves large payloads where they lie, as a connection
+//! does. In each cell: the median time of one operation, the median of its ratios to the first column
 //! round by round, and in parentheses the ratio of the shortest times of both.
 
 mod borrowed;
