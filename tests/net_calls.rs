@@ -317,11 +317,13 @@ fn the_read_buffer_starts_small_and_grows_with_need() {
     while ws.recv().is_ok_and(|message| message.is_some()) {}
     assert_eq!(small.0.lock().unwrap().longest_read, 2048);
 
-    let large = Script::new([masked(0x82, &vec![0; 3 << 20])]);
+    let large = Script::new([3 << 20, 1 << 20].map(|len| masked(0x82, &vec![0; len])));
     let mut ws = large.server();
     assert_eq!(ws.recv().unwrap().unwrap().len(), 3 << 20);
-    assert_eq!(large.0.lock().unwrap().longest_read, 256 << 10);
+    assert_eq!(large.0.lock().unwrap().longest_read, 260 << 10);
     assert!(large.calls().len() <= 4 + 12, "few reads for a large message");
+    assert_eq!(ws.recv().unwrap().unwrap().len(), 1 << 20);
+    assert_eq!(large.calls(), ["read"; 4], "the header takes no read of its own");
 }
 
 // proves 6455-5.5.1-16, 6455-5.5.1-17, 6455-7.1.1-4, 6455-7.1.1-7
