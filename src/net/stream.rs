@@ -70,7 +70,10 @@ impl Stream for TcpStream {
     }
 
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&mut &*self).write_vectored(buffers)
+        match buffers {
+            [buffer] => (&mut &*self).write(buffer),
+            _ => (&mut &*self).write_vectored(buffers),
+        }
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -131,7 +134,10 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&mut &*self).write_vectored(buffers)
+        match buffers {
+            [buffer] => (&mut &*self).write(buffer),
+            _ => (&mut &*self).write_vectored(buffers),
+        }
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
