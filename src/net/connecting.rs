@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +7,7 @@ use super::{Error, Operation};
 
 /// The servers to which this process has a connection in the CONNECTING state, among the
 /// clients that ask for no more than one (§4.1).
-static CONNECTING: Mutex<BTreeSet<Remote>> = Mutex::new(BTreeSet::new());
+static CONNECTING: Mutex<Vec<Remote>> = Mutex::new(Vec::new());
 static ENDED: Condvar = Condvar::new();
 
 /// How many names may be in it at once: two of them can be one server, so this bounds what a
@@ -16,7 +15,7 @@ static ENDED: Condvar = Condvar::new();
 const MAX_NAMES: usize = 8;
 
 /// What counts as one server.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Remote {
     Address(SocketAddr),
     /// A name that only a proxy looks up, in lower case, and a port.
@@ -32,7 +31,7 @@ impl Remote {
         }
     }
 
-    fn has_to_wait(&self, taken: &BTreeSet<Self>) -> bool {
+    fn has_to_wait(&self, taken: &[Self]) -> bool {
         let is_name = |remote: &&Self| matches!(remote, Self::Name(..));
         taken.contains(self)
             || (is_name(&self) && taken.iter().filter(is_name).count() >= MAX_NAMES)
@@ -48,20 +47,22 @@ impl Connecting {
     pub(super) fn wait(remote: Remote, deadline: Deadline) -> Result<Self, Error> {
         let taken = CONNECTING.lock().unwrap_or_else(PoisonError::into_inner);
         let timeout = deadline.left().unwrap_or(Duration::MAX);
-        let has_to_wait = |taken: &mut BTreeSet<Remote>| remote.has_to_wait(taken);
+        let has_to_wait = |taken: &mut Vec<Remote>| remote.has_to_wait(taken);
         let waited = ENDED.wait_timeout_while(taken, timeout, has_to_wait);
         let (mut taken, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
         if outcome.timed_out() {
             return Err(Error::Timeout(Operation::Connect));
         }
-        taken.insert(remote.clone());
+        taken.push(remote.clone());
         Ok(Self(remote))
     }
 }
 
 impl Drop for Connecting {
     fn drop(&mut self) {
-        CONNECTING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        let mut taken = CONNECTING.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|remote| *remote != self.0);
+        drop(taken);
         ENDED.notify_all();
     }
 }

@@ -1,5 +1,6 @@
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 use std::{io, thread};
 
 use super::connecting::{Connecting, Remote};
@@ -47,22 +48,29 @@ fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>,
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let (sender, receiver) = mpsc::channel();
-    let host = host.to_owned();
+    let lookup = Arc::new(Lookup::default());
+    let (host, theirs) = (host.to_owned(), Arc::clone(&lookup));
     thread::Builder::new().name("tightwire resolve".into()).spawn(move || {
         let addresses = (host.as_str(), port).to_socket_addrs();
-        // Nobody listens any more if it took too long.
-        let _ = sender.send(addresses.map(Iterator::collect));
+        let mut answer = theirs.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        *answer = Some(addresses.map(Iterator::collect));
+        drop(answer);
+        // Nobody waits any more if it took too long.
+        theirs.is_over.notify_one();
     })?;
-    let answer = match deadline.left() {
-        Some(timeout) => receiver.recv_timeout(timeout),
-        None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-    };
-    match answer {
-        Ok(addresses) => Ok(addresses?),
-        Err(RecvTimeoutError::Timeout) => Err(Error::Timeout(Operation::Connect)),
-        Err(RecvTimeoutError::Disconnected) => {
-            Err(io::Error::other("the name resolution ended without an answer").into())
-        }
+    let answer = lookup.answer.lock().unwrap_or_else(PoisonError::into_inner);
+    let timeout = deadline.left().unwrap_or(Duration::MAX);
+    let waited = lookup.is_over.wait_timeout_while(answer, timeout, |answer| answer.is_none());
+    let (mut answer, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    match answer.take() {
+        Some(addresses) => Ok(addresses?),
+        None => Err(Error::Timeout(Operation::Connect)),
     }
+}
+
+/// What a resolver says. A channel would do, and would be most of the code of a small client.
+#[derive(Default)]
+struct Lookup {
+    answer: Mutex<Option<io::Result<Vec<SocketAddr>>>>,
+    is_over: Condvar,
 }
