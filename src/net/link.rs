@@ -153,14 +153,14 @@ impl Link {
 
     /// Sends a message, but waits for no turn, and for the peer no longer than one call to the
     /// stream: not at all if it has yet to read what earlier writes left over.
-    pub(super) fn offer(&self, message: &Prepared) -> Offer {
+    pub(super) fn offer(&self, message: &Prepared, compresses: bool) -> Offer {
         if self.state() != State::Open {
             return Offer::Closed;
         }
-        if let Some(offer) = self.offer_at_once(message) {
+        if let Some(offer) = self.offer_at_once(message, compresses) {
             return offer;
         }
-        if !self.backlog.push(message) {
+        if !self.backlog.push(message, compresses) {
             return match self.turn.try_lock() {
                 _ if self.is_behind() => Offer::Slow,
                 Ok(turn) if turn.in_message => Offer::Slow,
@@ -176,13 +176,13 @@ impl Link {
     }
 
     /// Sends a message past the backlog, if nothing is in its way, as is so most of the time.
-    fn offer_at_once(&self, message: &Prepared) -> Option<Offer> {
+    fn offer_at_once(&self, message: &Prepared, compresses: bool) -> Option<Offer> {
         let mut turn = self.turn.try_lock().ok()?;
         if turn.in_message || !self.backlog.is_empty() || self.is_behind() {
             return None;
         }
         turn.begin();
-        turn.outbound.set_compression(true);
+        turn.outbound.set_compression(compresses);
         let outcome =
             self.settle(&mut turn).and_then(|()| turn.put_prepared(self, message, Patience::None));
         drop(turn);

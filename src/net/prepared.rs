@@ -106,10 +106,13 @@ impl Prepared {
 /// instead of their broadcasters. They are shared with other connections, so they cost little.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    messages: Mutex<VecDeque<Prepared>>,
+    messages: Mutex<VecDeque<Waiting>>,
     /// Says without the lock whether there are any.
     has_some: AtomicBool,
 }
+
+/// A message in the backlog, and whether its sender has it compressed.
+type Waiting = (Prepared, bool);
 
 /// As many broadcasts may wait for a connection. Enough for several threads that broadcast at
 /// once, or for a long message in between; a peer that is further behind is slow.
@@ -121,25 +124,25 @@ impl Backlog {
     }
 
     /// Adds a message, unless the backlog is full.
-    pub(super) fn push(&self, message: &Prepared) -> bool {
+    pub(super) fn push(&self, message: &Prepared, compresses: bool) -> bool {
         let mut messages = self.lock();
         let has_room = messages.len() < BACKLOG_MAX;
         if has_room {
-            messages.push_back(message.clone());
+            messages.push_back((message.clone(), compresses));
             self.has_some.store(true, Ordering::SeqCst);
         }
         has_room
     }
 
     /// Takes the first message.
-    pub(super) fn pop(&self) -> Option<Prepared> {
+    pub(super) fn pop(&self) -> Option<Waiting> {
         let mut messages = self.lock();
         let first = messages.pop_front();
         self.has_some.store(!messages.is_empty(), Ordering::SeqCst);
         first
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Prepared>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -68,7 +68,7 @@ impl Sender {
 
     /// Sends a message without waiting; what the peer does not take at once is kept.
     pub(super) fn offer(&self, message: &Prepared) -> Offer {
-        self.link.offer(message)
+        self.link.offer(message, self.compresses)
     }
 
     /// Goes on with what earlier calls left over, without waiting.

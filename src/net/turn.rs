@@ -123,8 +123,8 @@ impl Turn {
             if link.has_unsent() || self.pending.len() >= FLUSH_AT {
                 self.write(link, &[], patience)?;
             }
-            self.outbound.set_compression(true);
-            while let Some(message) = link.backlog.pop() {
+            while let Some((message, compresses)) = link.backlog.pop() {
+                self.outbound.set_compression(compresses);
                 match self.put_prepared(link, &message, patience) {
                     // After a Close frame the rest is of no use, but that is to go out.
                     Ok(()) | Err(Error::Send(_)) => {}

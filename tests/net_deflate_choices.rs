@@ -1,0 +1,92 @@
+//! Who decides over compression: what a sender or a decision of the server says holds for all
+//! that goes out through it, whichever way it takes.
+#![cfg(feature = "deflate")]
+
+mod support;
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use support::deflate::agree;
+use tightwire::deflate::Deflate;
+use tightwire::handshake::Agreed;
+use tightwire::{Acceptor, Hub, Prepared, SlowMember, Stream, WebSocket};
+
+/// A stream that takes everything, and from which nothing comes.
+#[derive(Clone, Debug, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Stream for Sink {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut written = self.0.lock().unwrap();
+        buffers.iter().for_each(|buffer| written.extend_from_slice(buffer));
+        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    /// The first byte of what was written since this was last asked.
+    fn first(&self) -> u8 {
+        core::mem::take(&mut *self.0.lock().unwrap())[0]
+    }
+}
+
+fn compressing_server() -> (Sink, WebSocket) {
+    let sink = Sink::default();
+    let mut agreed = Agreed::default();
+    agreed.deflate = Some(agree(&Deflate::new(), &Deflate::new()));
+    let acceptor = Acceptor::new().deflate(Deflate::new().min_len(0));
+    let ws = acceptor.take_over(sink.clone(), agreed, Vec::new()).unwrap();
+    (sink, ws)
+}
+
+#[test]
+fn what_an_uncompressed_sender_broadcasts_is_not_compressed() {
+    let news = Prepared::new("some news");
+    let (sink, ws) = compressing_server();
+    ws.send_prepared(&news).unwrap();
+    assert_eq!(sink.first(), 0xc1);
+    let sender = ws.sender().uncompressed();
+    sender.send_prepared(&news).unwrap();
+    assert_eq!(sink.first(), 0x81);
+    let hub = Hub::new(SlowMember::Drop);
+    let member = hub.join(sender.clone());
+    assert_eq!(hub.broadcast_prepared(&news).delivered, 1);
+    assert_eq!(sink.first(), 0x81, "a broadcast through a sender that does not compress");
+    drop(member);
+    let _member = hub.join(ws.sender());
+    assert_eq!(hub.broadcast_prepared(&news).delivered, 1);
+    assert_eq!(sink.first(), 0xc1);
+    // While a message is written piece by piece, broadcasts wait for its end.
+    let uncompressed = hub.join(sender);
+    let mut writer = ws.writer(tightwire::MessageKind::Binary);
+    io::Write::write_all(&mut writer, b"a part").unwrap();
+    io::Write::flush(&mut writer).unwrap();
+    assert_eq!(sink.first(), 0x42);
+    assert_eq!(hub.broadcast("news").delivered, 2);
+    writer.finish().unwrap();
+    let written = core::mem::take(&mut *sink.0.lock().unwrap());
+    // The end of the message, and both of the others: "news" is there once as it is.
+    assert_eq!(written[..3], [0x80, 0x01, 0x00]);
+    assert_eq!(written[3], 0xc1);
+    assert!(written.ends_with(b"\x81\x04news"), "{written:02x?}");
+    drop(uncompressed);
+}
