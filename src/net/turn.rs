@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
@@ -81,6 +82,19 @@ impl Turn {
         self.write_payload(link, &payload, key, Patience::Full)
     }
 
+    /// A part of a message as it is to follow its header, which is there then, and the key that
+    /// it is to be masked with.
+    fn encode<'a>(
+        &mut self,
+        kind: MessageKind,
+        part: &'a [u8],
+        fin: bool,
+    ) -> Result<(Cow<'a, [u8]>, Option<MaskingKey>), Error> {
+        let part = self.outbound.payload(kind, part, fin)?;
+        let key = self.header(kind, part.len(), fin)?;
+        Ok((part, key))
+    }
+
     fn header(
         &mut self,
         kind: MessageKind,
@@ -146,8 +160,7 @@ impl Turn {
         if self.pending.len() >= FLUSH_AT {
             self.make_room(link, Patience::Full)?;
         }
-        let part = self.outbound.payload(kind, part, fin)?;
-        let key = self.header(kind, part.len(), fin)?;
+        let (part, key) = self.encode(kind, part, fin)?;
         self.in_message = !fin;
         self.write_payload(link, &part, key, Patience::Full)
     }
@@ -165,14 +178,13 @@ impl Turn {
         let mut left = payload.len();
         for part in payload.chunks(link.fragment_len) {
             left -= part.len();
-            link.settle(self)?;
-            let part = self.outbound.payload(kind, part, left == 0)?;
-            let header = self.header(kind, part.len(), left == 0);
-            if let Err(SendError::NoMaskingKey) = header {
+            let settled = link.settle(self);
+            let encoded = settled.and_then(|()| self.encode(kind, part, left == 0));
+            if let Err(Error::Send(SendError::NoMaskingKey)) = encoded {
                 // The message has no end then, and no other can begin.
                 link.cut();
             }
-            let key = header?;
+            let (part, key) = encoded?;
             match outcome {
                 Ok(()) if patience == Patience::Full || left == 0 => {
                     outcome = self.write_payload(link, &part, key, patience);
@@ -316,5 +328,69 @@ impl Turn {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::Shutdown;
+    use std::sync::{Arc, OnceLock};
+
+    use super::*;
+    use crate::net::{Stream, Timeouts};
+    use crate::protocol::State;
+
+    /// A stream during whose first write a Ping becomes due, as from the thread that receives.
+    #[derive(Clone, Debug, Default)]
+    struct Busy(Arc<OnceLock<Arc<Link>>>);
+
+    impl Stream for Busy {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.0.get().unwrap().note_ping(b"ping");
+            Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+        }
+
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    thread_local! {
+        static KEYS_LEFT: Cell<u32> = const { Cell::new(0) };
+    }
+
+    fn scarce_key() -> Option<MaskingKey> {
+        KEYS_LEFT.set(KEYS_LEFT.get().checked_sub(1)?);
+        Some(MaskingKey([1, 2, 3, 4]))
+    }
+
+    #[test]
+    fn without_a_key_inside_a_long_message_the_connection_is_cut() {
+        // For the first part; or for that and the Ping behind it.
+        for keys in [1, 2] {
+            KEYS_LEFT.set(keys);
+            let stream = Busy::default();
+            let outbound = Outbound::client(scarce_key);
+            let link = Link::new(Box::new(stream.clone()), outbound, Timeouts::default(), 4);
+            let link = Arc::new(link);
+            stream.0.set(Arc::clone(&link)).unwrap();
+            let outcome = link.send("a long message".into(), true, true);
+            let has_no_key = matches!(outcome, Err(Error::Send(SendError::NoMaskingKey)));
+            assert!(has_no_key, "{keys}: {outcome:?}");
+            assert_eq!(link.state(), State::Closed, "{keys}");
+        }
     }
 }
