@@ -10,7 +10,8 @@ use crate::protocol::{MessageKind, MessageRef, Outbound};
 ///
 /// A server sends the same bytes to every peer, from where they lie; a client masks them anew
 /// each time (§5.3). Clones share the bytes. Compressed it is once for all connections with the
-/// same settings; what follows it on a connection does not refer to what came before it.
+/// same settings; what follows it on a connection does not refer to what came before it. One
+/// that is sent in fragments, over 1 MiB by default, is compressed for each connection anew.
 ///
 /// ```no_run
 /// # fn send(senders: Vec<tightwire::Sender>) -> Result<(), tightwire::Error> {
