@@ -145,6 +145,22 @@ fn between_messages_only_what_the_next_may_refer_to_is_held() {
 }
 
 #[test]
+fn of_what_was_decompressed_two_windows_are_kept_at_most() {
+    let data = vec![0x5a; 1 << 20];
+    let blocks = |is_last| {
+        let pieces = data.chunks(60_000);
+        pieces.fold(support::deflate::Blocks::new(), |all, piece| all.stored(is_last, piece))
+    };
+    for role in ROLES {
+        for (is_last, most) in [(false, 50 * KIB), (true, (50 + 64) * KIB)] {
+            let wire = frame_from(peer(role), 0xc2, &blocks(is_last).payload());
+            let held = held_after(role, &usual(), &wire, (&*data).into()).1;
+            assert!((1..=most).contains(&held), "{role:?} {is_last}: {held}");
+        }
+    }
+}
+
+#[test]
 fn an_end_that_has_done_nothing_yet_holds_nothing() {
     for role in ROLES {
         let mut heap = Heap::default();
