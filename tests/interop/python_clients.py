@@ -164,7 +164,7 @@ async def no_trust(server):
 
 
 async def serves(name, prefix, secure=False):
-    async with harness.server(name, secure) as server:
+    async with harness.server(name, secure=secure) as server:
         url = server.url
         scheme = url.partition(":")[0]
 
