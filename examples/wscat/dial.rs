@@ -1,0 +1,84 @@
+//! The connection, with the time that each step to it took.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tightwire::handshake::Uri;
+use tightwire::{Client, Error, Operation, WebSocket};
+
+use crate::options::Options;
+use crate::screen::Screen;
+use crate::tap::{Pings, Tap};
+
+/// How long to wait for each address of the host.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection, and how it came about.
+pub(crate) struct Opened {
+    /// Without a name and password, if there was one.
+    pub(crate) url: String,
+    pub(crate) websocket: WebSocket,
+    pub(crate) pings: Arc<Pings>,
+    pub(crate) steps: Vec<(&'static str, Duration)>,
+}
+
+pub(crate) fn open(options: &Options, screen: &Arc<Screen>) -> Result<Opened, Error> {
+    let uri: Uri = options.url.parse()?;
+    let mut watch = Stopwatch { since: Instant::now(), steps: Vec::new() };
+    let client = client(options);
+    let pings = Arc::new(Pings::default());
+    let websocket = if uri.is_secure() {
+        // What is encrypted there is nothing to look into.
+        client.connect(&options.url)?
+    } else {
+        let host = (uri.host(), uri.port());
+        let addresses: Vec<_> = host.to_socket_addrs()?.collect();
+        watch.lap("name resolution");
+        let stream = dial(addresses)?;
+        watch.lap("TCP connection");
+        client.handshake(&options.url, Tap::new(stream, Arc::clone(screen), Arc::clone(&pings)))?
+    };
+    watch.lap("opening handshake");
+    Ok(Opened { url: uri.to_string(), websocket, pings, steps: watch.steps })
+}
+
+fn client(options: &Options) -> Client {
+    let mut client = Client::new().subprotocols(&options.subprotocols);
+    for (name, value) in &options.headers {
+        client = client.header(name, value);
+    }
+    if let Some(origin) = &options.origin {
+        client = client.origin(origin);
+    }
+    #[cfg(feature = "deflate")]
+    let client = client.deflate(tightwire::deflate::Deflate::new());
+    client
+}
+
+fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address").into();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                failure = Error::Timeout(Operation::Connect);
+            }
+            Err(error) => failure = error.into(),
+        }
+    }
+    Err(failure)
+}
+
+struct Stopwatch {
+    since: Instant,
+    steps: Vec<(&'static str, Duration)>,
+}
+
+impl Stopwatch {
+    fn lap(&mut self, what: &'static str) {
+        self.steps.push((what, self.since.elapsed()));
+        self.since = Instant::now();
+    }
+}
