@@ -1,0 +1,54 @@
+//! The page, and what else is asked for over HTTP.
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use tightwire::handshake::{Accept, InvalidHeader, Request, Response};
+
+use crate::words::{NAME_MAX, TEXT_MAX};
+
+const PAGE: &str = include_str!("page.html");
+
+/// Sees which requests are for the WebSocket, and answers the others.
+pub(crate) fn decide(request: &Request) -> Result<Accept, Response> {
+    match (request.method(), request.path()) {
+        (_, "/ws") => Ok(Accept::new()),
+        ("GET", "/") => Err(page().unwrap_or_else(|_| Response::new(500))),
+        (_, "/") => Err(plain(405, "There is only GET here.\n")),
+        _ => Err(plain(404, "There is nothing here.\n")),
+    }
+}
+
+/// The page, with a policy that lets the scripts and styles in it run, and no others: should
+/// somebody's words ever come to be taken for markup, they would still do nothing.
+fn page() -> Result<Response, InvalidHeader> {
+    let Some(nonce) = nonce() else { return Ok(Response::new(500)) };
+    let page = PAGE
+        .replace("{{nonce}}", &nonce)
+        .replace("{{name-max}}", &NAME_MAX.to_string())
+        .replace("{{text-max}}", &TEXT_MAX.to_string());
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+         img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    Response::new(200)
+        .with_header("Content-Type", "text/html; charset=utf-8")?
+        .with_header("Content-Security-Policy", policy)?
+        .with_header("X-Content-Type-Options", "nosniff")?
+        .with_header("Referrer-Policy", "no-referrer")?
+        .with_header("Cache-Control", "no-store")
+        .map(|response| response.with_body(page))
+}
+
+fn plain(status: u16, body: &str) -> Response {
+    let response = Response::new(status).with_body(body);
+    let typed = response.clone().with_header("Content-Type", "text/plain; charset=utf-8");
+    typed.unwrap_or(response)
+}
+
+/// A number that nobody can foresee, anew for each page.
+fn nonce() -> Option<String> {
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
