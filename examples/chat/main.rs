@@ -17,7 +17,7 @@ mod site;
 mod talk;
 mod words;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -87,7 +87,8 @@ fn run(options: Options) -> io::Result<()> {
     let handle = server.handle();
     let stopping = thread::spawn(move || {
         wait_for_the_end(options.duration);
-        println!("Shutting down");
+        // Whoever has read where to go may have closed the pipe since.
+        let _ = writeln!(io::stdout(), "Shutting down");
         handle.shutdown(GOODBYE);
     });
     println!("The chat is at http://{address}/ (Ctrl-D ends it)");
