@@ -225,8 +225,8 @@ fn the_history_is_bounded() {
             let text = format!("{}", n * AT_ONCE + m);
             say(speaker, &text, &text);
         }
-        let last = (n + 1) * AT_ONCE - 1;
-        while hear_of(speaker, "line")["text"] != last.to_string() {}
+        let last = ((n + 1) * AT_ONCE - 1).to_string();
+        while hear_of(speaker, "line")["text"] != *last {}
     }
     let (_late, welcome) = chat.ask("lobby", "late", "late");
     let texts: Vec<_> =
