@@ -464,6 +464,23 @@ fn a_client_that_is_silent_after_the_tls_handshake_gets_408() {
 }
 
 #[test]
+fn a_client_that_dribbles_a_record_behind_the_tls_handshake_gets_408() {
+    let (url, errors) = serve(tls::acceptor().timeouts(impatient()));
+    let stream = TcpStream::connect(&url[6..url.len() - 1]).unwrap();
+    let mut raw = tls::raw_client(stream, tls::client_config());
+    raw.stream.conn.complete_io(&mut raw.stream.sock).unwrap();
+    let mut record = Vec::new();
+    raw.stream.conn.writer().write_all(&[b'x'; 16 << 10]).unwrap();
+    raw.stream.conn.write_tls(&mut record).unwrap();
+    let sock = raw.stream.sock.try_clone().unwrap();
+    let dribbler = thread::spawn(move || dribble(&sock, &record));
+    assert!(raw.read_head().starts_with("HTTP/1.1 408 "));
+    let reported = errors.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
+    dribbler.join().unwrap();
+}
+
+#[test]
 fn a_refusal_comes_through_tls() {
     let (url, _) = serve(tls::acceptor().origins(["https://example.com"]));
     let error = tls::client().origin("https://elsewhere.example").connect(&url).unwrap_err();

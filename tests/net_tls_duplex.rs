@@ -83,6 +83,16 @@ fn over(near: impl Stream, far: impl Stream) -> [WebSocket; 2] {
     [client.unwrap(), server.unwrap()]
 }
 
+/// Reads as `std::io` does, which tries again where there was nothing yet.
+fn read(stream: &TlsStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// How a peer ends the stream.
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -206,6 +216,26 @@ fn a_record_that_comes_byte_by_byte_is_read_however_often_that_times_out() {
     assert_eq!(received, [Message::from(first.to_vec()), Message::from(second)]);
 }
 
+#[test]
+fn a_record_that_comes_byte_by_byte_holds_up_no_deadline() {
+    let (mut ws, mut raw) = server(Timeouts::default());
+    let mut record = Vec::new();
+    raw.stream.conn.writer().write_all(&[0; 16 << 10]).unwrap();
+    raw.stream.conn.write_tls(&mut record).unwrap();
+    // The bytes last longer than `in_time` waits, and end with the other end of the stream.
+    let peer = thread::spawn(move || {
+        let mut bytes = record[..record.len() - 1].iter();
+        while bytes.next().is_some_and(|byte| raw.stream.sock.write_all(&[*byte]).is_ok()) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    in_time(move || {
+        let outcome = ws.recv_timeout(Duration::from_millis(100));
+        assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
+    });
+    peer.join().unwrap();
+}
+
 /// Sends in one direction only, while the peer now and then wants new keys for it.
 fn send_under_new_keys<C, S>(
     ws: WebSocket,
@@ -300,7 +330,7 @@ fn a_shutdown_wakes_who_reads_and_who_writes() {
     let blocked: [thread::JoinHandle<io::Error>; 2] = [
         thread::spawn({
             let stream = Arc::clone(&stream);
-            move || stream.read(&mut [0]).unwrap_err()
+            move || read(&stream, &mut [0]).unwrap_err()
         }),
         thread::spawn({
             let stream = Arc::clone(&stream);
@@ -509,7 +539,7 @@ fn what_was_not_taken_is_written_again_with_more_behind_it() {
     let expected: Vec<u8> = (0..=250).cycle().take(MIB).collect();
     let reader = thread::spawn(move || {
         let (mut received, mut buffer) = (Vec::new(), vec![0; 10_000]);
-        while let count @ 1.. = peer.read(&mut buffer).unwrap() {
+        while let count @ 1.. = read(&peer, &mut buffer).unwrap() {
             received.extend_from_slice(&buffer[..count]);
         }
         received

@@ -14,7 +14,8 @@ pub trait Stream: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` or `TimedOut` when the read time-out is over; nothing was read then.
+    /// `WouldBlock` or `TimedOut` when the read time-out is over, and `Interrupted` if the caller
+    /// is to look at its deadline and call again; nothing was read then.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Writes from the front of `buffers`, in their order, and says how many bytes it took.

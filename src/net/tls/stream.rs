@@ -38,6 +38,9 @@ use crate::net::{Error, Stream};
 /// ```
 ///
 /// What a reader finds due to the peer, such as an alert, it writes only if nobody else is
+/// A read that got nothing but a part of a record, or records without data, gives `Interrupted`:
+/// a peer that sends them one after the other holds up no deadline.
+///
 /// writing; a write in progress takes it along. That writing is bounded by the write time-out:
 /// without one, a peer that does not read could hold up the reader.
 #[derive(Debug)]
@@ -216,7 +219,7 @@ impl Stream for TlsStream {
             return Ok(0);
         }
         let mut incoming = lock(&self.incoming);
-        let mut filled = 0;
+        let (mut filled, mut has_filled) = (0, false);
         loop {
             let free = buffer.get_mut(filled..).unwrap_or_default();
             match self.decrypt(&mut incoming, free) {
@@ -224,7 +227,12 @@ impl Stream for TlsStream {
                 // The end or an error is met again, and then loses nothing.
                 _ if filled > 0 => return Ok(filled),
                 Ok(Some(_)) => return Ok(0),
-                Ok(None) => self.fill(&mut incoming)?,
+                // A further wait would have the whole time-out, and so would each that follows.
+                Ok(None) if has_filled => return Err(io::ErrorKind::Interrupted.into()),
+                Ok(None) => {
+                    self.fill(&mut incoming)?;
+                    has_filled = true;
+                }
                 Err(error) => return Err(error),
             }
             if filled == buffer.len() {
