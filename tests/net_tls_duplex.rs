@@ -533,6 +533,23 @@ fn nothing_is_lost_or_sent_twice_however_records_are_cut_on_their_way() {
 }
 
 #[test]
+fn a_write_goes_on_while_the_stream_has_room() {
+    let (near, far) = tls::tcp();
+    let (stream, peer) = tls::streams(near, far);
+    let reader = thread::spawn(move || {
+        let mut buffer = vec![0; MIB];
+        while let Ok(1..) = read(&peer, &mut buffer) {}
+    });
+    // More than is encrypted at once: to take that alone would say that there was no room for
+    // more. A write is also over after a while, which a busy machine may take for one of them.
+    let data = vec![7; MIB / 4];
+    let takes_all = || stream.write_vectored(&[IoSlice::new(&data)]).unwrap() == data.len();
+    assert!((0..100).any(|_| takes_all()));
+    stream.shutdown(Shutdown::Both).unwrap();
+    reader.join().unwrap();
+}
+
+#[test]
 fn what_was_not_taken_is_written_again_with_more_behind_it() {
     let (near, far) = tls::tcp();
     let (stream, peer) = tls::streams(Bumpy::new(near, 1, 5000), far);

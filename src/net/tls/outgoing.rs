@@ -107,7 +107,12 @@ impl Outgoing {
         Ok(())
     }
 
-    /// How many of the caller's bytes are gone that it was not told of. It is told now.
+    /// How many of the caller's bytes are gone that it was not told of.
+    pub(super) const fn untold(&self) -> usize {
+        self.untold
+    }
+
+    /// The same, and it is told now.
     pub(super) fn take_untold(&mut self) -> usize {
         core::mem::take(&mut self.untold)
     }

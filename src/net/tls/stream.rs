@@ -11,6 +11,7 @@ use crate::net::buffer::ReadBuffer;
 use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
 use crate::net::opening::PATIENCE;
+use crate::net::turn::WRITE_SLICE;
 use crate::net::{Error, Stream};
 
 /// A [`Stream`] with TLS, for both directions at once. Needs the feature `tls`.
@@ -37,10 +38,10 @@ use crate::net::{Error, Stream};
 /// # }
 /// ```
 ///
-/// What a reader finds due to the peer, such as an alert, it writes only if nobody else is
 /// A read that got nothing but a part of a record, or records without data, gives `Interrupted`:
 /// a peer that sends them one after the other holds up no deadline.
 ///
+/// What a reader finds due to the peer, such as an alert, it writes only if nobody else is
 /// writing; a write in progress takes it along. That writing is bounded by the write time-out:
 /// without one, a peer that does not read could hold up the reader.
 #[derive(Debug)]
@@ -193,6 +194,27 @@ impl TlsStream {
         lock(&self.session).wants_write()
     }
 
+    /// Writes until all of `buffers` is gone or the stream has no room for more. Less is encrypted
+    /// at once, but to stop there would say that there is no room.
+    fn write_while_room(&self, outgoing: &mut Outgoing, buffers: &[IoSlice<'_>]) -> io::Result<()> {
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        let mut deadline = None;
+        loop {
+            while let Some(piece) = outgoing.next_piece(buffers) {
+                outgoing.encrypt(&mut lock(&self.session), &piece)?;
+            }
+            outgoing.write(&*self.stream)?;
+            if !outgoing.is_empty() || outgoing.untold() >= len {
+                return Ok(());
+            }
+            // A peer that reads just fast enough does not hold up who is to write but once.
+            let deadline = deadline.get_or_insert_with(|| Deadline::after(Some(WRITE_SLICE)));
+            if deadline.is_over() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Announces the end of what we send, and waits a while for the peer to take that.
     fn announce_end(&self, outgoing: &mut Outgoing, deadline: Deadline) -> io::Result<()> {
         let mut session = lock(&self.session);
@@ -243,10 +265,7 @@ impl Stream for TlsStream {
 
     fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut outgoing = lock(&self.outgoing);
-        while let Some(piece) = outgoing.next_piece(buffers) {
-            outgoing.encrypt(&mut lock(&self.session), &piece)?;
-        }
-        let outcome = outgoing.write(&*self.stream);
+        let outcome = self.write_while_room(&mut outgoing, buffers);
         let gone = outgoing.take_untold();
         let is_stuck = !outgoing.is_empty();
         drop(outgoing);
