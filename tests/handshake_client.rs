@@ -821,3 +821,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_ends_up_in_a_log_holds_no_password_and_no_cookie() {
+    let uri: Uri = "ws://edna:secret@server.example.com/".parse().unwrap();
+    let mut offer = offer_with_header("cookie", "secret=1");
+    offer.headers.append("User-Agent", "a test").unwrap();
+    let handshake = ClientHandshake::new(&uri, &offer, SAMPLE_KEY).unwrap();
+    let mut bytes = Vec::new();
+    handshake.encode(&mut bytes);
+    let (request, _) = Request::decode(&bytes, &HeadLimits::default()).unwrap().unwrap();
+    let basic = uri.authorization().unwrap();
+    assert_eq!(request.headers().get("Authorization"), Some(basic.as_str()));
+    let response = ANSWER.replace("\r\n\r\n", "\r\nSet-Cookie: secret=1\r\nServer: a test\r\n\r\n");
+    let (response, _) =
+        Response::decode(response.as_bytes(), &HeadLimits::default()).unwrap().unwrap();
+    let client = tightwire::Client::new()
+        .header("Authorization", &basic)
+        .header("Proxy-Authorization", &basic)
+        .header("Cookie", "secret=1")
+        .header("User-Agent", "a test");
+    for shown in [
+        format!("{handshake:?} {offer:?}"),
+        format!("{request:?}"),
+        format!("{response:?}"),
+        format!("{client:?}"),
+    ] {
+        assert!(shown.contains("a test"), "{shown}");
+        assert!(!shown.contains("secret") && !shown.contains(basic.as_str()), "{shown}");
+    }
+}

@@ -3,8 +3,11 @@ use core::fmt;
 use super::grammar;
 
 /// The fields of a head, in their order. Names are compared without regard to case.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Headers(Vec<(String, String)>);
+
+/// The fields whose values open doors.
+const SECRETS: [&str; 4] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"];
 
 impl Headers {
     /// No fields yet.
@@ -96,6 +99,22 @@ impl Headers {
         }
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Without passwords and cookies: heads end up in logs.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_fields(&self.0, f)
+    }
+}
+
+/// Writes fields for a log.
+pub(crate) fn debug_fields(fields: &[(String, String)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let shown = |(name, value): &(String, String)| {
+        let is_secret = SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name.trim()));
+        (name.clone(), if is_secret { "...".to_owned() } else { value.clone() })
+    };
+    f.debug_list().entries(fields.iter().map(shown)).finish()
 }
 
 /// A field that cannot be sent.

@@ -36,6 +36,7 @@ use crate::deflate::Params;
 pub use client::{ClientHandshake, Offer};
 pub use error::{HandshakeError, Rejection};
 pub use extension::{Extension, ExtensionSyntaxError};
+pub(crate) use headers::debug_fields;
 pub use headers::{Headers, InvalidHeader, RepeatedHeader};
 pub use http::{HeadLimits, HeadScanner, HttpError};
 pub use key::{Key, accept_value};

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::TcpStream;
 
 use super::connecting::Connecting;
@@ -7,7 +8,7 @@ use super::websocket::Options;
 use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, opening, proxy};
 use crate::handshake::{
     Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Proxies,
-    Response, Uri,
+    Response, Uri, debug_fields,
 };
 use crate::protocol::{Limits, Outbound, SendError};
 
@@ -44,7 +45,7 @@ pub fn connect(uri: &str) -> Result<WebSocket, Error> {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Client {
-    headers: Vec<(String, String)>,
+    headers: Fields,
     subprotocols: Vec<String>,
     origin: Option<String>,
     one_at_a_time: bool,
@@ -52,6 +53,16 @@ pub struct Client {
     head_limits: HeadLimits,
     pub(super) options: Options,
     pub(super) tls: ClientTls,
+}
+
+/// Fields as the caller gave them: whether they may be sent is seen when connecting.
+#[derive(Clone, Default)]
+struct Fields(Vec<(String, String)>);
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_fields(&self.0, f)
+    }
 }
 
 impl Client {
@@ -65,7 +76,7 @@ impl Client {
     /// Fields that the handshake makes by itself, and values with CR, LF or NUL, are refused
     /// when connecting.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.headers.0.push((name.into(), value.into()));
         self
     }
 
@@ -210,7 +221,7 @@ impl Client {
     fn request(&self, uri: &Uri) -> Result<ClientHandshake, Error> {
         let mut offer = Offer::default();
         let mut headers = Headers::new();
-        for (name, value) in &self.headers {
+        for (name, value) in &self.headers.0 {
             headers.append(name, value).map_err(HandshakeError::from)?;
         }
         offer.headers = headers;
