@@ -145,7 +145,12 @@ impl Registry {
                 refuser::answer(&stream, NoPlace::Stopping);
             }
         }
-        for sender in open {
+        // Those whose peers do not read come last: each costs a wait, and there can be many.
+        let (behind, ready): (Vec<_>, Vec<_>) = open.into_iter().partition(Sender::is_behind);
+        for sender in ready {
+            sender.close_soon(CloseCode::GOING_AWAY);
+        }
+        for sender in behind.iter().take_while(|_| !deadline.is_over()) {
             sender.close_soon(CloseCode::GOING_AWAY);
         }
     }
@@ -366,5 +371,72 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.registry.remove(self.id, self.was_clean);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, IoSlice};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::handshake::Agreed;
+    use crate::net::{Acceptor, State, Stream, Timeouts, WebSocket};
+
+    /// A peer that reads so many writes, and counts those that came.
+    #[derive(Debug, Default)]
+    struct Peer {
+        reads: usize,
+        writes: AtomicUsize,
+    }
+
+    impl Stream for Peer {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+            match self.writes.fetch_add(1, Ordering::SeqCst) {
+                count if count < self.reads => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
+                _ => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        }
+
+        fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_shutdown_does_not_wait_for_each_peer_that_does_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tcp = Arc::new(TcpStream::connect(address).unwrap());
+        let registry = Arc::new(Registry::default());
+        let timeouts = Timeouts { write: Duration::from_millis(1), ..Timeouts::default() };
+        let acceptor = Acceptor::new().timeouts(timeouts);
+        let open = |reads| -> (Arc<Peer>, WebSocket, Ticket) {
+            let peer = Arc::new(Peer { reads, ..Peer::default() });
+            let stream = Arc::clone(&peer);
+            let ws = acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap();
+            let _ = ws.sender().send("Hello");
+            let ticket = registry.admit(&tcp, address, 2).unwrap();
+            assert!(ticket.may_answer() && ticket.open(ws.sender()));
+            (peer, ws, ticket)
+        };
+        let (stuck, ready) = (open(0), open(2));
+        let written = stuck.0.writes.load(Ordering::SeqCst);
+        registry.begin_shutdown(Deadline::over());
+        assert_eq!(stuck.0.writes.load(Ordering::SeqCst), written);
+        assert!(ready.1.state() != State::Open, "it was sent a Close frame");
     }
 }
