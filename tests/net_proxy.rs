@@ -1,5 +1,8 @@
 //! Connecting through HTTP proxies: one that works, and many that do not.
 
+#[cfg(feature = "tls")]
+#[path = "wire/tls.rs"]
+mod tls;
 mod wire;
 
 use std::io::{ErrorKind, Write};
@@ -426,4 +429,25 @@ fn in_environment(url: &str, asks: bool, set: impl FnOnce(&mut Command)) -> Stri
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The name in the certificate is that of the server, which only the proxy finds.
+#[cfg(feature = "tls")]
+#[test]
+fn tls_goes_through_the_tunnel_to_the_server() {
+    use tightwire::rustls::ClientConfig;
+
+    let authority = tls::Authority::new();
+    let config = authority.issue(&["server.invalid"]).server_config();
+    let server = tightwire::Server::bind("127.0.0.1:0").unwrap();
+    let server = wire::run(server.acceptor(tightwire::Acceptor::new().tls(config)), wire::echo);
+    let (proxy, thread) = proxy_to(server, "HTTP/1.1 200 OK\r\n\r\n");
+    let config =
+        ClientConfig::builder().with_root_certificates(authority.roots()).with_no_client_auth();
+    let mut ws =
+        Client::new().tls(config).proxy(&proxy).connect("wss://server.invalid/chat").unwrap();
+    ws.send("Hello").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("Hello")));
+    ws.close(tightwire::CloseCode::NORMAL, "").unwrap();
+    assert!(thread.join().unwrap().starts_with("CONNECT server.invalid:443 HTTP/1.1\r\n"));
 }
