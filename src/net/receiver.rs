@@ -1,3 +1,5 @@
+mod ending;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,6 @@ use super::link::Link;
 use super::status::{CloseStatus, ClosedBy};
 use super::turn::{Patience, WRITE_SLICE};
 use super::{Error, MessageReader, Messages, Operation, State};
-use crate::frame::CloseFrame;
 use crate::protocol::{Event, Inbound, Message, MessageRef};
 
 /// The half of a connection that receives.
@@ -396,60 +397,6 @@ impl Receiver {
             self.read_timeout = Some(timeout);
         }
         Ok(())
-    }
-
-    /// Ends a connection whose peer sent a Close frame: the answer is written, then TCP ended
-    /// so that the peer reads all of it (§7.1.1).
-    fn finish(&mut self, frame: Option<CloseFrame>) {
-        self.drain();
-        let answered = self.link.close_sent() && !self.link.has_unsent();
-        let clean = answered && !self.link.is_broken();
-        self.status = Some(CloseStatus::received(frame, self.closed_by, clean));
-        self.cut();
-    }
-
-    /// Fails the connection: the peer is told why, if it can be told (§7.1.7).
-    fn fail(&mut self, error: crate::ProtocolError) {
-        self.link.note_failure(error);
-        self.status = Some(CloseStatus::abnormal());
-        self.drain();
-        self.cut();
-    }
-
-    /// Has the last Close frame written, by us or by who has the turn, and reads to the end of
-    /// the stream: TCP would answer unread bytes with a reset, and that would destroy the Close
-    /// frame on its way.
-    fn drain(&mut self) {
-        let deadline = Deadline::after(Some(self.link.timeouts.close));
-        loop {
-            if self.link.try_flush(Patience::None).is_err() {
-                return;
-            }
-            // Who had the turn may have left the rest to us.
-            let retry = self.link.owes_close().then_some(RETRY);
-            let timeout = deadline.left().unwrap_or(self.link.timeouts.close);
-            match self.fill(retry.map_or(timeout, |retry| retry.min(timeout))) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
-                Err(_) => return,
-            }
-            if deadline.is_over() {
-                return;
-            }
-        }
-    }
-
-    /// Notes the end of a connection that ended without a Close frame of the peer.
-    pub(super) fn abandon(&mut self, error: Error) -> Error {
-        self.status = Some(CloseStatus::abnormal());
-        self.cut();
-        error
-    }
-
-    fn cut(&mut self) {
-        self.link.cut();
-        self.buffer = ReadBuffer::new(Vec::new());
     }
 }
 
