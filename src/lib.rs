@@ -60,6 +60,8 @@
 pub mod deflate;
 mod error;
 pub mod frame;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod handshake;
 mod net;
 pub mod protocol;

@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
     ("deflate", Some(&["error"])),
     ("protocol", Some(&["frame", "error", "deflate"])),
     ("handshake", Some(&["deflate"])),
+    ("guide", Some(&[])),
     ("net", None),
 ];
 
