@@ -291,7 +291,8 @@ impl Client {
         self.write(output, message.into_bytes())
     }
 
-    /// Writes `output`, which it empties, and behind it `payload`. The rest is kept.
+    /// Writes `output`, which it empties, and behind it `payload`. The rest is kept; the memory
+    /// of what is gone serves the next message.
     fn write(&mut self, output: &mut Vec<u8>, payload: Vec<u8>) -> io::Result<()> {
         let mut written = 0;
         if self.unsent.is_empty() && !(output.is_empty() && payload.is_empty()) {
@@ -300,7 +301,9 @@ impl Client {
         }
         let of_output = written.min(output.len());
         self.unsent.push(output[of_output..].to_vec(), 0);
-        self.unsent.push(payload, written - of_output);
+        if let Some(payload) = self.unsent.push(payload, written - of_output) {
+            self.reuse(payload);
+        }
         output.clear();
         Ok(())
     }
@@ -310,13 +313,22 @@ impl Client {
             let (piece_len, written) = (piece.len(), count(self.stream.write(piece))?);
             if written > 0 {
                 self.silent_for = 0;
-                self.unsent.remove(written);
+                if let Some(piece) = self.unsent.remove(written) {
+                    self.reuse(piece);
+                }
             }
             if written < piece_len {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Messages that take several reads share their memory. Smaller ones gain nothing by it.
+    fn reuse(&mut self, piece: Vec<u8>) {
+        if let (Stage::Open(connection), true) = (&mut self.stage, piece.len() > READ_LEN) {
+            connection.reuse(piece.into());
+        }
     }
 
     /// Waits for what is needed next: to read, unless too much is unsent, and to write only if
@@ -348,6 +360,7 @@ impl Client {
         if let (Stage::Open(connection), TICKS_TO_PING) = (&mut self.stage, self.silent_for) {
             let output = &mut scratch.output;
             connection.outbound().ping(&[], output).map_err(io::Error::other)?;
+            connection.reuse(Vec::new().into());
             self.write(output, Vec::new())?;
         }
         Ok(Next::Wait { again: false })
@@ -364,26 +377,31 @@ impl Unsent {
         self.pieces.front().and_then(|piece| piece.get(self.written..))
     }
 
-    /// Adds a piece. Something of it may be written already, if it is the first.
-    fn push(&mut self, piece: Vec<u8>, written: usize) {
-        if written < piece.len() {
-            self.written += written;
-            self.len += piece.len() - written;
-            self.pieces.push_back(piece);
+    /// Adds a piece. Something of it may be written already, if it is the first; if that is
+    /// all of it, it comes back.
+    fn push(&mut self, piece: Vec<u8>, written: usize) -> Option<Vec<u8>> {
+        if written == piece.len() {
+            return Some(piece);
         }
+        self.written += written;
+        self.len += piece.len() - written;
+        self.pieces.push_back(piece);
+        None
     }
 
-    /// Forgets what was written of the first piece.
-    fn remove(&mut self, written: usize) {
+    /// Forgets what was written of the first piece, which comes back if that is all of it.
+    fn remove(&mut self, written: usize) -> Option<Vec<u8>> {
         self.written += written;
         self.len -= written;
-        if self.first().is_none_or(<[u8]>::is_empty) {
-            self.pieces.pop_front();
-            self.written = 0;
+        if self.first().is_some_and(|left| !left.is_empty()) {
+            return None;
         }
+        self.written = 0;
+        let piece = self.pieces.pop_front();
         if self.is_empty() {
             self.pieces = VecDeque::new();
         }
+        piece
     }
 }
 

@@ -67,6 +67,43 @@ fn frame_of(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn memory_that_is_given_back_serves_a_message_of_its_size() {
+    const LEN: usize = 1024 * KIB;
+    let receive = |inbound: &mut Inbound, first: u8, payload_len: usize| {
+        let bytes = frame(Role::Server, first, payload_len);
+        let mut message = None;
+        let mut heap = Heap::default();
+        for mut piece in bytes.chunks(64 * KIB) {
+            if let Some(event) = heap.count(|| inbound.next_event(&mut piece).unwrap()) {
+                assert!(message.replace(event).is_none(), "one event");
+            }
+        }
+        let Some(Event::Message(message)) = message else { panic!("{message:?}") };
+        assert_eq!(message.as_bytes(), vec![0x61; payload_len]);
+        (message, heap.peak)
+    };
+    for first in [0x81, 0x82] {
+        let mut inbound = Inbound::new(Role::Server, no_limits());
+        let (message, taken) = receive(&mut inbound, first, LEN);
+        assert!(taken >= LEN as i64, "{taken} bytes for the first");
+        inbound.reuse(message);
+        // A message that would fill little of it leaves it where it is.
+        let (message, taken) = receive(&mut inbound, first, LEN / 8);
+        assert!(taken >= (LEN / 8) as i64, "{taken} bytes for a short one");
+        drop(message);
+        let (message, taken) = receive(&mut inbound, first, LEN - KIB);
+        assert!(taken < 16 * KIB as i64, "{taken} bytes for one of its size");
+        drop(message);
+        let (message, taken) = receive(&mut inbound, first, LEN);
+        assert!(taken >= LEN as i64, "{taken} bytes when nothing is left to use again");
+        inbound.reuse(message);
+        inbound.reuse(Message::from(""));
+        let (_, taken) = receive(&mut inbound, first, LEN);
+        assert!(taken >= LEN as i64, "{taken} bytes after it was given up");
+    }
+}
+
+#[test]
 fn headers_that_announce_much_take_nothing() {
     const EACH: usize = 64;
     for role in [Role::Server, Role::Client] {

@@ -33,10 +33,15 @@ struct Text {
 const UNMASK_STEP: usize = 4096;
 
 impl Assembly {
-    pub(super) fn new(opcode: Opcode, is_compressed: bool) -> Self {
+    /// A message that begins. It is put into `memory`, which is empty.
+    pub(super) fn new(opcode: Opcode, is_compressed: bool, memory: Vec<u8>) -> Self {
         let content = match opcode {
-            Opcode::Text => Content::Text(Text::default()),
-            _ => Content::Binary(Vec::new()),
+            Opcode::Text => Content::Text(Text {
+                // What is empty is valid.
+                text: String::from_utf8(memory).unwrap_or_default(),
+                ..Text::default()
+            }),
+            _ => Content::Binary(memory),
         };
         Self { content, len: 0, max_len: 0, frames: 0, is_compressed }
     }

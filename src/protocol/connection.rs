@@ -1,4 +1,4 @@
-use super::{Event, Inbound, Limits, Outbound, Owed, State};
+use super::{Event, Inbound, Limits, Message, Outbound, Owed, State};
 use crate::error::ProtocolError;
 
 /// Both directions of a connection, and what one makes us owe the other: all of WebSocket
@@ -66,6 +66,11 @@ impl Connection {
         // Close went unanswered, is refused.
         let _ = self.outbound.settle(&mut owed, out);
         outcome
+    }
+
+    /// Takes back the memory of a message, as [`Inbound::reuse`] does.
+    pub fn reuse(&mut self, message: Message) {
+        self.inbound.reuse(message);
     }
 
     /// The side that sends.

@@ -39,6 +39,8 @@ pub struct Inbound {
     message: Option<Assembly>,
     /// The payload of the control frame in progress.
     control: Vec<u8>,
+    /// Memory that was given back, for a message of its size.
+    spare: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,7 @@ impl Inbound {
             header_bytes: Vec::new(),
             message: None,
             control: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -97,6 +100,27 @@ impl Inbound {
     /// become many.
     pub(crate) fn may_inflate(&self) -> bool {
         self.inflater.is_some() && self.message.as_ref().is_none_or(Assembly::is_compressed)
+    }
+
+    /// Takes back the memory of a message, for a later one of about its length that comes in more
+    /// than one input. Only the latest is kept; to have none kept, give back an empty message.
+    ///
+    /// It is for messages of hundreds of kilobytes. Where each is in new memory, the system may
+    /// have to map, clear and unmap that every time, which takes as long as all the rest.
+    pub fn reuse(&mut self, message: Message) {
+        self.spare = message.into_bytes();
+        self.spare.clear();
+    }
+
+    /// Memory for a message that begins with a frame of so many bytes: what was given back, if
+    /// they fit, and fill much of it. What is handed out may be kept for long.
+    fn memory(&mut self, frame_len: u64) -> Vec<u8> {
+        let capacity = self.spare.capacity() as u64;
+        if frame_len <= capacity && frame_len >= capacity / 4 {
+            core::mem::take(&mut self.spare)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Moves what has arrived of the message in progress to `out`; the event that ends the
@@ -210,7 +234,7 @@ impl Inbound {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(message)) => message,
             (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
-            (opcode, None) => Assembly::new(opcode, header.rsv1),
+            (opcode, None) => Assembly::new(opcode, header.rsv1, self.memory(header.payload_len)),
         };
         // 5. Limits hold for what is announced, so that nothing of it need arrive (§10.4).
         message.announce(header, &self.limits)?;
