@@ -111,6 +111,7 @@ fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
         ("RSV2", hex("a1 00"), 1002),
         ("new message inside one", hex("01 01 61 81 01 62"), 1002),
         ("text", hex("81 02 c3 28"), 1007),
+        ("64 bits of length, the highest set", hex("82 7f 80 00 00 00 00 00 00 00"), 1002),
         ("announced too big", hex("82 7f 10 00 00 00 00 00 00 00"), 1009),
     ];
     for (case, bytes, code) in cases {
