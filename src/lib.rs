@@ -85,6 +85,8 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../docs/decisions.md")]
     struct Decisions;
+    #[doc = include_str!("../docs/recipes.md")]
+    struct Recipes;
     #[doc = include_str!("../docs/threads.md")]
     struct Threads;
     #[cfg(feature = "deflate")]
