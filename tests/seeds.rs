@@ -20,6 +20,7 @@ macro_rules! replay {
 
 replay! {
     frame_header
+    inbound
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

@@ -2,3 +2,7 @@
 //! panics where it does not. `cargo test` replays `fuzz/seeds` through the same code.
 
 pub mod frame_header;
+pub mod inbound;
+
+mod frames;
+mod reference;
