@@ -21,6 +21,7 @@ macro_rules! replay {
 replay! {
     frame_header
     inbound
+    round_trip
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

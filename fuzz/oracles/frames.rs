@@ -1,7 +1,10 @@
 //! Bytes that look like frames: most of them right, so that a fuzzer gets far, and some wrong in
-//! each way in which a frame can be. And the ways in which bytes are cut on their way.
+//! each way in which a frame can be. And the ways in which bytes are cut, masked and looked at.
+
+use core::cell::Cell;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use tightwire::frame::{FrameHeader, MaskingKey};
 use tightwire::protocol::Role;
 
 /// No input is worth more bytes than this on the wire.
@@ -89,7 +92,7 @@ const PIECES: [&[u8]; 14] = [
 
 fn any_payload(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(match u.int_in_range(0..=7)? {
-        0 => Vec::arbitrary(u)?,
+        0 => any_bytes(u)?,
         1 => {
             let len = *u.choose(&[125, 126, 127, 255, 4095, 4097, 65535, 65536])?;
             vec![u.arbitrary::<u8>()? & 0x7F; len]
@@ -98,6 +101,12 @@ fn any_payload(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         3 => [*u.choose(&PIECES)?, u.choose(&PIECES)?].concat(),
         _ => u.choose(&PIECES[..7])?.to_vec(),
     })
+}
+
+/// A byte of length, and so many bytes, or as many as there are.
+pub fn any_bytes(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let len = usize::from(u.arbitrary::<u8>()?);
+    Ok(u.bytes(len.min(u.len()))?.to_vec())
 }
 
 fn any_close_body(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
@@ -147,4 +156,32 @@ pub const fn peer(role: Role) -> Role {
         Role::Client => Role::Server,
         Role::Server => Role::Client,
     }
+}
+
+thread_local! {
+    static KEY: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Sets what the next keys are made of.
+pub fn seed_keys(seed: u32) {
+    KEY.set(seed);
+}
+
+/// A source of masking keys, each another one, the same for the same seed.
+pub fn next_key() -> Option<MaskingKey> {
+    let key = KEY.get().wrapping_mul(0x9E37_79B1).wrapping_add(0x1234_5677);
+    KEY.set(key);
+    Some(MaskingKey(key.to_be_bytes()))
+}
+
+/// The headers of whole frames, one behind the other.
+pub fn headers(wire: &[u8]) -> Vec<FrameHeader> {
+    let mut headers = Vec::new();
+    let mut rest = wire;
+    while !rest.is_empty() {
+        let (header, len) = FrameHeader::decode(rest).expect("valid").expect("whole");
+        rest = &rest[len + header.payload_len as usize..];
+        headers.push(header);
+    }
+    headers
 }

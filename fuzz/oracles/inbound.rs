@@ -120,7 +120,9 @@ fn feed_and_take(role: Role, limits: Limits, pieces: &[&[u8]]) -> Outcome {
         let mut input = *piece;
         arrived += piece.len();
         while outcome.note(inbound.next_event(&mut input)) {
-            if let Some(Event::Message(message)) = outcome.events.last_mut() {
+            if outcome.error.is_some() {
+                taken.clear();
+            } else if let Some(Event::Message(message)) = outcome.events.last_mut() {
                 taken.extend_from_slice(message.as_bytes());
                 *message = joined(message.is_text(), std::mem::take(&mut taken));
                 arrived = input.len();

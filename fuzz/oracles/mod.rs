@@ -3,6 +3,8 @@
 
 pub mod frame_header;
 pub mod inbound;
+pub mod round_trip;
 
+mod compression;
 mod frames;
 mod reference;

@@ -1,0 +1,107 @@
+//! permessage-deflate between two ends, as they agree on it in an opening handshake; none where
+//! the feature `deflate` is missing.
+
+use arbitrary::{Result, Unstructured};
+use tightwire::protocol::{Inbound, Outbound, Role};
+
+#[cfg(feature = "deflate")]
+use tightwire::deflate::{Deflate, Deflater, Inflater, Params};
+#[cfg(feature = "deflate")]
+use tightwire::handshake::{Accept, ClientHandshake, Key, Offer, Upgrade};
+
+/// What two ends agreed on, if they did, and what the sender wishes.
+#[derive(Debug, Default)]
+pub struct Compression {
+    #[cfg(feature = "deflate")]
+    agreed: Option<(Params, Deflate)>,
+}
+
+#[cfg(not(feature = "deflate"))]
+impl Compression {
+    /// None. It uses up as much of the input as there would be to choose.
+    pub fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let _: [u8; 1 + 2 * 4] = u.arbitrary()?;
+        Ok(Self::default())
+    }
+
+    /// Whether messages may be compressed.
+    pub const fn is_on(&self) -> bool {
+        false
+    }
+
+    /// This receiver as it is.
+    pub fn inbound(&self, inbound: Inbound, _sender: Role) -> Inbound {
+        inbound
+    }
+
+    /// This sender as it is.
+    pub fn outbound(&self, outbound: Outbound, _sender: Role) -> Outbound {
+        outbound
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl Compression {
+    /// None, or what comes of the wishes of a client and a server.
+    pub fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let choices: [u8; 1 + 2 * 4] = u.arbitrary()?;
+        let [is_on, c0, c1, c2, c3, s0, s1, s2, s3] = choices;
+        if is_on % 2 == 0 {
+            return Ok(Self::default());
+        }
+        let (client, server) = (wishes([c0, c1, c2, c3]), wishes([s0, s1, s2, s3]));
+        let agreed = agree(&client, &server).map(|params| (params, server));
+        Ok(Self { agreed })
+    }
+
+    /// Whether messages may be compressed.
+    pub const fn is_on(&self) -> bool {
+        self.agreed.is_some()
+    }
+
+    /// This receiver, with what the sender may send it.
+    pub fn inbound(&self, inbound: Inbound, sender: Role) -> Inbound {
+        let Some((params, _)) = &self.agreed else { return inbound };
+        inbound.with_inflater(Inflater::new(match sender {
+            Role::Client => params.client,
+            Role::Server => params.server,
+        }))
+    }
+
+    /// This sender, with what it may send.
+    pub fn outbound(&self, outbound: Outbound, sender: Role) -> Outbound {
+        let Some((params, wishes)) = &self.agreed else { return outbound };
+        let coding = match sender {
+            Role::Client => params.client,
+            Role::Server => params.server,
+        };
+        outbound.with_deflater(Deflater::new(coding, wishes))
+    }
+}
+
+#[cfg(feature = "deflate")]
+fn wishes([level, min_len, windows, takeovers]: [u8; 4]) -> Deflate {
+    Deflate::new()
+        .level(level % 10)
+        .min_len(min_len.into())
+        // Sixteen values for eight windows: most are the largest.
+        .send_window_bits((windows & 0xF).max(8))
+        .recv_window_bits(if windows & 0x80 == 0 { 15 } else { (windows >> 4).max(8) })
+        .send_context_takeover(takeovers & 1 == 0)
+        .recv_context_takeover(takeovers & 2 == 0)
+}
+
+#[cfg(feature = "deflate")]
+fn agree(client: &Deflate, server: &Deflate) -> Option<Params> {
+    let mut offer = Offer::default();
+    offer.deflate = vec![client.clone()];
+    let uri = "ws://localhost/".parse().expect("a valid URI");
+    let handshake = ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce"));
+    let handshake = handshake.expect("it can be offered");
+    let upgrade = Upgrade::from_request(handshake.request()).expect("a valid request");
+    let accept = Accept::new().deflate(server.clone());
+    let (response, at_server) = upgrade.accept(&accept).expect("it is accepted");
+    let at_client = handshake.judge(&response).expect("a valid response");
+    assert_eq!(at_client.deflate, at_server.deflate, "{client:?} {server:?}");
+    at_client.deflate
+}
