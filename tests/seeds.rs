@@ -21,6 +21,7 @@ macro_rules! replay {
 replay! {
     frame_header
     inbound
+    differential
     round_trip
 }
 
