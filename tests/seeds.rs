@@ -20,6 +20,7 @@ macro_rules! replay {
 
 replay! {
     frame_header
+    connection
     inbound
     differential
     round_trip

@@ -1,11 +1,13 @@
 //! What must hold for any input: one module for each fuzz target, with `check(&[u8])`, which
 //! panics where it does not. `cargo test` replays `fuzz/seeds` through the same code.
 
+pub mod connection;
 pub mod differential;
 pub mod frame_header;
 pub mod inbound;
 pub mod round_trip;
 
 mod compression;
+mod endpoint;
 mod frames;
 mod reference;

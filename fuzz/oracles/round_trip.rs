@@ -10,7 +10,7 @@ use super::frames::{Cuts, any_bytes, headers, next_key, peer, seed_keys};
 /// Inputs up to this length are fed byte by byte as well.
 const BYTEWISE_MAX: usize = 4096;
 /// No plan sends more payload than this.
-const MAX_SENT: usize = 150_000;
+const MAX_SENT: usize = 70_000;
 
 /// Input: the role of the sender, a seed of its keys, whether and how it compresses, the cuts,
 /// and then what is sent.
@@ -61,7 +61,7 @@ fn any_message(u: &mut Unstructured<'_>, is_text: bool, is_long: bool) -> Result
     let data = any_bytes(u)?;
     let times = if is_long { u.arbitrary::<u16>()?.into() } else { 1 };
     // Each form of the length has to come, but none needs more.
-    let times = times.min(1 + MAX_SENT / 2 / data.len().max(1));
+    let times = times.min(MAX_SENT / data.len().max(1));
     Ok(if is_text {
         Message::Text(String::from_utf8_lossy(&data).repeat(times))
     } else {
