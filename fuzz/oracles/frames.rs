@@ -140,8 +140,9 @@ impl Cuts {
             if rest.is_empty() {
                 break;
             }
-            // Both headers cut to bytes, and long payloads in pieces that are not too many.
-            let len = if len < 128 { 1 + usize::from(len) } else { usize::from(len - 127) * 97 };
+            // Headers are cut to bytes, and long payloads into pieces that are not too many.
+            let growth = 1 + pieces.len() / 256 * 64;
+            let len = (1 + usize::from(len)) * growth;
             let (piece, after) = rest.split_at(len.min(rest.len()));
             pieces.push(piece);
             rest = after;

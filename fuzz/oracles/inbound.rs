@@ -10,7 +10,7 @@ use super::frames::{Cuts, any_wire, peer};
 use super::reference;
 
 /// Inputs up to this length are fed byte by byte as well.
-const BYTEWISE_MAX: usize = 4096;
+const BYTEWISE_MAX: usize = 2048;
 
 /// Input: the role, three limits, the cuts, and then bytes from the peer.
 pub fn check(data: &[u8]) {

@@ -8,7 +8,7 @@ use super::compression::Compression;
 use super::frames::{Cuts, any_bytes, headers, next_key, peer, seed_keys};
 
 /// Inputs up to this length are fed byte by byte as well.
-const BYTEWISE_MAX: usize = 4096;
+const BYTEWISE_MAX: usize = 1024;
 /// No plan sends more payload than this.
 const MAX_SENT: usize = 70_000;
 
@@ -59,13 +59,17 @@ impl Step {
 
 fn any_message(u: &mut Unstructured<'_>, is_text: bool, is_long: bool) -> Result<Message> {
     let data = any_bytes(u)?;
-    let times = if is_long { u.arbitrary::<u16>()?.into() } else { 1 };
-    // Each form of the length has to come, but none needs more.
-    let times = times.min(MAX_SENT / data.len().max(1));
+    // Each form of the length has to come, the longest one not often.
+    let times = match if is_long { u.arbitrary::<u8>()? } else { 1 } {
+        few @ 0..200 => few.into(),
+        many => 1 << (many % 17),
+    };
+    let times = |len: usize| times.min(MAX_SENT / len.max(1));
     Ok(if is_text {
-        Message::Text(String::from_utf8_lossy(&data).repeat(times))
+        let text = String::from_utf8_lossy(&data);
+        Message::Text(text.repeat(times(text.len())))
     } else {
-        Message::Binary(data.repeat(times))
+        Message::Binary(data.repeat(times(data.len())))
     })
 }
 
