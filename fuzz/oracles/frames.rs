@@ -73,7 +73,7 @@ fn any_frame(sender: Role, u: &mut Unstructured<'_>, wire: &mut Vec<u8>) -> Resu
 
 /// Characters of every length, the first and last of their kinds, whole and cut, and what only
 /// looks like one.
-const PIECES: [&[u8]; 14] = [
+const PIECES: [&[u8]; 16] = [
     b"",
     b"Hello",
     b"\xC3\xA9",
@@ -83,6 +83,8 @@ const PIECES: [&[u8]; 14] = [
     b"\xEF\xBF\xBF",
     b"\xF0\x9F",
     b"\xA6\x80",
+    b"\xF0\x9F\xA6",
+    b"\x80",
     b"\xE2",
     b"\x82\xAC",
     b"\xED\xA0\x80",
