@@ -1,0 +1,193 @@
+//! Drives a server with clients of every kind at once, good, slow, broken, vanishing and
+//! malicious, and sees that nothing is lost and nothing is left behind. For Linux, where a process
+//! can look up what another uses; elsewhere the clients are there, and the figures are not.
+//!
+//! ```text
+//! cargo run --release --features deflate --example soak -- SECONDS [--seed N]
+//! ```
+//!
+//! The server is a process of its own. It ends with 1 if anything was not as it has to be.
+
+mod bad;
+mod figures;
+mod good;
+mod random;
+mod raw;
+mod server;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, thread};
+
+use figures::Figures;
+use random::Random;
+use server::Process;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// What one client does, from its connection to its end. What it finds wrong is an error.
+type Visit = fn(SocketAddr, &mut Random) -> Outcome<()>;
+
+/// Kinds of clients, and how many of each are there at a time.
+const KINDS: &[(&str, usize, Visit)] = &[
+    ("good: one message after the other", 4, good::in_turn),
+    ("good: both directions at once", 4, good::at_once),
+    ("slow to write", 3, bad::write_slowly),
+    ("slow to read", 3, bad::read_slowly),
+    ("break the protocol", 2, bad::break_a_rule),
+    ("break the handshake", 2, bad::break_the_handshake),
+    ("vanish", 4, bad::vanish),
+    ("flood and do not read", 2, bad::flood),
+    ("drip a head, or half of one", 2, bad::drip_a_head),
+    ("explode", 1, bad::explode),
+];
+
+/// A thread that has served a connection waits for less than this for the next.
+const IDLE: Duration = Duration::from_secs(3);
+/// How long everything runs before memory is looked at for the first time: allocators keep what
+/// so many threads need at once.
+const WARM_UP: Duration = Duration::from_secs(5);
+/// How often figures are taken.
+const SAMPLES: u32 = 20;
+/// How much more memory than after the warm-up there may be at the end: the noise of an
+/// allocator with an arena for each of many threads.
+const TOLERANCE_KIB: u64 = 16 << 10;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some(server::ARGUMENT) => server::serve(),
+        _ => parse(&arguments).and_then(|(duration, seed)| soak(duration, seed)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Outcome<(Duration, u64)> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let (mut seconds, mut seed) = (None, now.as_secs());
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--seed" => seed = rest.next().ok_or("--seed needs a number")?.parse()?,
+            number => seconds = Some(number.parse()?),
+        }
+    }
+    let seconds = seconds.ok_or("soak SECONDS [--seed N]")?;
+    Ok((Duration::from_secs(seconds), seed))
+}
+
+fn soak(duration: Duration, seed: u64) -> Outcome<()> {
+    println!("seed {seed}");
+    let mut server = Process::start()?;
+    // Only now are all of its own threads surely there.
+    good::in_turn(server.address(), &mut Random::new(seed))?;
+    thread::sleep(IDLE);
+    let fresh = server.figures();
+    let tally = Tally::default();
+
+    load(&server, WARM_UP, seed, &tally, |_| ())?;
+    let warm = server.quiet(&fresh)?;
+    println!("{}", Figures::HEAD);
+    println!("{}", fresh.row("before"));
+    println!("{}", warm.row("warmed up"));
+
+    let mut samples = Vec::new();
+    load(&server, duration, seed.wrapping_add(1), &tally, |elapsed| {
+        let figures = server.figures();
+        println!("{}", figures.row(&format!("{} s", elapsed.as_secs())));
+        samples.push(figures);
+    })?;
+    let end = server.quiet(&fresh)?;
+    println!("{}", end.row("at the end"));
+
+    // It has to be as good as new.
+    good::in_turn(server.address(), &mut Random::new(seed))?;
+    println!("\n{}", tally.table());
+    println!("{}", server.stop()?);
+    end.judge(&warm, &samples, TOLERANCE_KIB)?;
+    println!("nothing was lost, and nothing is left behind");
+    Ok(())
+}
+
+/// Has all clients come again and again, for as long as `duration`, and calls `sample` meanwhile.
+fn load(
+    server: &Process,
+    duration: Duration,
+    seed: u64,
+    tally: &Tally,
+    mut sample: impl FnMut(Duration),
+) -> Outcome<()> {
+    let (address, start) = (server.address(), Instant::now());
+    let is_over = || start.elapsed() >= duration || tally.has_failed();
+    thread::scope(|scope| {
+        for (kind, (name, count, visit)) in KINDS.iter().enumerate() {
+            for number in 0..*count {
+                let own = (kind * 100 + number) as u64;
+                let mut random = Random::new(seed.wrapping_mul(10_007).wrapping_add(own));
+                scope.spawn(move || {
+                    while !is_over() {
+                        tally.note(name, visit(address, &mut random));
+                    }
+                });
+            }
+        }
+        for number in 1..=SAMPLES {
+            let next = start + duration * number / SAMPLES;
+            while !is_over() && Instant::now() < next {
+                let left = next.saturating_duration_since(Instant::now());
+                thread::sleep(left.min(Duration::from_millis(100)));
+            }
+            sample(start.elapsed());
+            if tally.has_failed() {
+                break;
+            }
+        }
+    });
+    tally.outcome()
+}
+
+/// How many clients of each kind have come and gone, and what was wrong first.
+#[derive(Debug, Default)]
+struct Tally(Mutex<(BTreeMap<&'static str, u64>, Option<String>)>);
+
+impl Tally {
+    fn note(&self, kind: &'static str, outcome: Outcome<()>) {
+        let (counts, failure) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(()) => *counts.entry(kind).or_default() += 1,
+            Err(error) => {
+                failure.get_or_insert_with(|| format!("{kind}: {error}"));
+            }
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.is_some()
+    }
+
+    fn outcome(&self) -> Outcome<()> {
+        match &self.0.lock().unwrap_or_else(PoisonError::into_inner).1 {
+            None => Ok(()),
+            Some(failure) => Err(failure.clone().into()),
+        }
+    }
+
+    fn table(&self) -> String {
+        let mut table = String::new();
+        for (kind, count) in &self.0.lock().unwrap_or_else(PoisonError::into_inner).0 {
+            let _ = writeln!(table, "{count:>9} clients: {kind}");
+        }
+        table
+    }
+}
