@@ -24,6 +24,9 @@ replay! {
     inbound
     differential
     round_trip
+    request_head
+    response_head
+    uri
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

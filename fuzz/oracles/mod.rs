@@ -5,9 +5,13 @@ pub mod connection;
 pub mod differential;
 pub mod frame_header;
 pub mod inbound;
+pub mod request_head;
+pub mod response_head;
 pub mod round_trip;
+pub mod uri;
 
 mod compression;
 mod endpoint;
 mod frames;
+mod heads;
 mod reference;

@@ -1,0 +1,141 @@
+//! What must hold for every head, and the naive reading of it that the library is compared with.
+
+use tightwire::handshake::{HeadLimits, HeadScanner, Headers, HttpError};
+
+/// What a decoder makes of bytes: a head and its length, or that more are needed.
+pub type Decoded<H> = Result<Option<(H, usize)>, HttpError>;
+
+/// The limits that the first two bytes of an input say, and the bytes of the head.
+pub fn limits_and_head(data: &[u8]) -> Option<(HeadLimits, &[u8])> {
+    let (&[len, fields], head) = data.split_first_chunk()?;
+    let mut limits = HeadLimits::default();
+    (limits.max_len, limits.max_fields) = (usize::from(len) * 16, fields.into());
+    Some((limits, head))
+}
+
+/// Limits for what the library has printed.
+pub fn wide() -> HeadLimits {
+    let mut limits = HeadLimits::default();
+    (limits.max_len, limits.max_fields) = (1 << 20, 1 << 10);
+    limits
+}
+
+/// The cuts in the input make no difference, nor does what comes behind the decision.
+pub fn check_cuts<H>(
+    bytes: &[u8],
+    limits: &HeadLimits,
+    decode: impl Fn(&[u8], &HeadLimits) -> Decoded<H>,
+) where
+    H: core::fmt::Debug + PartialEq,
+{
+    let whole = decode(bytes, limits);
+    let scan = |step: usize| {
+        let mut scanner = HeadScanner::new(*limits);
+        let ends = (step..bytes.len()).step_by(step).chain([bytes.len()]);
+        ends.map(|end| (end, scanner.find_end(&bytes[..end])))
+            .find(|(_, found)| *found != Ok(None))
+            .unwrap_or((bytes.len(), Ok(None)))
+    };
+    let (decided, found) = scan(1);
+    for step in [2, 3, 7, 64, bytes.len().max(1)] {
+        assert_eq!(scan(step).1, found, "in steps of {step}");
+    }
+    match (&found, &whole) {
+        (Err(scanner), Err(decoder)) => assert_eq!(scanner, decoder),
+        (Ok(None), Ok(None)) | (Ok(Some(_)), Err(_)) => {}
+        (Ok(Some(end)), Ok(Some((_, len)))) => assert_eq!((end, end), (len, &decided)),
+        _ => panic!("the scanner says {found:?}, the decoder {whole:?}"),
+    }
+    if found != Ok(None) {
+        assert_eq!(decode(&bytes[..decided - 1], limits), Ok(None), "a byte too few");
+        for end in [decided, (decided + bytes.len()) / 2] {
+            assert_eq!(decode(&bytes[..end], limits), whole, "of {end} bytes");
+        }
+    }
+}
+
+/// The lines of a head that was accepted, the first line first.
+///
+/// Fails where a limit was passed, or where there is a byte by which others may find other lines.
+pub fn lines<'a>(head: &'a [u8], limits: &HeadLimits) -> Vec<&'a [u8]> {
+    assert!(head.len() <= limits.max_len, "{} bytes", head.len());
+    assert!(!head.contains(&0), "a NUL");
+    let text = head.strip_prefix(b"\r\n").unwrap_or(head);
+    let text = text.strip_suffix(b"\r\n\r\n").expect("an empty line at the end");
+    let mut lines = Vec::new();
+    for line in text.split(|&byte| byte == b'\n') {
+        lines.push(line.strip_suffix(b"\r").unwrap_or(line));
+    }
+    assert_eq!(text.iter().filter(|&&byte| byte == b'\n').count(), lines.len() - 1);
+    for line in &lines {
+        assert!(!line.is_empty(), "an empty line in the midst of the head");
+        assert!(!line.contains(&b'\r'), "a lone CR");
+    }
+    let feeds = text.windows(2).filter(|pair| pair == b"\r\n").count();
+    assert_eq!(feeds, lines.len() - 1, "a lone LF");
+    assert!(lines[0].len() <= limits.max_len / 2, "a first line of {} bytes", lines[0].len());
+    assert!(lines.len() - 1 <= limits.max_fields, "{} fields", lines.len() - 1);
+    lines
+}
+
+/// The fields say what stands in the lines, line by line.
+pub fn check_fields(lines: &[&[u8]], headers: &Headers) {
+    assert_eq!(lines.len(), headers.len());
+    for (line, (name, value)) in lines.iter().zip(headers.iter()) {
+        let colon = line.iter().position(|&byte| byte == b':').expect("a colon");
+        assert_eq!(&line[..colon], name.as_bytes());
+        assert!(is_token(name), "{name:?}");
+        let written = line[colon + 1..].trim_ascii();
+        let latin = || written.iter().map(|&byte| char::from(byte)).collect();
+        assert_eq!(value, String::from_utf8(written.to_vec()).unwrap_or_else(|_| latin()));
+        assert!(!value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()), "{value:?}");
+    }
+}
+
+/// What a refusal for the form alone says is true.
+pub fn check_reason(bytes: &[u8], limits: &HeadLimits, error: HttpError) {
+    let has = |pattern: &[u8]| bytes.windows(pattern.len()).any(|window| window == pattern);
+    let is_true = match error {
+        HttpError::StartLineTooLong { limit } => {
+            limit == limits.max_len / 2
+                && bytes.len() > limit
+                && !bytes.get(2..limit).is_some_and(has_line_end)
+        }
+        HttpError::TooLong { limit } => limit == limits.max_len && bytes.len() > limit,
+        HttpError::TooManyFields { limit } => {
+            let lines = bytes.split(|&byte| byte == b'\n').filter(|line| line.len() > 1);
+            limit == limits.max_fields && lines.count() > limit + 1
+        }
+        HttpError::LineEnd => {
+            let pairs = bytes.windows(2).filter(|pair| pair == b"\r\n").count();
+            let ends = bytes.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
+            ends != 2 * pairs
+        }
+        HttpError::Control => bytes.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()),
+        HttpError::Folded => has(b"\r\n ") || has(b"\r\n\t"),
+        _ => true,
+    };
+    assert!(is_true, "{error:?} of {limits:?}");
+}
+
+fn has_line_end(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\r\n")
+}
+
+/// The values of all fields with this name.
+pub fn values<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
+    let named = headers.iter().filter(|(n, _)| n.to_lowercase() == name.to_lowercase());
+    named.map(|(_, value)| value).collect()
+}
+
+/// Whether the list that a field holds has this element, in whatever case.
+pub fn lists(headers: &Headers, name: &str, element: &str) -> bool {
+    let list = values(headers, name).join(",").to_lowercase();
+    list.split(',').any(|e| e.trim_matches([' ', '\t']) == element)
+}
+
+/// A token of RFC 9110 §5.6.2.
+pub fn is_token(text: &str) -> bool {
+    let is_delimiter = |c| "\"(),/:;<=>?@[\\]{}".contains(c);
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && !is_delimiter(c))
+}

@@ -1,0 +1,175 @@
+//! The head of a request: what a server makes of whatever comes.
+//!
+//! The first byte is the limit on its length in units of 16 bytes, the second that on its
+//! fields, and what follows is the head.
+
+use std::str;
+
+use tightwire::deflate::Deflate;
+use tightwire::handshake::{
+    Accept, HandshakeError, HeadLimits, HttpError, Rejection, Request, Response, Upgrade,
+    accept_value, is_upgrade_request,
+};
+
+use super::heads::{self, is_token, lists, values};
+
+/// Fails where a head is misread, or answered as it must not be.
+pub fn check(data: &[u8]) {
+    let Some((limits, bytes)) = heads::limits_and_head(data) else { return };
+    heads::check_cuts(bytes, &limits, Request::decode);
+    match Request::decode(bytes, &limits) {
+        Ok(None) => assert!(bytes.len() <= limits.max_len, "{} bytes wait", bytes.len()),
+        Ok(Some((request, len))) => {
+            check_decoded(&request, &bytes[..len], &limits);
+            check_again(&request);
+            check_upgrade(&request);
+        }
+        Err(error) => {
+            heads::check_reason(bytes, &limits, error);
+            check_rejection(&error.into(), http_status(error));
+        }
+    }
+}
+
+/// The request is what stands in its bytes.
+fn check_decoded(request: &Request, head: &[u8], limits: &HeadLimits) {
+    let lines = heads::lines(head, limits);
+    let first = str::from_utf8(lines[0]).expect("a request line of ASCII");
+    let parts: Vec<&str> = first.split(' ').collect();
+    assert_eq!(parts[..2], [request.method(), request.target()]);
+    assert!(parts.len() == 3 && parts[2].len() == 8 && parts[2].starts_with("HTTP/1."));
+    assert!(parts[2] > "HTTP/1.0", "{first}");
+    assert!(is_token(request.method()));
+    assert!(request.target().bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
+    heads::check_fields(&lines[1..], request.headers());
+
+    let (path, query) = (request.path(), request.query());
+    assert!(path.starts_with('/') && !path.contains('?'), "{path}");
+    if request.target().starts_with('/') {
+        let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        assert_eq!(target, request.target());
+        assert_eq!(request.host(), values(request.headers(), "Host").first().copied());
+    } else {
+        let absolute = request.target().to_lowercase();
+        assert!(absolute.starts_with("http://") || absolute.starts_with("https://"));
+        assert!(absolute.contains(&request.host().expect("an authority").to_lowercase()));
+    }
+}
+
+/// Printed, it is read as the same.
+fn check_again(request: &Request) {
+    let mut printed = Vec::new();
+    request.encode(&mut printed);
+    let (again, len) = Request::decode(&printed, &heads::wide()).unwrap().expect("a whole head");
+    assert_eq!((&again, len), (request, printed.len()));
+}
+
+fn check_upgrade(request: &Request) {
+    match Upgrade::from_request(request) {
+        Ok(upgrade) => {
+            assert_eq!(broken_rule(request), None);
+            assert!(is_upgrade_request(request));
+            check_acceptance(&upgrade);
+        }
+        Err(rejection) => {
+            let has = |name| !values(request.headers(), name).is_empty();
+            let is_plain = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let by_grammar = has("Sec-WebSocket-Protocol")
+                || has("Sec-WebSocket-Extensions")
+                || !values(request.headers(), "Host").into_iter().all(is_plain);
+            assert!(by_grammar || broken_rule(request).is_some(), "{rejection:?}");
+            let status = match rejection.error() {
+                HandshakeError::Method => 405,
+                HandshakeError::NoUpgrade | HandshakeError::Version => 426,
+                _ => 400,
+            };
+            check_rejection(&rejection, status);
+        }
+    }
+}
+
+/// What RFC 6455 §4.2.1 demands, rule by rule, and what HTTP does of a request without a body.
+fn broken_rule(request: &Request) -> Option<&'static str> {
+    let headers = request.headers();
+    let all = |name| values(headers, name);
+    let key = all("Sec-WebSocket-Key").concat();
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
+    let key_is_valid = key.len() == 24 && key.ends_with("==") && key[..22].chars().all(is_base64);
+    let rules = [
+        ("the method is GET", request.method() == "GET"),
+        ("one host", all("Host").len() == 1 && !all("Host")[0].is_empty()),
+        ("Upgrade lists websocket", lists(headers, "Upgrade", "websocket")),
+        ("Connection lists Upgrade", lists(headers, "Connection", "upgrade")),
+        ("one key", all("Sec-WebSocket-Key").len() == 1),
+        ("a key of 16 bytes in base64", key_is_valid),
+        ("version 13", all("Sec-WebSocket-Version") == ["13"]),
+        ("at most one origin", all("Origin").len() <= 1),
+        ("no body of unknown length", all("Transfer-Encoding").is_empty()),
+        ("no body", all("Content-Length").iter().all(|len| *len == "0")),
+    ];
+    rules.iter().find(|(_, holds)| !holds).map(|(rule, _)| *rule)
+}
+
+/// The response that accepts says what it must, and nothing that the client made up.
+fn check_acceptance(upgrade: &Upgrade<'_>) {
+    assert!(upgrade.subprotocols().iter().all(|name| is_token(name)));
+    let mut accept = Accept::new().deflate(Deflate::new());
+    if let Some(name) = upgrade.subprotocols().last() {
+        accept = accept.subprotocol(*name);
+    }
+    let (response, agreed) = upgrade.accept(&accept).expect("nothing is wrong with it");
+    assert_eq!(agreed.subprotocol.as_deref(), upgrade.subprotocols().last().copied());
+    let mut printed = Vec::new();
+    response.encode(&mut printed);
+    let (read, len) = Response::decode(&printed, &heads::wide()).unwrap().expect("a whole head");
+    assert_eq!((read.status(), len), (101, printed.len()), "no more than a head");
+    let key = values(upgrade.request().headers(), "Sec-WebSocket-Key")[0];
+    let mut expected = vec![
+        ("Upgrade", "websocket".to_owned()),
+        ("Connection", "Upgrade".to_owned()),
+        ("Sec-WebSocket-Accept", accept_value(key)),
+    ];
+    expected.extend(agreed.subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)));
+    let extension = agreed.extensions.first().map(ToString::to_string);
+    expected.extend(extension.map(|extension| ("Sec-WebSocket-Extensions", extension)));
+    let fields: Vec<_> = read.headers().iter().map(|(n, v)| (n, v.to_owned())).collect();
+    assert_eq!(fields, expected);
+}
+
+/// The status for each fault of form: of RFC 9110 §15.5 and §15.6, and RFC 6585 §5.
+fn http_status(error: HttpError) -> u16 {
+    match error {
+        HttpError::Version => 505,
+        HttpError::StartLineTooLong { .. } => 414,
+        HttpError::TooLong { .. } | HttpError::TooManyFields { .. } => 431,
+        _ => 400,
+    }
+}
+
+/// A refusal is one response with this status, the fields that go with it, and an end.
+fn check_rejection(rejection: &Rejection, status: u16) {
+    let mut printed = Vec::new();
+    rejection.response().encode(&mut printed);
+    let (read, len) = Response::decode(&printed, &heads::wide()).unwrap().expect("a whole head");
+    assert_eq!(read.status(), status, "{rejection:?}");
+    let body = &printed[len..];
+    let one = |name| match values(read.headers(), name)[..] {
+        [value] => value,
+        ref others => panic!("{name}: {others:?}"),
+    };
+    assert_eq!(one("Content-Length"), body.len().to_string());
+    assert!(lists(read.headers(), "Connection", "close"), "{read:?}");
+    assert!(one("Content-Type").starts_with("text/plain"));
+    let mut count = 3;
+    if status == 405 {
+        assert_eq!(one("Allow"), "GET");
+        count += 1;
+    }
+    if status == 426 {
+        assert_eq!((one("Upgrade"), one("Sec-WebSocket-Version")), ("websocket", "13"));
+        assert!(lists(read.headers(), "Connection", "upgrade"), "{read:?}");
+        count += 2;
+    }
+    assert_eq!(read.headers().len(), count, "{read:?}");
+    assert!(!body.iter().any(|&byte| byte != b'\n' && byte.is_ascii_control()), "{rejection:?}");
+}

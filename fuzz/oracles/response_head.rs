@@ -1,0 +1,131 @@
+//! The head of a response: what a client makes of whatever a server or a proxy answers.
+//!
+//! The first byte is the limit on its length in units of 16 bytes, the second that on its
+//! fields, and what follows is the head.
+
+use tightwire::deflate::Deflate;
+use tightwire::handshake::{
+    ClientHandshake, Extension, HandshakeError, HeadLimits, HttpError, Key, Offer, Proxy,
+    ProxyError, Response,
+};
+
+use super::heads::{self, lists, values};
+
+/// What the client offers.
+const SUBPROTOCOLS: [&str; 2] = ["chat", "superchat"];
+const EXTENSIONS: [&str; 2] = ["permessage-deflate", "foo"];
+/// What belongs to the key of the client (RFC 6455 §1.3).
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// Fails where a head is misread, or taken for an agreement that it is not.
+pub fn check(data: &[u8]) {
+    let Some((limits, bytes)) = heads::limits_and_head(data) else { return };
+    heads::check_cuts(bytes, &limits, Response::decode);
+    check_proxy(bytes, &limits);
+    match Response::decode(bytes, &limits) {
+        Ok(None) => assert!(bytes.len() <= limits.max_len, "{} bytes wait", bytes.len()),
+        Ok(Some((response, len))) => {
+            check_decoded(&response, &bytes[..len], &limits);
+            check_again(&response);
+            check_judgement(&response);
+        }
+        Err(error) => heads::check_reason(bytes, &limits, error),
+    }
+}
+
+/// The response is what stands in its bytes.
+fn check_decoded(response: &Response, head: &[u8], limits: &HeadLimits) {
+    let lines = heads::lines(head, limits);
+    assert!(lines[0].starts_with(b"HTTP/1."), "no status line");
+    assert_eq!(lines[0][8..12], *format!(" {}", response.status()).as_bytes());
+    assert!(matches!(lines[0].get(12), None | Some(b' ')));
+    assert!((100..=999).contains(&response.status()));
+    assert!(response.body().is_empty());
+    heads::check_fields(&lines[1..], response.headers());
+}
+
+/// Printed, it is read as the same, with what a final response needs.
+fn check_again(response: &Response) {
+    let mut printed = Vec::new();
+    response.encode(&mut printed);
+    let (again, len) = Response::decode(&printed, &heads::wide()).unwrap().expect("a whole head");
+    assert_eq!((again.status(), len), (response.status(), printed.len()));
+    let (status, headers) = (response.status(), response.headers());
+    let has = |name| !values(headers, name).is_empty();
+    let mut expected = Vec::new();
+    let has_body = status >= 200 && ![204, 304].contains(&status);
+    if has_body && !has("Content-Length") && !has("Transfer-Encoding") {
+        expected.push(("Content-Length", "0"));
+    }
+    if status >= 200 && !has("Connection") {
+        expected.push(("Connection", "close"));
+    }
+    expected.extend(headers.iter());
+    assert_eq!(again.headers().iter().collect::<Vec<_>>(), expected);
+}
+
+fn client() -> ClientHandshake {
+    let mut offer = Offer::default();
+    offer.subprotocols = SUBPROTOCOLS.map(ToOwned::to_owned).to_vec();
+    offer.extensions = vec![Extension::new(EXTENSIONS[1])];
+    offer.deflate = vec![Deflate::new().recv_window_bits(12)];
+    let uri = "ws://example.com/".parse().expect("a URI");
+    ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce")).expect("an offer")
+}
+
+fn check_judgement(response: &Response) {
+    match client().judge(response) {
+        Ok(agreed) => {
+            assert_eq!(broken_rule(response), None);
+            let named = values(response.headers(), "Sec-WebSocket-Protocol");
+            assert_eq!(agreed.subprotocol.as_deref(), named.first().copied());
+            assert!(named.len() <= 1 && named.iter().all(|name| SUBPROTOCOLS.contains(name)));
+            let is_offered = |extension: &Extension| EXTENSIONS.contains(&&*extension.name);
+            assert!(agreed.extensions.iter().all(is_offered), "{agreed:?}");
+            let is_deflate = |extension: &&Extension| extension.name == EXTENSIONS[0];
+            let deflates = agreed.extensions.iter().filter(is_deflate).count();
+            assert_eq!(deflates, usize::from(agreed.deflate.is_some()));
+            assert!(agreed.deflate.is_none_or(|params| params.server.window_bits <= 12));
+        }
+        Err(error) => {
+            let has = |name| !values(response.headers(), name).is_empty();
+            let by_choice = has("Sec-WebSocket-Protocol") || has("Sec-WebSocket-Extensions");
+            assert!(by_choice || broken_rule(response).is_some(), "{error:?}");
+            assert_eq!(matches!(error, HandshakeError::Refused(_)), response.status() != 101);
+            let text = error.to_string();
+            assert!(!text.contains(char::is_control) && text.len() < 20_000, "{text:?}");
+        }
+    }
+}
+
+/// What RFC 6455 §4.1 has the client look at, rule by rule.
+fn broken_rule(response: &Response) -> Option<&'static str> {
+    let headers = response.headers();
+    let upgrade = values(headers, "Upgrade");
+    let rules = [
+        ("status 101", response.status() == 101),
+        ("Upgrade is websocket", upgrade.len() == 1 && lists(headers, "Upgrade", "websocket")),
+        ("Upgrade is nothing else", upgrade.iter().all(|value| value.len() == 9)),
+        ("Connection lists Upgrade", lists(headers, "Connection", "upgrade")),
+        ("the proof of the key", values(headers, "Sec-WebSocket-Accept") == [ACCEPT]),
+    ];
+    rules.iter().find(|(_, holds)| !holds).map(|(rule, _)| *rule)
+}
+
+/// A proxy may also speak HTTP/1.0, and opens a tunnel with 2xx only.
+fn check_proxy(bytes: &[u8], limits: &HeadLimits) {
+    heads::check_cuts(bytes, limits, Proxy::decode_response);
+    let decoded = Proxy::decode_response(bytes, limits);
+    match Response::decode(bytes, limits) {
+        Err(HttpError::Version) if bytes.starts_with(b"HTTP/1.0") => {
+            assert_ne!(decoded, Err(HttpError::Version));
+        }
+        of_server => assert_eq!(decoded, of_server),
+    }
+    let Ok(Some((response, _))) = decoded else { return };
+    match (response.status(), Proxy::opens_tunnel(&response)) {
+        (200..=299, Ok(true)) | (100 | 102..=199, Ok(false)) => {}
+        (101 | 300.., Err(ProxyError::Refused(refusal))) => assert_eq!(*refusal, response),
+        (status, outcome) => panic!("{status}: {outcome:?}"),
+    }
+}
