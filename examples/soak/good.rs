@@ -10,7 +10,7 @@ use tightwire::{
 
 use crate::Outcome;
 use crate::random::Random;
-use crate::server::MAX_MESSAGE_LEN;
+use crate::server::{MAX_MESSAGE_LEN, PATIENCE};
 
 fn connect(address: SocketAddr, random: &mut Random) -> Outcome<WebSocket> {
     let client = Client::new().fragment_len(*random.pick(&[100_000, 1 << 20]));
@@ -55,7 +55,7 @@ pub(crate) fn in_turn(address: SocketAddr, random: &mut Random) -> Outcome<()> {
         if random.one_in(8) {
             read_in_pieces(&mut ws, &message)?;
         } else {
-            expect(&message, ws.recv()?)?;
+            expect(&message, ws.recv_timeout(PATIENCE)?)?;
         }
     }
     ws.close(CloseCode::NORMAL, "that was all")?;
@@ -64,6 +64,7 @@ pub(crate) fn in_turn(address: SocketAddr, random: &mut Random) -> Outcome<()> {
 
 fn read_in_pieces(ws: &mut WebSocket, message: &Message) -> Outcome<()> {
     let mut reader = ws.recv_reader()?.ok_or("the server has closed")?;
+    reader.set_timeout(Some(PATIENCE));
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes)?;
     let received = match reader.kind() {
@@ -96,7 +97,7 @@ fn send_all(sender: &Sender, messages: &[Message], is_fed: bool) -> Result<(), t
 
 fn receive_all(mut receiver: Receiver, messages: &[Message]) -> Outcome<()> {
     for message in messages {
-        expect(message, receiver.recv()?)?;
+        expect(message, receiver.recv_timeout(PATIENCE)?)?;
     }
     if let Some(message) = receiver.recv()? {
         return Err(format!("a message of {} bytes too many", message.len()).into());

@@ -89,6 +89,11 @@ fn parse(arguments: &[String]) -> Outcome<(Duration, u64)> {
 
 fn soak(duration: Duration, seed: u64) -> Outcome<()> {
     println!("seed {seed}");
+    thread::spawn(move || {
+        thread::sleep(WARM_UP + duration + 4 * server::PATIENCE);
+        eprintln!("FAILED: somebody waits for ever");
+        std::process::exit(1);
+    });
     let mut server = Process::start()?;
     // Only now are all of its own threads surely there.
     good::in_turn(server.address(), &mut Random::new(seed))?;
