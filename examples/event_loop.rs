@@ -169,7 +169,7 @@ enum Stage {
         head: Vec<u8>,
         scanner: HeadScanner,
     },
-    Open(Connection),
+    Open(Box<Connection>),
     /// All is said. What is left is to write it, and to wait until the peer ends TCP: to end it
     /// with bytes unread would destroy what is on its way (§7.1.1).
     Over,
@@ -251,7 +251,10 @@ impl Client {
                 Err(error) => Err(Rejection::from(error)),
             };
             self.stage = match &response {
-                Ok(_) => Stage::Open(Connection::new(Outbound::server(), Limits::default())),
+                Ok(_) => {
+                    let connection = Connection::new(Outbound::server(), Limits::default());
+                    Stage::Open(Box::new(connection))
+                }
                 Err(_) => Stage::Over,
             };
             match &response {

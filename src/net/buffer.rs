@@ -77,7 +77,8 @@ impl ReadBuffer {
         }
         (self.start, self.end) = (self.base, self.base);
         let space = self.bytes.get_mut(self.base..).unwrap_or_default();
-        let count = stream.read(space)?;
+        // A stream that claims more than there was room for is not believed.
+        let count = stream.read(space)?.min(space.len());
         self.end += count;
         if count == space.len() {
             // There is likely more.
