@@ -1,0 +1,141 @@
+//! One connection: it joins a room, and talks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tightwire::{CloseCode, Error, HandlerResult, Message, Operation, WebSocket};
+
+use crate::rooms::{Entry, NotIn, NotSaid, Rooms, Seat};
+use crate::words::{Refusal, Reply, Request};
+
+/// How long somebody may be connected and nowhere.
+const JOIN_WITHIN: Duration = Duration::from_secs(10);
+/// How often to look whether there is a new latency to show.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Somebody may say so much at once, and then once in this time.
+const AT_ONCE: u32 = 40;
+const ONE_IN: Duration = Duration::from_millis(50);
+
+/// Try again later: registered with IANA since the RFC.
+const TRY_AGAIN: u16 = 1013;
+
+/// What the peer has come up with.
+enum Heard {
+    Request(Request),
+    Silence,
+    Nonsense(CloseCode, &'static str),
+    End,
+}
+
+pub(crate) fn serve(rooms: &Arc<Rooms>, ws: &mut WebSocket) -> HandlerResult {
+    match hear(ws, JOIN_WITHIN)? {
+        Heard::Request(Request::Join { room, name, session, after }) => {
+            let after = after.as_deref();
+            let entry = Entry { room: &room, name: &name, session: &session, after };
+            match rooms.enter(ws, &entry) {
+                Ok(seat) => return talk(ws, seat),
+                Err(NotIn::Refused(why)) => tell(ws, &Reply::Refused { key: None, why: &why }),
+                Err(why @ NotIn::Away) => {
+                    let code = CloseCode::new(TRY_AGAIN).unwrap_or(CloseCode::GOING_AWAY);
+                    part(ws, code, &why.to_string());
+                }
+                // It is gone again.
+                Err(NotIn::Wire(_)) => {}
+            }
+        }
+        Heard::Request(Request::Say { .. }) | Heard::Silence => {
+            part(ws, CloseCode::POLICY_VIOLATION, "join a room first");
+        }
+        Heard::Nonsense(code, why) => part(ws, code, why),
+        Heard::End => {}
+    }
+    Ok(())
+}
+
+fn talk(ws: &mut WebSocket, seat: Seat) -> HandlerResult {
+    let mut seat = seat;
+    let mut pace = Pace::new();
+    let mut shown = None;
+    loop {
+        match hear(ws, LOOK_EVERY)? {
+            Heard::Request(Request::Say { key, text }) => {
+                match seat.say(|| pace.step(), &key, &text) {
+                    Ok(number) => tell(ws, &Reply::Said { key: &key, number: &number }),
+                    Err(NotSaid::Delayed(why)) => tell(ws, &Reply::Delayed { key: &key, why }),
+                    Err(NotSaid::Refused(why)) => {
+                        tell(ws, &Reply::Refused { key: Some(&key), why });
+                    }
+                }
+            }
+            Heard::Request(Request::Join { .. }) => {
+                part(ws, CloseCode::POLICY_VIOLATION, "one room for a connection");
+                return Ok(());
+            }
+            Heard::Silence => {}
+            Heard::Nonsense(code, why) => {
+                part(ws, code, why);
+                return Ok(());
+            }
+            Heard::End => return Ok(()),
+        }
+        if ws.latency() != shown {
+            shown = ws.latency();
+            let millis = shown.unwrap_or_default().as_secs_f64() * 1e3;
+            tell(ws, &Reply::Latency { millis });
+        }
+    }
+}
+
+/// That something cannot be sent is met again by who receives.
+fn tell(ws: &WebSocket, reply: &Reply<'_>) {
+    let _ = ws.send(&reply.to_json());
+}
+
+/// What else goes wrong with somebody who is sent away is of no interest.
+fn part(ws: &mut WebSocket, code: CloseCode, why: &str) {
+    let _ = ws.close(code, why);
+}
+
+/// Waits so long for a request. That the wire breaks is an end like others in a chat: people
+/// close their laptops.
+fn hear(ws: &mut WebSocket, patience: Duration) -> Result<Heard, Error> {
+    match ws.recv_timeout(patience) {
+        Ok(Some(Message::Text(text))) => Ok(match serde_json::from_str(&text) {
+            Ok(request) => Heard::Request(request),
+            Err(_) => Heard::Nonsense(CloseCode::POLICY_VIOLATION, "that is no request"),
+        }),
+        Ok(Some(Message::Binary(_))) => {
+            Ok(Heard::Nonsense(CloseCode::UNSUPPORTED_DATA, "text is spoken here"))
+        }
+        Ok(None) => Ok(Heard::End),
+        Err(Error::Timeout(Operation::Receive)) => Ok(Heard::Silence),
+        Err(Error::Io(_) | Error::Timeout(_)) => Ok(Heard::End),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps one member from flooding the others.
+struct Pace {
+    /// What may be said at once.
+    left: u32,
+    /// When what is left was last added to.
+    since: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { left: AT_ONCE, since: Instant::now() }
+    }
+
+    fn step(&mut self) -> Result<(), Refusal> {
+        let earned = self.since.elapsed().as_millis() / ONE_IN.as_millis();
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(AT_ONCE).min(AT_ONCE);
+            self.left = (self.left + earned).min(AT_ONCE);
+            self.since = Instant::now();
+        }
+        self.left = self.left.checked_sub(1).ok_or("That was too much at once; wait a little.")?;
+        Ok(())
+    }
+}
