@@ -1,6 +1,8 @@
 //! What the tests need: the programs of a cluster, and people who talk through it.
 
+#[allow(dead_code, reason = "each test uses some of it")]
 pub mod people;
+#[allow(dead_code, reason = "each test uses some of it")]
 pub mod programs;
 
 use std::time::Duration;

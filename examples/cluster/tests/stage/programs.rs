@@ -108,6 +108,10 @@ impl Cluster {
         self.until_state_is(name, "UP");
     }
 
+    pub fn redis_url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.redis_port)
+    }
+
     pub fn redis(&mut self) -> &mut Program {
         &mut self.redis
     }
