@@ -1,7 +1,7 @@
 //! The connections to Redis, and whether it is there.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const CONNECTIONS_MAX: usize = 16;
 pub(crate) struct Engine {
     client: Client,
     is_up: AtomicBool,
+    era: AtomicU64,
     desk: Mutex<Desk>,
     freed: Condvar,
 }
@@ -44,6 +45,7 @@ impl Engine {
         Ok(Self {
             client: Client::open(url)?,
             is_up: AtomicBool::new(false),
+            era: AtomicU64::new(0),
             desk: Mutex::default(),
             freed: Condvar::new(),
         })
@@ -73,6 +75,7 @@ impl Engine {
                 .query::<()>(connection)
         })?;
         if !self.is_up.swap(true, Ordering::AcqRel) {
+            self.era.fetch_add(1, Ordering::AcqRel);
             eprintln!("Redis is there");
         }
         Ok(())
@@ -86,8 +89,16 @@ impl Engine {
         Ok(connection)
     }
 
-    /// Notes that Redis is away.
-    pub(crate) fn miss(&self, error: &RedisError) {
+    /// How often Redis was found again. What was asked before that says nothing about after.
+    pub(crate) fn era(&self) -> u64 {
+        self.era.load(Ordering::Acquire)
+    }
+
+    /// Notes that Redis is away, as an answer did not come to what was asked in that era.
+    pub(crate) fn miss(&self, error: &RedisError, era: u64) {
+        if era != self.era() {
+            return;
+        }
         // Connections that were idle while Redis went say so only when they are used.
         self.lock().idle.clear();
         if self.is_up.swap(false, Ordering::AcqRel) {
@@ -99,13 +110,14 @@ impl Engine {
         &self,
         question: impl FnOnce(&mut Connection) -> RedisResult<T>,
     ) -> Result<T, Away> {
+        let era = self.era();
         let mut turn = self.take_turn()?;
         match turn.connection().and_then(question) {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 // An answer may still be on its way in it.
                 turn.connection = None;
-                self.miss(&error);
+                self.miss(&error, era);
                 Err(Away)
             }
         }

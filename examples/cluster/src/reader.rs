@@ -31,8 +31,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// the line after the last one.
 pub(crate) fn read(rooms: &Rooms) {
     loop {
+        let engine = rooms.store().engine();
+        let era = engine.era();
         let Err(error) = read_on(rooms);
-        rooms.store().engine().miss(&error);
+        engine.miss(&error, era);
         thread::sleep(LOOK_EVERY);
     }
 }

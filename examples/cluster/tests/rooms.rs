@@ -179,6 +179,7 @@ fn a_message_that_was_put_off_is_overtaken_by_no_other() {
     ann.until(&["welcome"]);
     cluster.redis().signal("STOP");
     assert_eq!(ann.ask("first")["type"], "delayed");
+    cluster.nodes.iter().for_each(|node| node.until_health_is(503));
     cluster.redis().signal("CONT");
     cluster.nodes.iter().for_each(|node| node.until_health_is(200));
     // By now it could be said.
