@@ -173,7 +173,11 @@ impl Seat {
         let is_new = room.position().is_none();
         let (store, node) = (&rooms.store, &rooms.node);
         self.member = Some(room.welcome(store, node, &self.place, sender, after, missed)?);
-        if is_new { store.wake(&rooms.id) } else { Ok(()) }
+        if is_new {
+            // If Redis is away by now, the reader looks again when it is back.
+            let _ = store.wake(&rooms.id);
+        }
+        Ok(())
     }
 }
 
