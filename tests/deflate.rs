@@ -518,6 +518,29 @@ fn bad_text_and_bad_data_fail_before_the_message_ends() {
 }
 
 // proves 7692-7.2.3.6-1
+/// Both are wrong; which of them comes first does not depend on where the bytes are cut.
+#[test]
+fn of_bad_text_and_a_limit_the_first_in_the_text_decides() {
+    const LIMIT: usize = 6;
+    let too_big = E::MessageTooBig { limit: LIMIT };
+    let cases: [(&[u8], E); 5] = [
+        (b"abc\xffdefghijk", E::InvalidUtf8),
+        (b"abcde\xfffghijk", E::InvalidUtf8),
+        (b"abcdef\xffghijk", too_big),
+        (b"abcde\xe2\x82\xac", too_big),
+        (b"abcde\xe2(", too_big),
+    ];
+    for (data, error) in cases {
+        let stored = Blocks::new().stored(false, data).payload();
+        let fixed = Blocks::new().fixed(false, &[Literals(data)]).payload();
+        for (payload, role) in [(&stored, ROLES[0]), (&fixed, ROLES[0]), (&fixed, ROLES[1])] {
+            let wire = frame_from(peer(role), TEXT, payload);
+            let new = || inbound(role, &usual(), limits(LIMIT, 1 << 20, 1000));
+            assert_eq!(feed_every_way_to(role, new, &wire), Outcome::error(error), "{data:?}");
+        }
+    }
+}
+
 #[test]
 fn empty_messages_and_empty_fragments() {
     let done = || Event::Message(Message::from(""));

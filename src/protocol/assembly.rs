@@ -126,16 +126,19 @@ impl Assembly {
         let mut input = piece;
         loop {
             let room = (limit as u64).saturating_sub(self.len);
-            let max_len = usize::try_from(room).unwrap_or(usize::MAX).saturating_add(1);
-            let output = inflater.inflate(&mut input, max_len)?;
+            let fits = usize::try_from(room).unwrap_or(usize::MAX);
+            let output = inflater.inflate(&mut input, fits.saturating_add(1))?;
             if output.is_empty() {
                 return Ok(());
             }
-            if output.len() as u64 > room {
-                return Err(ProtocolError::MessageTooBig { limit });
-            }
+            // What fits may be wrong by itself. That has to be said first, or it would matter how
+            // the input was cut.
+            let (output, over) = output.split_at_checked(fits).unwrap_or((output, &[]));
             self.len += output.len() as u64;
             self.content.push(output, None, 0, room)?;
+            if !over.is_empty() {
+                return Err(ProtocolError::MessageTooBig { limit });
+            }
         }
     }
 
