@@ -29,6 +29,11 @@ replay! {
     uri
 }
 
+#[cfg(feature = "deflate")]
+replay! {
+    inflate
+}
+
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut inputs = 0;

@@ -5,6 +5,8 @@ pub mod connection;
 pub mod differential;
 pub mod frame_header;
 pub mod inbound;
+#[cfg(feature = "deflate")]
+pub mod inflate;
 pub mod request_head;
 pub mod response_head;
 pub mod round_trip;
