@@ -26,6 +26,7 @@ replay! {
     round_trip
     request_head
     response_head
+    negotiation
     uri
 }
 

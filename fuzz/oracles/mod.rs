@@ -7,6 +7,7 @@ pub mod frame_header;
 pub mod inbound;
 #[cfg(feature = "deflate")]
 pub mod inflate;
+pub mod negotiation;
 pub mod request_head;
 pub mod response_head;
 pub mod round_trip;
@@ -14,6 +15,7 @@ pub mod uri;
 
 mod compression;
 mod endpoint;
+mod extensions;
 mod frames;
 mod heads;
 mod reference;

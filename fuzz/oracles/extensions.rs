@@ -1,0 +1,160 @@
+//! Lists of extensions as they stand in a field (RFC 6455 §9.1), and answers to those that offer
+//! permessage-deflate (RFC 7692 §7.1).
+
+use tightwire::handshake::{Accept, Extension, Request, Upgrade};
+
+use super::heads::is_token;
+use super::negotiation::Wish;
+
+/// The one extension that the library has.
+pub const DEFLATE: &str = "permessage-deflate";
+
+/// A text means what a naive reader sees in it, printed as well, and together with another.
+pub fn check_list(text: &str) {
+    let read = Extension::decode_list([text]).ok();
+    assert_eq!(read, naive_list(text), "{text:?}");
+    let Some(list) = read else { return };
+    let printed: Vec<String> = list.iter().map(ToString::to_string).collect();
+    assert_eq!(Extension::decode_list([&*printed.join(", ")]), Ok(list.clone()));
+    assert_eq!(Extension::decode_list(printed.iter().map(String::as_str)), Ok(list.clone()));
+    for (extension, printed) in list.iter().zip(&printed) {
+        assert_eq!(extension.to_string(), *printed);
+    }
+    let twice = Extension::decode_list([text, text]).expect("twice what is right");
+    assert_eq!(twice, [&list[..], &list].concat());
+}
+
+/// A quoted value has to be a token once unescaped, so no comma is anything but a separator.
+fn naive_list(text: &str) -> Option<Vec<Extension>> {
+    let elements = text.split(',').map(trim).filter(|element| !element.is_empty());
+    let list: Vec<_> = elements.map(naive_extension).collect::<Option<_>>()?;
+    (!list.is_empty()).then_some(list)
+}
+
+fn naive_extension(element: &str) -> Option<Extension> {
+    let mut parts = element.split(';').map(trim);
+    let mut extension = Extension::new(parts.next().filter(|name| is_token(name))?);
+    for part in parts {
+        let (name, value) = match part.split_once('=') {
+            Some((name, value)) => (trim(name), Some(naive_value(trim(value))?)),
+            None => (part, None),
+        };
+        extension.params.push((is_token(name).then(|| name.to_owned())?, value));
+    }
+    Some(extension)
+}
+
+fn naive_value(written: &str) -> Option<String> {
+    let mut value = String::new();
+    match written.strip_prefix('"') {
+        None => value.push_str(written),
+        Some(quoted) => {
+            let mut chars = quoted.strip_suffix('"')?.chars();
+            while let Some(c) = chars.next() {
+                value.push(if c == '\\' { chars.next()? } else { c });
+            }
+        }
+    }
+    is_token(&value).then_some(value)
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// A server answers the first offer that it can take, as that offer lets it, or none.
+pub fn check_answer(text: &str, wish: Wish) {
+    let mut request = Request::new("GET", "/");
+    let fields = [
+        ("Host", "example.com"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Extensions", text),
+    ];
+    for (name, value) in fields {
+        if request.headers_mut().append(name, value).is_err() {
+            return assert!(text.contains(char::is_control), "{text:?}");
+        }
+    }
+    let upgrade = Upgrade::from_request(&request);
+    let list = naive_list(text);
+    assert_eq!(upgrade.is_ok(), list.is_some(), "{text:?}");
+    let (Ok(upgrade), Some(list)) = (upgrade, list) else { return };
+    let accept = Accept::new().deflate(wish.deflate());
+    let (_, agreed) = upgrade.accept(&accept).expect("nothing is wrong with it");
+    let offers = list.iter().filter(|extension| extension.name == DEFLATE);
+    let offer = offers.filter_map(Params::read).find(|params| params.is_offer());
+    let answer = match &agreed.extensions[..] {
+        [] => None,
+        [answer] => Some(answer),
+        answers => panic!("{answers:?}"),
+    };
+    assert_eq!(answer.is_some(), offer.is_some(), "{answer:?} to {text:?}");
+    assert_eq!(agreed.deflate.is_some(), offer.is_some());
+    if let (Some(offer), Some(answer)) = (offer, answer) {
+        assert_eq!(answer.name, DEFLATE);
+        offer.check(&Params::read(answer).expect("parameters that exist"), wish);
+    }
+}
+
+/// The parameters of RFC 7692 §7.1, those of window bits with their values.
+#[derive(Debug, Default)]
+struct Params<'a> {
+    server_no_takeover: bool,
+    client_no_takeover: bool,
+    server_bits: Option<Option<&'a str>>,
+    client_bits: Option<Option<&'a str>>,
+}
+
+/// All that the number of bits may be.
+const BITS: [&str; 8] = ["8", "9", "10", "11", "12", "13", "14", "15"];
+
+impl<'a> Params<'a> {
+    /// None if there is an unknown one, one twice, or one with a value that it cannot have.
+    fn read(extension: &'a Extension) -> Option<Self> {
+        let mut params = Self::default();
+        for (name, value) in &extension.params {
+            let value = value.as_deref();
+            let is_new = match &**name {
+                "server_no_context_takeover" if value.is_none() => {
+                    !core::mem::replace(&mut params.server_no_takeover, true)
+                }
+                "client_no_context_takeover" if value.is_none() => {
+                    !core::mem::replace(&mut params.client_no_takeover, true)
+                }
+                "server_max_window_bits" => params.server_bits.replace(value).is_none(),
+                "client_max_window_bits" => params.client_bits.replace(value).is_none(),
+                _ => false,
+            };
+            if !is_new || value.is_some_and(|value| !BITS.contains(&value)) {
+                return None;
+            }
+        }
+        Some(params)
+    }
+
+    /// In an offer only the client's own window may be left open.
+    fn is_offer(&self) -> bool {
+        self.server_bits != Some(None)
+    }
+
+    /// Whether this, as an offer, allows the answer, and the answer is what the server wishes.
+    fn check(&self, answer: &Params<'_>, wish: Wish) {
+        let bits = |written: Option<Option<&str>>| {
+            written.map_or(15, |value| value.expect("a value").parse::<u8>().expect("a number"))
+        };
+        // What was asked for is granted (§7.1.1.1, §7.1.2.1).
+        assert_eq!(answer.server_no_takeover, self.server_no_takeover || !wish.send_takeover);
+        assert_eq!(bits(answer.server_bits), bits(self.server_bits).min(wish.send_bits));
+        assert!(self.server_bits.is_none() || answer.server_bits.is_some(), "{answer:?}");
+        // The hint is taken, and nothing is asked of a client that could not do it (§7.1.2.2).
+        assert_eq!(answer.client_no_takeover, self.client_no_takeover || !wish.recv_takeover);
+        let Some(hint) = self.client_bits else {
+            return assert_eq!(answer.client_bits, None);
+        };
+        let hint = hint.map_or(15, |value| value.parse().expect("a number"));
+        assert_eq!(bits(answer.client_bits), wish.recv_bits.min(hint));
+    }
+}

@@ -1,0 +1,262 @@
+//! What a client asks for and what a server makes of it (RFC 6455 §4, §9.1, RFC 7692 §7): the two
+//! agree on the same, which is what the RFCs say of their wishes, or both know that they do not;
+//! and a list of extensions is what a naive reader sees in it.
+
+use arbitrary::{Result, Unstructured};
+use tightwire::deflate::Deflate;
+use tightwire::handshake::{
+    Accept, Agreed, ClientHandshake, Extension, HandshakeError, Key, Offer, Rejection, Request,
+    Response, Upgrade,
+};
+
+use super::extensions::{self, DEFLATE};
+use super::frames::any_bytes;
+use super::heads::{self, is_token};
+
+/// Names of subprotocols, of extensions, and of what parameters they have; some are none.
+const NAMES: [&str; 12] = [
+    "chat",
+    "superchat",
+    "Chat",
+    "v2.chat",
+    "x-foo",
+    "Permessage-Deflate",
+    "server_max_window_bits",
+    "client_no_context_takeover",
+    "10",
+    "",
+    "a b",
+    "\"chat\"",
+];
+
+/// Input: what the server wishes, what the client wishes, and then the text of a list of
+/// extensions, as another client might send it.
+pub fn check(data: &[u8]) {
+    let mut u = Unstructured::new(data);
+    let Ok(server) = Server::any(&mut u) else { return };
+    let Ok(client) = Client::any(&mut u) else { return };
+    check_pair(&client, &server);
+    let text = String::from_utf8_lossy(u.take_rest());
+    extensions::check_list(&text);
+    if let Some(wish) = server.wish {
+        extensions::check_answer(&text, wish);
+    }
+}
+
+/// What one end wishes of permessage-deflate.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub send_takeover: bool,
+    pub recv_takeover: bool,
+    pub send_bits: u8,
+    pub recv_bits: u8,
+}
+
+impl Wish {
+    fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let [windows, takeovers]: [u8; 2] = u.arbitrary()?;
+        Ok(Self {
+            send_takeover: takeovers & 1 == 0,
+            recv_takeover: takeovers & 2 == 0,
+            send_bits: 8 + windows % 8,
+            recv_bits: 8 + (windows >> 4) % 8,
+        })
+    }
+
+    /// The same in the words of the library.
+    pub fn deflate(self) -> Deflate {
+        Deflate::new()
+            .send_context_takeover(self.send_takeover)
+            .recv_context_takeover(self.recv_takeover)
+            .send_window_bits(self.send_bits)
+            .recv_window_bits(self.recv_bits)
+    }
+}
+
+#[derive(Debug)]
+struct Server {
+    wish: Option<Wish>,
+    /// Answers with its first subprotocol, whether that was offered or not.
+    insists: bool,
+    subprotocols: Vec<String>,
+}
+
+impl Server {
+    fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let flags: u8 = u.arbitrary()?;
+        let wish = Wish::any(u)?;
+        Ok(Self {
+            wish: (flags & 1 != 0).then_some(wish),
+            insists: flags & 2 != 0,
+            subprotocols: any_list(u, any_name)?,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Client {
+    wishes: Vec<Wish>,
+    subprotocols: Vec<String>,
+    extensions: Vec<Extension>,
+}
+
+impl Client {
+    fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let wishes = any_list(u, Wish::any)?;
+        let subprotocols = any_list(u, any_name)?;
+        let mut extensions = any_list(u, any_extension)?;
+        // That one is the library's.
+        extensions.retain(|extension| extension.name != DEFLATE);
+        Ok(Self { wishes, subprotocols, extensions })
+    }
+
+    fn offer(&self) -> Offer {
+        let mut offer = Offer::default();
+        offer.subprotocols.clone_from(&self.subprotocols);
+        offer.extensions.clone_from(&self.extensions);
+        offer.deflate = self.wishes.iter().map(|wish| wish.deflate()).collect();
+        offer
+    }
+
+    /// Whether the offer may not be made, and why.
+    fn is_fault(&self, error: &HandshakeError) -> bool {
+        let names = &self.subprotocols;
+        match error {
+            HandshakeError::Subprotocol(name) => names.contains(name) && !is_token(name),
+            HandshakeError::RepeatedSubprotocol(name) => {
+                names.iter().filter(|other| *other == name).count() > 1
+            }
+            HandshakeError::Extensions(_) => !self.extensions.iter().all(has_tokens),
+            _ => false,
+        }
+    }
+
+    fn is_faultless(&self) -> bool {
+        let names = &self.subprotocols;
+        let is_new = |(index, name)| !names[..index].contains(name);
+        names.iter().all(|name| is_token(name))
+            && names.iter().enumerate().all(is_new)
+            && self.extensions.iter().all(has_tokens)
+    }
+}
+
+fn any_list<T>(
+    u: &mut Unstructured<'_>,
+    any: impl Fn(&mut Unstructured<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let count = u.arbitrary::<u8>()? % 5;
+    (0..count).map(|_| any(u)).collect()
+}
+
+fn any_name(u: &mut Unstructured<'_>) -> Result<String> {
+    let index = usize::from(u.arbitrary::<u8>()?);
+    Ok(match NAMES.get(index) {
+        Some(name) => (*name).to_owned(),
+        None => String::from_utf8_lossy(&any_bytes(u)?).into_owned(),
+    })
+}
+
+fn any_extension(u: &mut Unstructured<'_>) -> Result<Extension> {
+    let mut extension = Extension::new(any_name(u)?);
+    extension.params = any_list(u, |u| {
+        let name = any_name(u)?;
+        Ok((name, if u.arbitrary()? { Some(any_name(u)?) } else { None }))
+    })?;
+    Ok(extension)
+}
+
+fn has_tokens(extension: &Extension) -> bool {
+    let mut params = extension.params.iter();
+    is_token(&extension.name)
+        && params.all(|(name, value)| is_token(name) && value.as_deref().is_none_or(is_token))
+}
+
+fn check_pair(client: &Client, server: &Server) {
+    let uri = "ws://example.com/".parse().expect("a URI");
+    let handshake = ClientHandshake::new(&uri, &client.offer(), Key::new(*b"the sample nonce"));
+    let handshake = match handshake {
+        Ok(handshake) => handshake,
+        Err(error) => return assert!(client.is_fault(&error), "{error:?} of {client:?}"),
+    };
+    assert!(client.is_faultless(), "{client:?}");
+
+    let mut printed = Vec::new();
+    handshake.encode(&mut printed);
+    let (request, _) = Request::decode(&printed, &heads::wide()).unwrap().expect("a whole head");
+    let upgrade = Upgrade::from_request(&request).expect("a valid request");
+    assert_eq!(upgrade.subprotocols(), client.subprotocols);
+    let (deflates, own) = upgrade.extensions().split_at(client.wishes.len());
+    assert!(deflates.iter().all(|extension| extension.name == DEFLATE), "{deflates:?}");
+    assert_eq!(own, client.extensions);
+
+    let chosen = choose(client, server, &upgrade);
+    let mut accept = Accept::new();
+    if let Some(name) = chosen {
+        accept = accept.subprotocol(name);
+    }
+    if let Some(wish) = server.wish {
+        accept = accept.deflate(wish.deflate());
+    }
+    let is_offered = chosen.is_none_or(|name| client.subprotocols.iter().any(|n| n == name));
+    match upgrade.accept(&accept) {
+        Ok((response, agreed)) => {
+            assert!(is_offered, "{chosen:?} was not offered");
+            let judged = handshake.judge(&transmitted(&response)).expect("an agreement");
+            assert_eq!(judged, agreed);
+            assert_eq!(agreed.subprotocol.as_deref(), chosen);
+            check_agreed(&agreed, client, server);
+        }
+        Err(rejection) => {
+            assert!(!is_offered, "{rejection:?}");
+            check_refusal(&handshake, &rejection);
+        }
+    }
+}
+
+/// The subprotocol that the server names: of those it knows the first that is offered, unless it
+/// insists.
+fn choose<'a>(client: &Client, server: &'a Server, upgrade: &Upgrade<'_>) -> Option<&'a str> {
+    let mut known = server.subprotocols.iter();
+    let chosen = known.clone().find(|name| client.subprotocols.contains(name));
+    let selected = upgrade.select_subprotocol(&server.subprotocols);
+    assert_eq!(selected, chosen.map(String::as_str));
+    let named = if server.insists { known.next() } else { chosen };
+    named.map(String::as_str)
+}
+
+/// What both ends know is what follows from their wishes.
+fn check_agreed(agreed: &Agreed, client: &Client, server: &Server) {
+    let (Some(params), Some(client), Some(server)) =
+        (agreed.deflate, client.wishes.first(), server.wish)
+    else {
+        let may_compress = !client.wishes.is_empty() && server.wish.is_some();
+        assert!(!may_compress && agreed.deflate.is_none(), "{agreed:?}");
+        assert_eq!(agreed.extensions, []);
+        return;
+    };
+    let names: Vec<_> = agreed.extensions.iter().map(|extension| &*extension.name).collect();
+    assert_eq!(names, [DEFLATE]);
+    let of_server = (params.server.context_takeover, params.server.window_bits);
+    let of_client = (params.client.context_takeover, params.client.window_bits);
+    let takeover = client.recv_takeover && server.send_takeover;
+    assert_eq!(of_server, (takeover, client.recv_bits.min(server.send_bits)));
+    let takeover = client.send_takeover && server.recv_takeover;
+    assert_eq!(of_client, (takeover, client.send_bits.min(server.recv_bits)));
+}
+
+/// A decision of the server that is wrong is its own fault, and the client is told so.
+fn check_refusal(handshake: &ClientHandshake, rejection: &Rejection) {
+    assert!(matches!(rejection.error(), HandshakeError::UnofferedSubprotocol(_)), "{rejection:?}");
+    match handshake.judge(&transmitted(rejection.response())) {
+        Err(HandshakeError::Refused(response)) => assert_eq!(response.status(), 500),
+        outcome => panic!("{outcome:?} of a refusal"),
+    }
+}
+
+/// The response as it arrives.
+fn transmitted(response: &Response) -> Response {
+    let mut printed = Vec::new();
+    response.encode(&mut printed);
+    let decoded = Response::decode(&printed, &heads::wide()).unwrap();
+    decoded.expect("a whole head").0
+}
