@@ -1,16 +1,24 @@
 //! What must hold for every head, and the naive reading of it that the library is compared with.
 
+use std::borrow::Cow;
+
 use tightwire::handshake::{HeadLimits, HeadScanner, Headers, HttpError};
+
+use super::edits::edited;
 
 /// What a decoder makes of bytes: a head and its length, or that more are needed.
 pub type Decoded<H> = Result<Option<(H, usize)>, HttpError>;
 
-/// The limits that the first two bytes of an input say, and the bytes of the head.
-pub fn limits_and_head(data: &[u8]) -> Option<(HeadLimits, &[u8])> {
+/// The limits that the first two bytes of an input say, and the bytes of the head. They are those
+/// of the input, or, behind a zero, these lines with some changes.
+pub fn limits_and_head<'a>(data: &'a [u8], lines: &[&str]) -> Option<(HeadLimits, Cow<'a, [u8]>)> {
     let (&[len, fields], head) = data.split_first_chunk()?;
     let mut limits = HeadLimits::default();
     (limits.max_len, limits.max_fields) = (usize::from(len) * 16, fields.into());
-    Some((limits, head))
+    Some(match head.split_first() {
+        Some((0, changes)) => (limits, edited(lines, changes).into()),
+        _ => (limits, head.into()),
+    })
 }
 
 /// Limits for what the library has printed.

@@ -14,6 +14,7 @@ pub mod round_trip;
 pub mod uri;
 
 mod compression;
+mod edits;
 mod endpoint;
 mod extensions;
 mod frames;

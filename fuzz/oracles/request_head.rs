@@ -1,7 +1,7 @@
 //! The head of a request: what a server makes of whatever comes.
 //!
 //! The first byte is the limit on its length in units of 16 bytes, the second that on its
-//! fields, and what follows is the head.
+//! fields, and what follows is the head, or behind a zero a plan for one.
 
 use std::str;
 
@@ -11,11 +11,13 @@ use tightwire::handshake::{
     accept_value, is_upgrade_request,
 };
 
+use super::edits;
 use super::heads::{self, is_token, lists, values};
 
 /// Fails where a head is misread, or answered as it must not be.
 pub fn check(data: &[u8]) {
-    let Some((limits, bytes)) = heads::limits_and_head(data) else { return };
+    let Some((limits, bytes)) = heads::limits_and_head(data, &edits::REQUEST) else { return };
+    let bytes = &*bytes;
     heads::check_cuts(bytes, &limits, Request::decode);
     match Request::decode(bytes, &limits) {
         Ok(None) => assert!(bytes.len() <= limits.max_len, "{} bytes wait", bytes.len()),

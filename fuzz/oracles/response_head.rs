@@ -1,7 +1,7 @@
 //! The head of a response: what a client makes of whatever a server or a proxy answers.
 //!
 //! The first byte is the limit on its length in units of 16 bytes, the second that on its
-//! fields, and what follows is the head.
+//! fields, and what follows is the head, or behind a zero a plan for one.
 
 use tightwire::deflate::Deflate;
 use tightwire::handshake::{
@@ -9,6 +9,7 @@ use tightwire::handshake::{
     ProxyError, Response,
 };
 
+use super::edits;
 use super::heads::{self, lists, values};
 
 /// What the client offers.
@@ -19,7 +20,8 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// Fails where a head is misread, or taken for an agreement that it is not.
 pub fn check(data: &[u8]) {
-    let Some((limits, bytes)) = heads::limits_and_head(data) else { return };
+    let Some((limits, bytes)) = heads::limits_and_head(data, &edits::RESPONSE) else { return };
+    let bytes = &*bytes;
     heads::check_cuts(bytes, &limits, Response::decode);
     check_proxy(bytes, &limits);
     match Response::decode(bytes, &limits) {
