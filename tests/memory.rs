@@ -104,6 +104,26 @@ fn memory_that_is_given_back_serves_a_message_of_its_size() {
 }
 
 #[test]
+fn memory_that_is_given_back_waits_for_a_message_in_pieces() {
+    const LEN: usize = 256 * KIB;
+    for first in [0x81, 0x82] {
+        let bytes = frame(Role::Server, first, LEN);
+        let mut inbound = Inbound::new(Role::Server, no_limits());
+        inbound.reuse(Message::from(vec![0; LEN]));
+        for (piece_len, least, most) in [(bytes.len(), LEN, usize::MAX), (64 * KIB, 0, 16 * KIB)] {
+            let mut heap = Heap::default();
+            let mut messages = 0;
+            for mut piece in bytes.chunks(piece_len) {
+                messages += heap.count(|| inbound.next_event(&mut piece).unwrap()).iter().count();
+            }
+            assert_eq!(messages, 1, "{first:#x} in pieces of {piece_len}");
+            let taken = usize::try_from(heap.peak).unwrap();
+            assert!((least..most).contains(&taken), "{taken} bytes in pieces of {piece_len}");
+        }
+    }
+}
+
+#[test]
 fn headers_that_announce_much_take_nothing() {
     const EACH: usize = 64;
     for role in [Role::Server, Role::Client] {
