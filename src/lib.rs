@@ -40,6 +40,9 @@
 //!
 //! # For readers
 //!
+//! [`guide`] explains WebSocket from the beginning, on real bytes. The folder `docs` of the repository
+//! has recipes, the way here from other libraries, the architecture, and more.
+//!
 //! `§n` means section n of RFC 6455; other documents are named. The code is in layers, each of
 //! which only looks down:
 //!
