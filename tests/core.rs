@@ -32,6 +32,8 @@ mod handshake_server;
 mod handshake_uri;
 #[path = "inbound.rs"]
 mod inbound;
+#[path = "memory.rs"]
+mod memory;
 #[path = "outbound.rs"]
 mod outbound;
 #[path = "vectors.rs"]
