@@ -36,15 +36,15 @@ impl Figures {
         self.threads <= fresh.threads && self.descriptors <= fresh.descriptors
     }
 
-    /// Whether memory has stayed where it was after the warm-up: at the end, and under load, in
-    /// its last quarter compared with its first.
+    /// Whether memory has stayed where it was in the middle; and under load, in the last quarter
+    /// where it was in the first.
     pub(crate) fn judge(
         &self,
-        warm: &Self,
+        middle: &Self,
         samples: &[Self],
         tolerance_kib: u64,
     ) -> Result<(), String> {
-        let (before, after) = (warm.resident_kib, self.resident_kib);
+        let (before, after) = (middle.resident_kib, self.resident_kib);
         if after > before + tolerance_kib {
             return Err(format!("memory has grown from {before} to {after} KiB"));
         }
