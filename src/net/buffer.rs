@@ -77,7 +77,7 @@ impl ReadBuffer {
         }
         (self.start, self.end) = (self.base, self.base);
         let space = self.bytes.get_mut(self.base..).unwrap_or_default();
-        // A stream that claims more than there was room for is not believed.
+        // A stream is anybody's code: what it claims beyond the space was not read.
         let count = stream.read(space)?.min(space.len());
         self.end += count;
         if count == space.len() {

@@ -128,6 +128,7 @@ pub(super) fn read_some(
             break Err(error.into());
         }
         match stream.read(buffer.get_mut(start..).unwrap_or_default()) {
+            // A stream may claim more than it had room for.
             Ok(count) => break Ok(count.min(READ_LEN)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) => {}

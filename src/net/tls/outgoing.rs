@@ -95,6 +95,7 @@ impl Outgoing {
         let waiting = self.records.get(self.written..).unwrap_or_default();
         match stream.write_vectored(&[IoSlice::new(waiting)])? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
+            // A stream may claim more than it was given.
             count => self.written += count.min(waiting.len()),
         }
         while self.pieces.front().is_some_and(|piece| piece.end <= self.written) {
