@@ -59,6 +59,24 @@
 //!
 //! Only `net` does I/O; the others turn bytes into values and back, and can be used without
 //! it. They read best from the bottom up.
+// No input panics, whoever it is from. Tests may.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 
 pub mod deflate;
 mod error;

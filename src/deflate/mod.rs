@@ -7,13 +7,6 @@
 //! The algorithm (RFC 1951) is that of a library. What is done here is what RFC 7692 adds: where
 //! a message ends in the stream of compressed bytes, and which messages may refer to earlier
 //! ones.
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation
-)]
 
 #[cfg(not(feature = "deflate"))]
 mod absent;

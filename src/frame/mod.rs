@@ -17,13 +17,6 @@
 //! Nothing here does I/O, allocates for a peer, or knows which side it is on: whoever reads
 //! these files knows every byte that a WebSocket puts on the wire, and
 //! [`protocol`](crate::protocol) then says in which order frames may come.
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation
-)]
 
 mod close;
 mod header;

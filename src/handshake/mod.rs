@@ -8,13 +8,6 @@
 //!
 //! The HTTP here is what a handshake needs of RFC 9110 and RFC 9112, and strict: heads that
 //! implementations might read in different ways are refused.
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation
-)]
 
 mod access;
 mod client;

@@ -25,7 +25,8 @@ pub(super) fn dial(
         let connecting =
             if one_at_a_time { Some(Connecting::wait(remote(), deadline)?) } else { None };
         // An address that does not answer leaves the others their share of the time.
-        let left = deadline.left().map(|left| left / (addresses.len() - tried) as u32);
+        let shares = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(u32::MAX);
+        let left = deadline.left().map(|left| left / shares.max(1));
         let attempt = match left {
             Some(timeout) => TcpStream::connect_timeout(address, timeout),
             None => TcpStream::connect(address),

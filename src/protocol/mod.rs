@@ -17,13 +17,6 @@
 //!   no    yes       CLOSING    no                  no              answer with Close
 //!   yes   yes       CLOSED     no                  no              end TCP, the server first
 //! ```
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation
-)]
 
 mod assembly;
 mod connection;
