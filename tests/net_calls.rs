@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tightwire::handshake::Agreed;
 use tightwire::{
-    Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, ProtocolError, State, Stream,
+    Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, State, Stream,
     Timeouts, WebSocket,
 };
 use wire::{close_body, hex, masked};
@@ -582,48 +582,4 @@ fn a_peer_that_is_never_quiet_holds_nobody_past_a_deadline() {
     let mut ws = client.take_over(Flood, Agreed::default(), Vec::new()).unwrap();
     ws.sender().close(CloseCode::NORMAL, "").unwrap();
     assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Close))));
-}
-
-/// A stream that claims to have read and written more than there was.
-#[derive(Debug)]
-struct Boasting;
-
-impl Stream for Boasting {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        buffer.fill(0);
-        buffer[..4].copy_from_slice(&hex("82 02 68 69"));
-        Ok(usize::MAX)
-    }
-
-    fn write_vectored(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(usize::MAX)
-    }
-
-    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn a_stream_that_claims_too_much_is_not_believed() {
-    let mut ws = Client::new().take_over(Boasting, Agreed::default(), Vec::new()).unwrap();
-    ws.send("Hello").unwrap();
-    ws.send(&vec![0; 100_000]).unwrap();
-    assert_eq!(ws.recv().unwrap(), Some(Message::from(&b"hi"[..])));
-    // What it left as it was: a continuation of nothing.
-    let error = ws.recv().unwrap_err();
-    assert!(matches!(error, Error::Protocol(ProtocolError::UnexpectedContinuation)), "{error}");
-
-    let error = Acceptor::new().accept(Boasting).unwrap_err();
-    assert!(matches!(error, Error::Handshake(_)), "{error}");
-    let error = Client::new().handshake("ws://localhost/", Boasting).unwrap_err();
-    assert!(matches!(error, Error::Handshake(_)), "{error}");
 }
