@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tightwire::handshake::Agreed;
 use tightwire::{
-    Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, State, Stream,
-    Timeouts, WebSocket,
+    Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, State, Stream, Timeouts,
+    WebSocket,
 };
 use wire::{close_body, hex, masked};
 
