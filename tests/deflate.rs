@@ -252,6 +252,12 @@ fn messages_refer_back_across_blocks_that_say_they_are_the_last() {
     let hello = Blocks::new().fixed(false, &[Literals(b"Hello")]).raw(1, 3).bytes();
     let frames = [(TEXT, hello), (TEXT, back(5, 5).payload()), (TEXT, back(5, 10).payload())];
     assert_events(&usual(), &frames, &[text("Hello"), text("Hello"), text("Hello")]);
+    // What was before the first one is forgotten, up to the message that it is in.
+    let last = || (TEXT, Blocks::new().fixed(true, &[Match { len: 5, distance: 5 }]).payload());
+    let frames = [(TEXT, hex(HELLO)), last(), (TEXT, back(5, 5).payload())];
+    assert_events(&usual(), &frames, &[text("Hello"), text("Hello"), text("Hello")]);
+    let frames = [(TEXT, hex(HELLO)), last(), (TEXT, back(5, 10).payload())];
+    assert_error(&usual(), &frames, E::InvalidDeflate);
 }
 
 // proves 7692-5-14, 7692-7.2.2-9, 7692-7.2.2-11

@@ -229,13 +229,16 @@ impl Settings {
 
     fn check_outcomes(&self, sent: &[Compressed], outcomes: &[Outcome]) {
         let mut before = Vec::new();
+        let mut known = Known::All;
         let mut outcomes = outcomes.iter();
         for message in sent {
             let outcome = outcomes.next().expect("an outcome of each message until one fails");
-            let inflated = reference::inflate(&message.payload, &before);
+            let inflated = reference::inflate(&message.payload, &before)
+                .and_then(|inflated| known.check(inflated));
             self.check_outcome(message, inflated, outcome);
             let Ok(received) = outcome else { break };
             if self.has_takeover {
+                known.add(received.len());
                 before.extend_from_slice(received.as_bytes());
                 before.drain(..before.len().saturating_sub(WINDOW));
             }
@@ -287,6 +290,32 @@ impl Settings {
         } else {
             Message::Binary(data.to_vec())
         })
+    }
+}
+
+/// How much of what was before a message it may refer to. The first block that says it is the last
+/// one makes the library forget what is not of the same message: docs/compression.md says so.
+enum Known {
+    All,
+    Bytes(usize),
+}
+
+impl Known {
+    fn check(&mut self, inflated: Inflated) -> core::result::Result<Inflated, &'static str> {
+        let has_all = match (&*self, inflated.reach_after_last) {
+            (Self::Bytes(len), _) => inflated.reach <= *len,
+            (Self::All, reach) => reach.unwrap_or(0) == 0,
+        };
+        if let (Self::All, Some(_)) = (&*self, inflated.reach_after_last) {
+            *self = Self::Bytes(0);
+        }
+        if has_all { Ok(inflated) } else { Err("what it refers to was forgotten") }
+    }
+
+    fn add(&mut self, len: usize) {
+        if let Self::Bytes(known) = self {
+            *known += len;
+        }
     }
 }
 

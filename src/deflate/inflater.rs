@@ -58,7 +58,7 @@ impl Inflater {
         loop {
             let rest = input.get(eaten..).unwrap_or_default();
             let space = self.recent.get_mut(start..).unwrap_or_default();
-            let stream = self.stream.get_or_insert_with(|| Box::new(open()));
+            let stream = self.stream.get_or_insert_with(open);
             let (count, made, is_over) = call(stream, rest, space, InflateFlush::NoFlush)?;
             eaten += count;
             if made > 0 || eaten == input.len() {
@@ -78,11 +78,11 @@ impl Inflater {
         self.keeps_recent = self.coding.context_takeover;
         let recent = self.recent.get(..end).unwrap_or_default();
         let window = recent.get(recent.len().saturating_sub(WINDOW_MAX)..).unwrap_or_default();
-        let mut stream = open();
+        let stream = self.stream.get_or_insert_with(open);
+        stream.reset(false);
         if !window.is_empty() {
             stream.set_dictionary(window).map_err(|_| INVALID)?;
         }
-        self.stream = Some(Box::new(stream));
         Ok(())
     }
 
@@ -93,12 +93,8 @@ impl Inflater {
         // and what would come out is anybody's guess.
         const PROBE: [u8; TAIL.len() + 1] = [0x00, 0x00, 0xFF, 0xFF, 0xAA];
         let mut spill = [0];
-        let mut outcome = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
-        if let (0, 0, true) = outcome {
-            self.restart(self.recent.len())?;
-            outcome = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
-        }
-        if (outcome.0, outcome.1) != (TAIL.len(), 0) {
+        let (eaten, made, _) = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
+        if (eaten, made) != (TAIL.len(), 0) {
             return Err(INVALID);
         }
         if !self.coding.context_takeover {
@@ -127,10 +123,10 @@ impl Inflater {
     }
 }
 
-fn open() -> Stream {
+fn open() -> Box<Stream> {
     // The largest window, whatever was agreed on. Peers that agree on 8 bits and compress with
     // zlib use 9; and a smaller window takes the library no less memory.
-    Stream::new(false, MAX_WINDOW_BITS)
+    Box::new(Stream::new(false, MAX_WINDOW_BITS))
 }
 
 /// Returns how many bytes were eaten, how many came out, and whether that was the last block.

@@ -34,8 +34,25 @@ pub(crate) struct Inflated {
     pub(crate) data: Vec<u8>,
     /// The farthest that anything referred back, in bytes.
     pub(crate) largest_distance: usize,
+    /// How far anything reached into what was before the message, in bytes.
+    pub(crate) reach: usize,
+    /// The same, but only what comes after a block that says it is the last one; if there is one.
+    pub(crate) reach_after_last: Option<usize>,
     /// The types of its blocks: 0 stored, 1 fixed, 2 dynamic.
     pub(crate) blocks: Vec<usize>,
+    /// Where `data` begins that is of the message, until the end.
+    start: usize,
+}
+
+impl Inflated {
+    fn note_distance(&mut self, distance: usize) {
+        self.largest_distance = self.largest_distance.max(distance);
+        let reach = distance.saturating_sub(self.data.len() - self.start);
+        self.reach = self.reach.max(reach);
+        if let Some(after_last) = &mut self.reach_after_last {
+            *after_last = reach.max(*after_last);
+        }
+    }
 }
 
 /// Decompresses the payload of a message; `before` is what it may refer to besides itself.
@@ -43,6 +60,7 @@ pub(crate) fn inflate(payload: &[u8], before: &[u8]) -> Result<Inflated, &'stati
     let bytes = [payload, &TAIL].concat();
     let mut bits = Reader { bytes: &bytes, place: 0 };
     let mut inflated = Inflated { data: before.to_vec(), ..Inflated::default() };
+    inflated.start = before.len();
     let mut ends_empty = false;
     while bits.place < bytes.len() * 8 {
         let is_final = bits.take(1)? == 1;
@@ -64,6 +82,7 @@ pub(crate) fn inflate(payload: &[u8], before: &[u8]) -> Result<Inflated, &'stati
         }
         if is_final {
             bits.align();
+            inflated.reach_after_last.get_or_insert(0);
         }
         ends_empty = kind == 0 && inflated.data.len() == start;
         inflated.blocks.push(kind);
@@ -162,7 +181,7 @@ impl Reader<'_> {
             let symbol = self.symbol(distances)?;
             let base = DISTANCE_BASE.get(symbol).ok_or("no such distance")?;
             let distance = base + self.take(DISTANCE_BITS[symbol])?;
-            inflated.largest_distance = inflated.largest_distance.max(distance);
+            inflated.note_distance(distance);
             for _ in 0..len {
                 let from = inflated.data.len().checked_sub(distance).ok_or("before the start")?;
                 inflated.data.push(inflated.data[from]);
