@@ -209,14 +209,26 @@ fn an_unfinished_message_is_never_taken_for_a_whole_one() {
 
 #[test]
 fn text_that_is_not_utf_8_is_not_sent() {
-    let ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
+    let mut ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
     let mut writer = ws.writer(MessageKind::Text);
     assert_eq!(writer.write(b"\xff").unwrap_err().kind(), io::ErrorKind::InvalidData);
     drop(writer);
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"\xe2\x82").unwrap();
     assert!(matches!(writer.finish(), Err(Error::Io(e)) if e.kind() == io::ErrorKind::InvalidData));
+    // What was refused leaves no trace: neither the rest of a character before it, nor its end.
+    let mut writer = ws.writer(MessageKind::Text);
+    writer.write_all(b"1 \xe2\x82").unwrap();
+    assert_eq!(writer.write(b"\xac\xff").unwrap_err().kind(), io::ErrorKind::InvalidData);
+    writer.write_all(b"\xac").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("1 \u{20ac}")));
+    let mut writer = ws.writer(MessageKind::Text);
+    writer.write_all(b"\xe2\x82").unwrap();
+    assert_eq!(writer.write(b"\xac\xff").unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert!(matches!(writer.finish(), Err(Error::Io(e)) if e.kind() == io::ErrorKind::InvalidData));
     ws.send("unharmed").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("unharmed")));
 }
 
 #[test]

@@ -81,7 +81,10 @@ impl Write for MessageWriter {
         let room = FRAGMENT_LEN - self.buffer.len();
         let data = data.get(..room).unwrap_or(data);
         if self.kind == MessageKind::Text {
-            self.check.check(data).map_err(|_| invalid_text())?;
+            // What is refused was not written, so the text goes on where it was.
+            let mut check = self.check;
+            check.check(data).map_err(|_| invalid_text())?;
+            self.check = check;
         }
         self.buffer.extend_from_slice(data);
         Ok(data.len())
