@@ -197,6 +197,7 @@ fn errors_are_reported_and_a_page_is_none() {
     let (sender, receiver) = mpsc::channel();
     let acceptor = Acceptor::new().decide(|request| match request.path() {
         "/page" => Err(Response::new(200)),
+        "/panic/at/once" => panic!("at once"),
         _ => Ok(Accept::new()),
     });
     let server = wire::server().acceptor(acceptor).on_error(move |peer, error| {
@@ -216,6 +217,7 @@ fn errors_are_reported_and_a_page_is_none() {
     answer_to(address, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(ask("/error"), (true, "out of luck".into()));
     assert_eq!(ask("/panic"), (true, "the handler panicked: on purpose".into()));
+    assert_eq!(ask("/panic/at/once"), (true, "decide panicked: at once".into()));
     answer_to(address, "GET / HTTP/1.0\r\n\r\n");
     let (_, refused) = receiver.recv_timeout(PATIENCE).unwrap();
     assert!(refused.starts_with("opening handshake: "), "{refused}");

@@ -85,8 +85,8 @@ impl Server {
     }
 
     /// Reports what goes wrong with connections: handshakes that fail, handlers that return an
-    /// error or panic, connections that cannot be accepted, find no place, or get no thread.
-    /// Without this they end in silence.
+    /// error or panic, [`decide`](Acceptor::decide) if it panics (and gives no answer), connections
+    /// that cannot be accepted, find no place, or get no thread. Without this they end in silence.
     ///
     /// What keeps the server from taking connections is reported once, until it takes one again.
     pub fn on_error<F>(self, on_error: F) -> Self

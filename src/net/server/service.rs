@@ -42,23 +42,26 @@ where
     /// stack is free again: an idle connection is to use no more pages of it than it needs.
     #[inline(never)]
     fn open(&self, stream: Arc<TcpStream>, ticket: &Ticket) -> Option<(Box<WebSocket>, Request)> {
-        match self.acceptor.accept_if(stream, || ticket.may_answer()) {
-            Ok(opened) => Some(opened),
+        // Nor is anything left of a connection whose opening `decide` gave up by a panic.
+        let open = AssertUnwindSafe(|| self.acceptor.accept_if(stream, || ticket.may_answer()));
+        match panic::catch_unwind(open) {
+            Ok(Ok(opened)) => return Some(opened),
             // To answer with a page or a refusal of one's own is no error.
-            Err(Error::Handshake(HandshakeError::Answered(_))) => None,
-            Err(error) => {
-                (self.on_error)(Some(ticket.peer_addr()), &error);
-                None
+            Ok(Err(Error::Handshake(HandshakeError::Answered(_)))) => {}
+            Ok(Err(error)) => (self.on_error)(Some(ticket.peer_addr()), &error),
+            Err(panic) => {
+                (self.on_error)(Some(ticket.peer_addr()), &Panicked::new("decide", &*panic));
             }
         }
+        None
     }
 
     #[inline(never)]
     fn handle(&self, websocket: &mut WebSocket, request: &Request, peer_addr: SocketAddr) {
         // The connection ends with the handler, so nobody meets what a panic left half done.
         let call = AssertUnwindSafe(|| (self.handler)(websocket, request));
-        let outcome =
-            panic::catch_unwind(call).unwrap_or_else(|panic| Err(Panicked::boxed(&*panic)));
+        let outcome = panic::catch_unwind(call)
+            .unwrap_or_else(|panic| Err(Box::new(Panicked::new("the handler", &*panic))));
         let code = match &outcome {
             Ok(()) => CloseCode::NORMAL,
             Err(error) => {
@@ -77,24 +80,27 @@ where
     }
 }
 
-/// A handler panicked.
+/// What the program gave us to call panicked.
 #[derive(Debug)]
-struct Panicked(String);
+struct Panicked {
+    who: &'static str,
+    message: String,
+}
 
 impl Panicked {
-    fn boxed(panic: &(dyn Any + Send)) -> Box<dyn StdError + Send + Sync> {
+    fn new(who: &'static str, panic: &(dyn Any + Send)) -> Self {
         let message = panic
             .downcast_ref::<&str>()
             .map(|message| (*message).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        Box::new(Self(message))
+        Self { who, message }
     }
 }
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the handler panicked: {}", self.0)
+        write!(f, "{} panicked: {}", self.who, self.message)
     }
 }
 
