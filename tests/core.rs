@@ -16,6 +16,8 @@ mod deflate_memory;
 mod deflate_send;
 #[path = "frame.rs"]
 mod frame;
+#[path = "handshake_access.rs"]
+mod handshake_access;
 #[path = "handshake_client.rs"]
 mod handshake_client;
 #[path = "handshake_deflate.rs"]
