@@ -544,6 +544,10 @@ fn a_final_response_says_where_it_ends_and_an_interim_one_does_not() {
             "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
         ),
         (
+            Response::new(304).with_body("no"),
+            "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n",
+        ),
+        (
             Response::new(404),
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         ),
@@ -561,6 +565,40 @@ fn a_final_response_says_where_it_ends_and_an_interim_one_does_not() {
         let (decoded, head_len) = decode_response(text).unwrap().unwrap();
         assert_eq!(decoded.status(), response.status());
         assert!(response.status() < 200 || text[head_len..].len() <= response.body().len());
+    }
+}
+
+/// The names that HTTP gives them (RFC 9110 §15).
+#[test]
+fn a_status_that_handshakes_use_is_named() {
+    let names = [
+        (101, "Switching Protocols"),
+        (200, "OK"),
+        (204, "No Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (408, "Request Timeout"),
+        (414, "URI Too Long"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (503, "Service Unavailable"),
+        (505, "HTTP Version Not Supported"),
+        (599, ""),
+    ];
+    for (status, name) in names {
+        let text = encoded(&Response::new(status));
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} {name}\r\n")), "{text}");
     }
 }
 
