@@ -1,6 +1,6 @@
 //! Who may connect, as far as the request tells (§10.2, §10.5).
 
-use tightwire::handshake::{Request, Upgrade};
+use tightwire::handshake::{HandshakeError, Rejection, Request, Upgrade};
 
 /// A request that opens a connection, with one field more.
 fn request(field: Option<(&str, &str)>) -> Request {
@@ -50,6 +50,8 @@ fn an_origin_is_one_that_was_listed() {
         assert_eq!(is_from(Some(origin)), expected, "{origin:?}");
     }
     assert!(is_from(None), "no browser");
+    let refused = Rejection::from(HandshakeError::Origin("null".to_owned()));
+    assert_eq!(refused.response().status(), 403);
 }
 
 #[test]

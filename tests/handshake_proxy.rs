@@ -1,5 +1,7 @@
 //! HTTP proxies: which there are, what they are asked, and what their answers mean. No I/O.
 
+use std::error::Error as _;
+
 use proptest::prelude::*;
 use tightwire::handshake::{HeadLimits, HttpError, Proxies, Proxy, ProxyError, Response, Uri};
 
@@ -348,4 +350,11 @@ proptest! {
             prop_assert!(text.lines().count() <= 4 && text.ends_with("\r\n\r\n"), "{:?}", text);
         }
     }
+}
+
+#[test]
+fn an_error_of_http_is_the_source_of_the_proxy_s() {
+    let error = ProxyError::from(HttpError::LineEnd);
+    assert!(error.source().is_some_and(|source| source.is::<HttpError>()));
+    assert!(ProxyError::EarlyBytes.source().is_none());
 }

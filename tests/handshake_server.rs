@@ -596,6 +596,9 @@ fn each_error_of_the_server_cites_its_section() {
         assert!(error.to_string().ends_with("(RFC 6455 §4.2.1)"), "{error}");
         assert!(error.source().is_none());
     }
+    let repeated = rejected(REQUEST.replace("Host", "Host: elsewhere\r\nHost"));
+    assert!(matches!(repeated.error(), HandshakeError::Repeated(RepeatedHeader { .. })));
+    assert!(repeated.error().source().is_some_and(|source| source.is::<RepeatedHeader>()));
 }
 
 /// Every byte of a good request in place of every other value: an answer, and never a panic.
