@@ -624,3 +624,11 @@ proptest! {
         );
     }
 }
+
+#[test]
+fn what_a_server_chose_can_be_asked_for() {
+    let wishes = plain().level(9).min_len(1);
+    let accept = Accept::new().deflate(wishes.clone());
+    assert_eq!(accept.chosen_deflate(), Some(&wishes));
+    assert_eq!(Accept::new().chosen_deflate(), None);
+}

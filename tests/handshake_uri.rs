@@ -211,6 +211,7 @@ fn name_and_password_become_basic_authorization() {
 fn a_password_is_never_shown() {
     let uri = uri("wss://someone:secret@h:81/a?b");
     assert_eq!(uri.to_string(), "wss://h:81/a?b");
+    assert_eq!(format!("{uri:?}"), "Uri(wss://h:81/a?b)");
     for text in [uri.to_string(), format!("{uri:?}"), format!("{uri:#?}")] {
         assert!(!text.contains("secret") && !text.contains("someone"), "{text}");
     }

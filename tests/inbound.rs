@@ -722,6 +722,10 @@ fn a_message_may_come_in_as_many_frames_as_the_limit_and_not_one_more() {
         let (ping, pong) = (Event::Ping(vec![]), Event::Pong(vec![]));
         let expected = [text("whole"), ping, pong, text("abc"), binary(b"abc")];
         assert_eq!(outcome, Outcome::events(expected));
+        // Where none is allowed, also none that is a message by itself.
+        let none = support::limits(100, 100, 0);
+        let outcome = feed_every_way(role, none, &frames_from(peer(role), &[(0x81, b"whole")]));
+        assert_eq!(outcome.error, Some(E::TooManyFragments { limit: 0 }));
     }
     let one_too_many: [(&[u8], u8); 3] = [(b"", 0x00), (b"", 0x80), (b"c", 0x80)];
     for (third, fourth) in one_too_many {

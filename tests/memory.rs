@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use tightwire::handshake::{Agreed, HandshakeError, HttpError};
-use tightwire::protocol::{Event, Inbound};
+use tightwire::protocol::{Connection, Event, Inbound, Outbound};
 use tightwire::{
     Acceptor, Client, Error, Limits, Message, Operation, ProtocolError, Role, Stream, Timeouts,
     WebSocket,
@@ -108,13 +108,16 @@ fn memory_that_is_given_back_waits_for_a_message_in_pieces() {
     const LEN: usize = 256 * KIB;
     for first in [0x81, 0x82] {
         let bytes = frame(Role::Server, first, LEN);
-        let mut inbound = Inbound::new(Role::Server, no_limits());
-        inbound.reuse(Message::from(vec![0; LEN]));
+        let mut server = Connection::new(Outbound::server(), no_limits());
+        server.reuse(Message::from(vec![0; LEN]));
         for (piece_len, least, most) in [(bytes.len(), LEN, usize::MAX), (64 * KIB, 0, 16 * KIB)] {
             let mut heap = Heap::default();
             let mut messages = 0;
             for mut piece in bytes.chunks(piece_len) {
-                messages += heap.count(|| inbound.next_event(&mut piece).unwrap()).iter().count();
+                messages += heap
+                    .count(|| server.next_event(&mut piece, &mut Vec::new()).unwrap())
+                    .iter()
+                    .count();
             }
             assert_eq!(messages, 1, "{first:#x} in pieces of {piece_len}");
             let taken = usize::try_from(heap.peak).unwrap();
