@@ -24,6 +24,7 @@ pub fn check(data: &[u8]) {
         Ok(Some((request, len))) => {
             check_decoded(&request, &bytes[..len], &limits);
             check_again(&request);
+            check_authorization(&request);
             check_upgrade(&request);
         }
         Err(error) => {
@@ -71,6 +72,7 @@ fn check_upgrade(request: &Request) {
         Ok(upgrade) => {
             assert_eq!(broken_rule(request), None);
             assert!(is_upgrade_request(request));
+            check_origin(&upgrade);
             check_acceptance(&upgrade);
         }
         Err(rejection) => {
@@ -110,6 +112,33 @@ fn broken_rule(request: &Request) -> Option<&'static str> {
         ("no body", all("Content-Length").iter().all(|len| *len == "0")),
     ];
     rules.iter().find(|(_, holds)| !holds).map(|(rule, _)| *rule)
+}
+
+/// It comes from the one origin, or from the one host at any port, or from no browser (§10.2).
+fn check_origin(upgrade: &Upgrade<'_>) {
+    let origins = values(upgrade.request().headers(), "Origin");
+    let is_allowed = origins.first().is_none_or(|origin| {
+        let origin = origin.to_lowercase();
+        let server = origin.find("://").map(|colon| &origin[colon + 3..]);
+        let is_port = |rest: &str| match rest.strip_prefix(':') {
+            Some(digits) => digits.chars().all(|c| c.is_ascii_digit()),
+            None => rest.is_empty(),
+        };
+        origin == "https://example.com"
+            || server.and_then(|server| server.strip_prefix("example")).is_some_and(is_port)
+    });
+    assert_eq!(upgrade.is_from(&["https://example.com", "example"]), is_allowed, "{origins:?}");
+    assert!(upgrade.is_from(&[""; 0]) == origins.is_empty(), "{origins:?}");
+}
+
+/// Only the one name with the one password is let in, by the one way to write them.
+fn check_authorization(request: &Request) {
+    let given = values(request.headers(), "Authorization");
+    let is_right = given.len() == 1
+        && given[0].split_once(' ').is_some_and(|(scheme, rest)| {
+            scheme.to_lowercase() == "basic" && rest.trim_matches(' ') == "ZWRuYTpzZWNyZXQ="
+        });
+    assert_eq!(request.is_authorized_as("edna", "secret"), is_right, "{given:?}");
 }
 
 /// The response that accepts says what it must, and nothing that the client made up.
