@@ -47,10 +47,9 @@ impl Deflater {
         (self.level, self.coding.window_bits)
     }
 
-    /// Another one with the same settings, for messages that stand alone.
-    pub(crate) fn alike(&self) -> Self {
-        let coding = Coding { context_takeover: false, ..self.coding };
-        Self { coding, stream: None, ..*self }
+    /// Another one with the same settings, that knows of no message yet.
+    pub(crate) const fn alike(&self) -> Self {
+        Self { stream: None, ..*self }
     }
 
     /// Compresses a part of a message; `fin` says that it is the last.
