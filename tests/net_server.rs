@@ -223,6 +223,31 @@ fn errors_are_reported_and_a_page_is_none() {
     assert!(refused.starts_with("opening handshake: "), "{refused}");
 }
 
+/// As RFC 9110 §9.3.2 has it.
+#[test]
+fn head_is_answered_as_get_is_but_without_a_body() {
+    let acceptor = Acceptor::new().decide(|request| match request.path() {
+        "/page" => Err(Response::new(200).with_body("fine")),
+        "/empty" => Err(Response::new(204)),
+        "/framed" => Err(Response::new(200).with_header("content-length", "9").unwrap()),
+        _ => Ok(Accept::new()),
+    });
+    let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
+    for path in ["/page", "/empty", "/framed", "/"] {
+        let ask = |method: &str| {
+            answer_to(address, format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        };
+        let (of_get, of_head) = (ask("GET"), ask("HEAD"));
+        let fields = |answer: &str| {
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let mut lines: Vec<_> = head.lines().map(str::to_ascii_lowercase).collect();
+            lines.sort();
+            (lines, body.len())
+        };
+        assert_eq!(fields(&of_head), (fields(&of_get).0, 0), "{path}");
+    }
+}
+
 #[test]
 fn many_connections_are_served_at_once() {
     let address = wire::echo_server();

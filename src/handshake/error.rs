@@ -177,6 +177,11 @@ impl Rejection {
         self.error
     }
 
+    /// As [`Response::omit_body`].
+    pub(crate) fn omit_body(&mut self) {
+        self.response.omit_body();
+    }
+
     /// A rejection that is not the client's fault: it need not know more.
     pub(super) fn own_fault(error: HandshakeError) -> Self {
         let response = text_response(500, "the server's answer is faulty\n");

@@ -91,25 +91,42 @@ impl Response {
         Ok(Some((Self { status, headers, body: Vec::new() }, head_len)))
     }
 
+    /// Makes it the answer to a `HEAD` request: what `GET` would get, but for the body itself
+    /// (RFC 9110 §9.3.2).
+    pub(crate) fn omit_body(&mut self) {
+        if self.has_body() && !self.has_framing() {
+            self.headers.push("Content-Length", self.body.len().to_string());
+        }
+        self.body.clear();
+    }
+
+    const fn has_body(&self) -> bool {
+        self.is_final() && self.status != 204 && self.status != 304
+    }
+
+    const fn is_final(&self) -> bool {
+        self.status >= 200
+    }
+
+    /// Whether a field says already where it ends; there may be one such (RFC 9112 §6.2).
+    fn has_framing(&self) -> bool {
+        ["Content-Length", "Transfer-Encoding"].iter().any(|n| self.headers.get(n).is_some())
+    }
+
     /// Appends head and body to `out`. A final response gets the fields that say where it ends:
     /// `Content-Length`, unless it has that or a `Transfer-Encoding` field, and
     /// `Connection: close`, unless it has a `Connection` field.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let phrase = phrase(self.status);
         out.extend_from_slice(format!("HTTP/1.1 {} {phrase}\r\n", self.status).as_bytes());
-        let is_final = self.status >= 200;
-        let has_body = is_final && self.status != 204 && self.status != 304;
-        // Not both of them in one head (RFC 9112 §6.2).
-        let has_framing =
-            ["Content-Length", "Transfer-Encoding"].iter().any(|n| self.headers.get(n).is_some());
-        if has_body && !has_framing {
+        if self.has_body() && !self.has_framing() {
             out.extend_from_slice(format!("Content-Length: {}\r\n", self.body.len()).as_bytes());
         }
-        if is_final && self.headers.get("Connection").is_none() {
+        if self.is_final() && self.headers.get("Connection").is_none() {
             out.extend_from_slice(b"Connection: close\r\n");
         }
         self.headers.encode(out);
-        if has_body {
+        if self.has_body() {
             out.extend_from_slice(&self.body);
         }
     }

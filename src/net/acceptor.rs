@@ -240,6 +240,12 @@ impl Acceptor {
             Ok(None) => return Err(Rejection::from(crate::handshake::HttpError::StartLine).into()),
             Err(error) => return Err(Rejection::from(error).into()),
         };
+        let is_head = request.method() == "HEAD";
+        let judged = self.judge_request(request, read_ahead);
+        if is_head { judged.map_err(Refusal::without_body) } else { judged }
+    }
+
+    fn judge_request(&self, request: Request, read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
         let mut accept = match &self.decide {
             Some(decide) => decide(&request).map_err(Refusal::Answered)?,
             None => Accept::new(),
@@ -282,6 +288,18 @@ impl Acceptor {
 
     fn answer(&self, stream: &dyn Stream, response: &Response) {
         opening::refuse(stream, Deadline::after(Some(self.options.timeouts.write)), response);
+    }
+}
+
+impl Refusal {
+    /// The same, in answer to a `HEAD` request.
+    fn without_body(mut self) -> Self {
+        match &mut self {
+            Self::Rejected(rejection) => rejection.omit_body(),
+            Self::Answered(response) => response.omit_body(),
+            Self::Failed(_) => {}
+        }
+        self
     }
 }
 
