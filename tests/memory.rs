@@ -103,6 +103,28 @@ fn memory_that_is_given_back_serves_a_message_of_its_size() {
     }
 }
 
+/// Each time the memory of a message grows, what has arrived may have to be copied.
+#[test]
+fn a_message_in_small_fragments_grows_in_few_steps() {
+    const COUNT: usize = 10_000;
+    for role in [Role::Client, Role::Server] {
+        for (first, len) in [(0x01, 1), (0x02, 1), (0x01, 125), (0x02, 125)] {
+            let mut bytes = frame(role, first, len);
+            bytes.extend(frame(role, 0x00, len).repeat(COUNT - 2));
+            bytes.extend(frame(role, 0x80, len));
+            let mut inbound = Inbound::new(role, no_limits());
+            let mut input = &bytes[..];
+            let mut event = None;
+            let info = measure(|| event = inbound.next_event(&mut input).unwrap());
+            let Some(Event::Message(message)) = event else { panic!("{event:?}") };
+            assert_eq!(message.len(), COUNT * len);
+            assert!(info.count_total < 100, "{} times, {role:?} {first:#x}", info.count_total);
+            let most = (2 * message.len() + KIB) as i64;
+            assert!(info.bytes_current <= most, "{} bytes", info.bytes_current);
+        }
+    }
+}
+
 #[test]
 fn memory_that_is_given_back_waits_for_a_message_in_pieces() {
     const LEN: usize = 256 * KIB;

@@ -10,6 +10,8 @@ pub(super) struct Assembly {
     /// The bytes that its frames so far announced, or, if it is compressed, those that came out.
     len: u64,
     max_len: usize,
+    /// The bytes that frames may still bring that were not announced.
+    may_follow: u64,
     frames: u32,
     is_compressed: bool,
 }
@@ -43,7 +45,7 @@ impl Assembly {
             }),
             _ => Content::Binary(memory),
         };
-        Self { content, len: 0, max_len: 0, frames: 0, is_compressed }
+        Self { content, len: 0, max_len: 0, may_follow: 0, frames: 0, is_compressed }
     }
 
     /// Counts in a frame that is about to come (§10.4).
@@ -68,6 +70,7 @@ impl Assembly {
             return Err(ProtocolError::TooManyFragments { limit: max_fragments });
         }
         self.frames += 1;
+        self.may_follow = if header.fin { 0 } else { max_message_len as u64 - self.len };
         Ok(())
     }
 
@@ -104,7 +107,8 @@ impl Assembly {
         inflater: Option<&mut Inflater>,
     ) -> Result<(), ProtocolError> {
         if !self.is_compressed {
-            return self.content.push(piece, mask, offset, frame_left);
+            let left = frame_left.saturating_add(self.may_follow);
+            return self.content.push(piece, mask, offset, left);
         }
         let inflater = inflater.ok_or(ProtocolError::InvalidDeflate)?;
         let Some(key) = mask else {
