@@ -41,7 +41,7 @@ fn raw_client(address: SocketAddr, offer: &str) -> (Peer, Option<String>) {
     raw.send(REQUEST.replace("\r\n\r\n", &format!("\r\n{fields}")));
     let head = raw.read_head();
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-    (Peer { raw, before: Vec::new() }, field(&head, "Sec-WebSocket-Extensions"))
+    (Peer::new(raw), field(&head, "Sec-WebSocket-Extensions"))
 }
 
 /// Answers the opening handshake of a client with this extension.
@@ -62,6 +62,8 @@ struct Peer {
     raw: Raw,
     /// What compressed messages so far held.
     before: Vec<u8>,
+    /// How many Pings it has answered.
+    pings: usize,
 }
 
 /// A message as it came.
@@ -77,7 +79,7 @@ struct Came {
 
 impl Peer {
     fn new(raw: Raw) -> Self {
-        Self { raw, before: Vec::new() }
+        Self { raw, before: Vec::new(), pings: 0 }
     }
 
     /// Reads a message; Pings are answered as by a client.
@@ -88,6 +90,7 @@ impl Peer {
             let (first, data) = self.raw.read_frame();
             if first == 0x89 {
                 self.raw.send_frame(0x8a, &data);
+                self.pings += 1;
                 continue;
             }
             assert!(first & 0x08 == 0, "{first:x} {data:02x?}");
@@ -669,6 +672,37 @@ fn a_connection_that_was_pinged_twice_since_it_sent_begins_anew() {
         }
         peer.raw.send_frame(0xc1, &hex("f2 48 cd c9 c9 07 00"));
     }
+}
+
+#[test]
+fn a_connection_that_was_pinged_once_since_it_sent_goes_on() {
+    let mut timeouts = Timeouts::default();
+    timeouts.ping = Some(Duration::from_millis(50));
+    let acceptor = Acceptor::new().deflate(Deflate::new()).timeouts(timeouts);
+    let address = run(server().acceptor(acceptor), |ws, _| {
+        while ws.recv()?.is_some() {
+            ws.send(&*text(1000))?;
+        }
+        Ok(())
+    });
+    let (mut peer, _) = raw_client(address, OFFER);
+    let hello = hex("f2 48 cd c9 c9 07 00");
+    peer.raw.send_frame(0xc1, &hello);
+    peer.read_message();
+    for _ in 0..200 {
+        let (first, data) = peer.raw.read_frame();
+        assert_eq!(first, 0x89);
+        peer.raw.send_frame(0x8a, &data);
+        peer.raw.send_frame(0xc1, &hello);
+        peer.pings = 1;
+        let message = peer.read_message();
+        // If we were too slow, a second one has come.
+        if peer.pings == 1 {
+            assert!(inflate(&message.payload, b"").is_err(), "it refers to the one before");
+            return;
+        }
+    }
+    panic!("there was never just one Ping");
 }
 
 #[test]
