@@ -42,7 +42,7 @@ where
     /// stack is free again: an idle connection is to use no more pages of it than it needs.
     #[inline(never)]
     fn open(&self, stream: Arc<TcpStream>, ticket: &Ticket) -> Option<(Box<WebSocket>, Request)> {
-        // Nor is anything left of a connection whose opening `decide` gave up by a panic.
+        // A panic of `decide` ends its connection, so nobody meets what it left half done.
         let open = AssertUnwindSafe(|| self.acceptor.accept_if(stream, || ticket.may_answer()));
         match panic::catch_unwind(open) {
             Ok(Ok(opened)) => return Some(opened),
