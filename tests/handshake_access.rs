@@ -1,18 +1,13 @@
 //! Who may connect, as far as the request tells (§10.2, §10.5).
 
+mod support;
+
 use tightwire::handshake::{HandshakeError, Rejection, Request, Upgrade};
 
 /// A request that opens a connection, with one field more.
 fn request(field: Option<(&str, &str)>) -> Request {
-    let mut request = Request::new("GET", "/");
-    let fields = [
-        ("Host", "localhost"),
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("Sec-WebSocket-Version", "13"),
-    ];
-    for (name, value) in fields.into_iter().chain(field) {
+    let mut request = support::deflate::request(&[]);
+    if let Some((name, value)) = field {
         request.headers_mut().append(name, value).unwrap();
     }
     request

@@ -644,12 +644,16 @@ fn a_client_tells_a_server_that_compresses_amiss() {
     assert_eq!(server.join().unwrap(), (0x88, body));
 }
 
+/// A server that compresses, and sends a Ping after so many milliseconds of silence.
+fn server_that_pings(milliseconds: u64) -> Server {
+    let mut timeouts = Timeouts::default();
+    timeouts.ping = Some(Duration::from_millis(milliseconds));
+    server().acceptor(Acceptor::new().deflate(Deflate::new()).timeouts(timeouts))
+}
+
 #[test]
 fn a_connection_that_was_pinged_twice_since_it_sent_begins_anew() {
-    let mut timeouts = Timeouts::default();
-    timeouts.ping = Some(Duration::from_millis(5));
-    let acceptor = Acceptor::new().deflate(Deflate::new()).timeouts(timeouts);
-    let address = run(server().acceptor(acceptor), |ws, _| {
+    let address = run(server_that_pings(5), |ws, _| {
         loop {
             // No Ping goes out between these two.
             ws.send(&*text(1000))?;
@@ -676,10 +680,7 @@ fn a_connection_that_was_pinged_twice_since_it_sent_begins_anew() {
 
 #[test]
 fn a_connection_that_was_pinged_once_since_it_sent_goes_on() {
-    let mut timeouts = Timeouts::default();
-    timeouts.ping = Some(Duration::from_millis(50));
-    let acceptor = Acceptor::new().deflate(Deflate::new()).timeouts(timeouts);
-    let address = run(server().acceptor(acceptor), |ws, _| {
+    let address = run(server_that_pings(50), |ws, _| {
         while ws.recv()?.is_some() {
             ws.send(&*text(1000))?;
         }
@@ -707,10 +708,7 @@ fn a_connection_that_was_pinged_once_since_it_sent_goes_on() {
 
 #[test]
 fn what_the_peer_sent_is_remembered_for_as_long_as_it_is_silent() {
-    let mut timeouts = Timeouts::default();
-    timeouts.ping = Some(Duration::from_millis(5));
-    let acceptor = Acceptor::new().deflate(Deflate::new()).timeouts(timeouts);
-    let address = run(server().acceptor(acceptor), echo);
+    let address = run(server_that_pings(5), echo);
     let (mut peer, _) = raw_client(address, OFFER);
     for payload in ["f2 48 cd c9 c9 07 00", "f2 00 11 00 00", "f2 00 11 00 00"] {
         for _ in 0..3 {
