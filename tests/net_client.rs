@@ -314,6 +314,10 @@ fn connections_to_one_address_can_be_made_one_at_a_time() {
     // The first is CONNECTING: the second does not even open TCP, whose backlog would take it.
     let error = client.clone().timeouts(impatient()).connect(&same).unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Connect)), "{error}");
+    // Nor does it by the address as IPv6 writes it, whether there is IPv6 here or not.
+    let mapped = format!("ws://[::ffff:127.0.0.1]:{port}/");
+    let error = client.clone().timeouts(impatient()).connect(&mapped).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Operation::Connect)), "{error}");
     // Who does not ask for it does not wait.
     let error = Client::new().timeouts(impatient()).connect(&same).unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error}");

@@ -32,7 +32,8 @@ impl Proxies {
     /// - `example.com`: this host, and those whose names end in `.example.com`; `.example.com`
     ///   and `*.example.com` mean the same;
     /// - `192.0.2.1`, `::1`, `192.0.2.0/24`, `2001:db8::/32`: an address, or a range of them, if
-    ///   the URI has an address. Names are not looked up for this;
+    ///   the URI has an address. Names are not looked up for this, and `::ffff:192.0.2.1` is
+    ///   `192.0.2.1`;
     /// - each of them but a range may be followed by a port, an IPv6 address then in brackets:
     ///   `example.com:8080`, `[::1]:8080`;
     /// - `*`: all.
@@ -117,8 +118,8 @@ impl Bypass {
         if host == "*" {
             return Some(Self { hosts: Hosts::All, port });
         }
-        if let Ok(address) = host.parse() {
-            return Some(Self { hosts: Hosts::Range(address, MAX_BITS), port });
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Some(Self { hosts: Hosts::Range(address.to_canonical(), MAX_BITS), port });
         }
         let name = host.strip_prefix('*').unwrap_or(host);
         let name = without_last_dot(name.strip_prefix('.').unwrap_or(name));
@@ -131,7 +132,9 @@ impl Bypass {
         }
         match (&self.hosts, uri.host().parse::<IpAddr>()) {
             (Hosts::All, _) => true,
-            (Hosts::Range(first, bits), Ok(address)) => have_same_start(*first, address, *bits),
+            (Hosts::Range(first, bits), Ok(address)) => {
+                have_same_start(*first, address.to_canonical(), *bits)
+            }
             // Not every suffix of an address is a part of it.
             (Hosts::Domain(name), Err(_)) => is_within(without_last_dot(uri.host()), name),
             _ => false,
@@ -145,12 +148,16 @@ const MAX_BITS: u32 = 128;
 /// An address, or one with the number of bits that count.
 fn decode_range(text: &str) -> Option<Hosts> {
     let Some((address, bits)) = text.split_once('/') else {
-        return Some(Hosts::Range(text.parse().ok()?, MAX_BITS));
+        return Some(Hosts::Range(text.parse::<IpAddr>().ok()?.to_canonical(), MAX_BITS));
     };
     let address: IpAddr = address.parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
-    Some(Hosts::Range(address, bits))
+    let bits: u32 = bits.parse().ok().filter(|bits| *bits <= most)?;
+    // A range of IPv4 addresses that are written as ones of IPv6.
+    match (address.to_canonical(), bits.checked_sub(96)) {
+        (v4 @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => Some(Hosts::Range(v4, bits)),
+        _ => Some(Hosts::Range(address, bits)),
+    }
 }
 
 /// Whether two addresses begin with the same bits.

@@ -23,10 +23,15 @@ pub(super) enum Remote {
 }
 
 impl Remote {
+    /// A server at an address; one of IPv4 may be written as one of IPv6.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self::Address(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    }
+
     /// A server that a proxy connects to.
     pub(super) fn behind_proxy(host: &str, port: u16) -> Self {
         match host.parse::<IpAddr>() {
-            Ok(ip) => Self::Address(SocketAddr::new(ip, port)),
+            Ok(ip) => Self::at(SocketAddr::new(ip, port)),
             Err(_) => Self::Name(host.to_ascii_lowercase(), port),
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn dial(
     let mut failure =
         Error::Io(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
     for (tried, address) in addresses.iter().enumerate() {
-        let remote = || Remote::Address(*address);
+        let remote = || Remote::at(*address);
         let connecting =
             if one_at_a_time { Some(Connecting::wait(remote(), deadline)?) } else { None };
         // An address that does not answer leaves the others their share of the time.
