@@ -52,7 +52,7 @@ impl Script {
         ws
     }
 
-    /// A server that gives a write up after one call.
+    /// A server that gives a write up after one call, and a peer that is to close soon.
     fn impatient_server(&self) -> WebSocket {
         let acceptor = Acceptor::new().timeouts(no_time_to_write());
         acceptor.take_over(self.clone(), Agreed::default(), Vec::new()).unwrap()
@@ -75,6 +75,7 @@ impl Script {
 fn no_time_to_write() -> Timeouts {
     let mut timeouts = Timeouts::default();
     timeouts.write = Duration::ZERO;
+    timeouts.close = Duration::from_millis(20);
     timeouts
 }
 
@@ -397,7 +398,7 @@ fn a_client_ends_tcp_itself_if_the_server_does_not_in_time() {
 // proves 6455-7.1.7-6
 #[test]
 fn a_failure_that_the_peer_cannot_be_told_ends_the_connection_all_the_same() {
-    let script = Script::new([masked(0x83, b"")]).takes([0; 9]);
+    let script = Script::new([masked(0x83, b"")]).takes([0; 10_000]);
     let mut ws = script.impatient_server();
     assert!(matches!(ws.recv(), Err(Error::Protocol(_))));
     assert_eq!(ws.state(), State::Closed);
@@ -539,6 +540,25 @@ fn a_connection_at_rest_gives_its_large_buffer_back() {
     script.0.lock().unwrap().reads.extend([vec![], masked(0x81, b"x")]);
     assert_eq!(ws.recv().unwrap(), Some(Message::from("x")), "after a time-out");
     assert_eq!(script.0.lock().unwrap().last_read, 2048);
+}
+
+#[test]
+fn pings_to_a_peer_that_does_not_read_are_refused_once_64_kib_wait() {
+    let script = Script::new([]).takes([0; 10_000]);
+    let ws = script.impatient_server();
+    let mut accepted = 0;
+    let refusal = (0..1000).find_map(|_| match ws.ping(&[7; 125]) {
+        Err(Error::Timeout(Operation::Flush)) => {
+            accepted += 127;
+            None
+        }
+        outcome => Some(outcome),
+    });
+    assert!(matches!(refusal, Some(Err(Error::Timeout(Operation::Queue)))), "{refusal:?}");
+    assert!((65536..65536 + 127).contains(&accepted), "{accepted}");
+    script.0.lock().unwrap().takes.clear();
+    ws.ping(b"").unwrap();
+    assert_eq!(script.written().len(), accepted + 2);
 }
 
 /// A peer that sends Pings without end, and takes every answer.

@@ -2,7 +2,9 @@
 
 mod wire;
 
+use std::io::Read;
 use std::net::TcpListener;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -272,6 +274,39 @@ fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
     assert_eq!(rest[..expected.len()], expected);
     assert_eq!(rest[expected.len()..], hex("88 02 03 e8"));
     drop(raw);
+    let (sent, (outcome, status)) = outcomes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((sent, outcome), (Ok(()), Ok(None)));
+    assert!(status.unwrap().was_clean());
+}
+
+#[test]
+fn a_peer_that_ends_its_side_of_tcp_with_its_close_frame_reads_all_that_is_for_it() {
+    let message = vec![1u8; 16 << 20];
+    let expected = message.clone();
+    let (report_sender, senders) = mpsc::channel();
+    let acceptor = tightwire::Acceptor::new().fragment_len(usize::MAX);
+    let server = wire::server().acceptor(acceptor);
+    let (address, outcomes) = wire::reporting_server(server, move |ws| {
+        let sender = ws.sender();
+        report_sender.send(sender.clone()).unwrap();
+        let message = message.clone();
+        let writer = thread::spawn(move || sender.send(&message).map_err(|e| e.to_string()));
+        let outcome = last_words(ws);
+        (writer.join().unwrap(), outcome)
+    });
+    let mut raw = Raw::upgraded(address);
+    assert_eq!(raw.read(10)[..2], [0x82, 127], "the writer is at it");
+    raw.send_frame(0x88, &close_body(1000, ""));
+    raw.end_writing();
+    let sender = senders.recv_timeout(PATIENCE).unwrap();
+    while sender.state() == State::Open {
+        thread::yield_now();
+    }
+    // By now the server may have met the end of the stream, too.
+    let mut rest = Vec::new();
+    let _ = raw.stream.read_to_end(&mut rest);
+    assert_eq!(rest.len(), expected.len() + 4);
+    assert!(rest.starts_with(&expected) && rest.ends_with(&hex("88 02 03 e8")));
     let (sent, (outcome, status)) = outcomes.recv_timeout(PATIENCE).unwrap();
     assert_eq!((sent, outcome), (Ok(()), Ok(None)));
     assert!(status.unwrap().was_clean());

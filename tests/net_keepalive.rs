@@ -2,11 +2,17 @@
 
 mod wire;
 
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tightwire::{Client, CloseCode, Error, Message, Operation, State, Timeouts};
-use wire::{close_body, hex};
+use tightwire::handshake::Agreed;
+use tightwire::{
+    Acceptor, Client, CloseCode, Error, Message, Operation, State, Stream, Timeouts, WebSocket,
+};
+use wire::{PATIENCE, close_body, hex};
 
 fn timeouts(ping_ms: u64, pong_ms: u64) -> Timeouts {
     let mut timeouts = Timeouts::default();
@@ -151,4 +157,83 @@ fn a_receiver_outlives_its_senders() {
     assert_eq!(receiver.recv().unwrap(), Some(Message::from("a")));
     assert_eq!(receiver.recv().unwrap(), None);
     server.join().unwrap();
+}
+
+/// A stream that takes everything and gives nothing, each time for the same reason.
+#[derive(Debug)]
+struct Silent {
+    reason: fn() -> io::Error,
+    written: Mutex<Vec<u8>>,
+}
+
+impl Silent {
+    fn open(reason: fn() -> io::Error, timeouts: Timeouts) -> (Arc<Self>, WebSocket) {
+        let stream = Arc::new(Self { reason, written: Mutex::default() });
+        let acceptor = Acceptor::new().timeouts(timeouts);
+        let ws = acceptor.take_over(Arc::clone(&stream), Agreed::default(), Vec::new()).unwrap();
+        (stream, ws)
+    }
+}
+
+impl Stream for Silent {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        thread::sleep(Duration::from_millis(1));
+        Err((self.reason)())
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut written = self.written.lock().unwrap();
+        let before = written.len();
+        buffers.iter().for_each(|buffer| written.extend_from_slice(buffer));
+        Ok(written.len() - before)
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_peer_that_has_for_ever_to_answer_is_sent_one_ping() {
+    let mut timeouts = timeouts(1, 0);
+    timeouts.pong = Duration::MAX;
+    let (stream, mut ws) = Silent::open(|| ErrorKind::WouldBlock.into(), timeouts);
+    let nothing = ws.recv_timeout(Duration::from_millis(100));
+    assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
+    let written = stream.written.lock().unwrap().clone();
+    assert_eq!((written.len(), &written[..2]), (10, &[0x89, 8][..]), "{written:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_is_no_sign_of_life() {
+    // EINTR, as a program gets it that is profiled.
+    let (stream, mut ws) = Silent::open(|| io::Error::from_raw_os_error(4), timeouts(5, 5));
+    let end = Instant::now() + PATIENCE;
+    let error = loop {
+        // So that a read which never looks at the clock fails.
+        match ws.recv_timeout(Duration::from_millis(50)) {
+            Err(Error::Timeout(Operation::Receive)) if Instant::now() < end => {}
+            outcome => break outcome.unwrap_err(),
+        }
+    };
+    assert!(matches!(error, Error::Timeout(Operation::Pong)), "{error}");
+    assert_eq!(stream.written.lock().unwrap().len(), 10, "one Ping");
+}
+
+#[test]
+fn what_is_not_data_yet_is_a_sign_of_life() {
+    // What a stream with TLS says to a part of a record.
+    let (stream, mut ws) = Silent::open(|| ErrorKind::Interrupted.into(), timeouts(20, 0));
+    let nothing = ws.recv_timeout(Duration::from_millis(200));
+    assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
+    assert!(stream.written.lock().unwrap().is_empty());
 }

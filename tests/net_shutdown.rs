@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use tightwire::handshake::{Accept, HandshakeError, Request};
 use tightwire::{
-    Acceptor, Error, HandlerResult, Server, ServerHandle, ShutdownReport, Timeouts, WebSocket,
+    Acceptor, Error, HandlerResult, Hub, Server, ServerHandle, ShutdownReport, SlowMember, State,
+    Timeouts, WebSocket,
 };
 use wire::{PATIENCE, REQUEST, Raw, close_body};
 
@@ -402,4 +403,36 @@ fn a_handle_finds_the_open_connections_and_speaks_to_them() {
     assert_eq!(ids.len(), 4, "no number is used again");
     await_count(&server.handle, 2);
     assert!(format!("{:?}", server.handle).contains("connection_count: 2"));
+}
+
+#[test]
+fn a_peer_that_is_behind_when_the_shutdown_begins_is_told_once_it_reads() {
+    let mut timeouts = Timeouts::default();
+    // Nobody but the shutdown looks after the connection.
+    (timeouts.close, timeouts.ping) = (LONG, None);
+    let server = start(wire::server().acceptor(Acceptor::new().timeouts(timeouts)), wire::echo);
+    let mut raw = Raw::upgraded(server.address);
+    await_open(&server.handle, 1);
+    let sender = server.handle.connections()[0].sender().clone();
+    let hub = Hub::new(SlowMember::Drop);
+    let _member = hub.join(sender.clone());
+    let payload = vec![7; 16 << 20];
+    hub.broadcast(&payload);
+    let handle = server.handle;
+    let shutdown = thread::spawn(move || handle.shutdown(LONG));
+    await_that("the Close frame is on its way", || sender.state() == State::Closing);
+
+    let (mut message, mut first) = (Vec::new(), 0x02);
+    while first & 0x80 == 0 {
+        let (next, part) = raw.read_frame();
+        assert_eq!(next & 0x7f, first & 0x7f);
+        message.extend(part);
+        first = if next & 0x80 == 0 { 0 } else { next };
+    }
+    assert!(message == payload);
+    assert_eq!(raw.read_frame(), (0x88, close_body(GOING_AWAY, "")));
+    raw.send_frame(0x88, &close_body(GOING_AWAY, ""));
+    assert!(raw.read_to_end().is_empty());
+    drop(raw);
+    assert_eq!(parts(in_time(move || shutdown.join().unwrap())), [1, 0, 0, 0, 0]);
 }

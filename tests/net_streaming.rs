@@ -3,6 +3,7 @@
 mod wire;
 
 use std::io::{self, Read, Write};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -54,6 +55,31 @@ fn a_message_can_be_read_while_it_arrives() {
     drop(empty);
     assert!(ws.recv_reader().unwrap().is_none());
     assert_eq!(ws.close_status().unwrap().code(), 1005);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_ping_is_answered_before_the_piece_behind_it_is_handed_out() {
+    let (report, answered) = mpsc::channel();
+    let (url, server) = wire::raw_server(move |mut raw| {
+        wire::answer_upgrade(&mut raw);
+        for piece in ["02 01 61", "00 01 62", "80 01 63"] {
+            raw.send(hex(&format!("89 01 31 {piece}")));
+            assert_eq!(raw.read_frame(), (0x8a, b"1".to_vec()));
+            report.send(()).unwrap();
+        }
+        raw
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let mut reader = ws.recv_reader().unwrap().unwrap();
+    for expected in b"abc" {
+        let mut piece = [0];
+        reader.read_exact(&mut piece).unwrap();
+        assert_eq!(piece, [*expected]);
+        // Nothing more is received before the peer has its answer.
+        answered.recv_timeout(PATIENCE).expect("a Pong");
+    }
+    drop(reader);
     server.join().unwrap();
 }
 

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::Timeouts;
+use super::deadline::Deadline;
 
 /// Notices a peer that is gone: silence brings a Ping, and further silence the end.
 ///
@@ -13,7 +14,7 @@ pub(super) struct Keepalive {
     /// Since when nothing was heard, if a read has timed out since.
     silent_since: Option<Instant>,
     /// Until when something has to be heard, once a Ping was sent into the silence.
-    give_up_at: Option<Instant>,
+    give_up_at: Option<Deadline>,
     /// The last Ping, while its Pong is out.
     ping: Option<(Instant, [u8; 8])>,
     count: u64,
@@ -47,7 +48,7 @@ impl Keepalive {
     pub(super) fn patience(&self) -> Option<Duration> {
         let ping_after = self.ping_after?;
         match (self.give_up_at, self.silent_since) {
-            (Some(end), _) => Some(end.saturating_duration_since(Instant::now())),
+            (Some(end), _) => end.left(),
             (None, Some(since)) => Some(ping_after.saturating_sub(since.elapsed())),
             (None, None) => Some(ping_after),
         }
@@ -66,13 +67,13 @@ impl Keepalive {
         let since =
             *self.silent_since.get_or_insert_with(|| now.checked_sub(waited).unwrap_or(now));
         match self.give_up_at {
-            Some(end) if now >= end => Due::Death,
+            Some(end) if end.is_over() => Due::Death,
             Some(_) => Due::Nothing,
             None if now.saturating_duration_since(since) >= ping_after => {
                 self.count += 1;
                 let data = self.count.to_be_bytes();
                 self.ping = Some((now, data));
-                self.give_up_at = now.checked_add(self.pong_within);
+                self.give_up_at = Some(Deadline::after(Some(self.pong_within)));
                 Due::Ping(data)
             }
             None => Due::Nothing,

@@ -11,7 +11,7 @@ use crate::protocol::{Event, MessageKind};
 /// It ends where the message does. Text is checked on the way, so that what was read is valid
 /// UTF-8, but for a character that the last piece may have cut.
 ///
-/// What is not read when it is dropped is skipped by the receive that follows.
+/// What was not read of it is skipped by the receive that follows.
 #[derive(Debug)]
 pub struct MessageReader<'a> {
     receiver: &'a mut Receiver,
@@ -52,10 +52,11 @@ impl<'a> MessageReader<'a> {
         self.piece.clear();
         let mut has_waited = false;
         loop {
-            match self.receiver.next_event(Pace::Pieces)? {
+            match self.receiver.next_event(Pace::Pieces, deadline)? {
                 Some(Event::Message(message)) => {
                     self.piece = message.into_bytes();
                     self.is_last = true;
+                    self.receiver.answer_pings();
                     return Ok(());
                 }
                 Some(Event::Close(_)) => {
@@ -66,6 +67,7 @@ impl<'a> MessageReader<'a> {
                 None => {
                     self.receiver.take_partial(&mut self.piece);
                     if !self.piece.is_empty() {
+                        self.receiver.answer_pings();
                         return Ok(());
                     }
                     if self.receiver.has_unread() {
@@ -94,13 +96,5 @@ impl Read for MessageReader<'_> {
         let count = self.piece.get(self.read..).unwrap_or_default().read(buffer)?;
         self.read += count;
         Ok(count)
-    }
-}
-
-impl Drop for MessageReader<'_> {
-    fn drop(&mut self) {
-        if !self.is_last {
-            self.receiver.skip_message();
-        }
     }
 }

@@ -1,17 +1,20 @@
 mod ending;
+mod waiting;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::ending::Ending;
 use super::buffer::ReadBuffer;
 use super::deadline::Deadline;
-use super::error::{is_timeout, unexpected_eof};
-use super::keepalive::{Due, Keepalive};
+use super::error::unexpected_eof;
+use super::keepalive::Keepalive;
 use super::link::Link;
 use super::status::{CloseStatus, ClosedBy};
-use super::turn::{Patience, WRITE_SLICE};
+use super::turn::Patience;
 use super::{Error, MessageReader, Messages, Operation, State};
+use crate::ProtocolError;
 use crate::protocol::{Event, Inbound, Message, MessageRef};
 
 /// The half of a connection that receives.
@@ -35,12 +38,16 @@ pub struct Receiver {
     /// Until when the peer has to read what is to be written, or to send something, if it did
     /// not take all at once.
     room_deadline: Option<Deadline>,
+    /// Part of the message in progress was handed out already.
+    has_begun: bool,
     /// The message in progress is of no interest.
     skipping: bool,
     /// Pings came since something was last written.
     has_pinged: bool,
     /// Whose Close frame was the first, should the last event be a Close.
     closed_by: ClosedBy,
+    /// While the connection ends.
+    ending: Option<Ending>,
     status: Option<CloseStatus>,
 }
 
@@ -77,9 +84,11 @@ impl Receiver {
             keepalive,
             is_detached: false,
             room_deadline: None,
+            has_begun: false,
             skipping: false,
             has_pinged: false,
             closed_by: ClosedBy::Nobody,
+            ending: None,
             status: None,
         };
         // As for every read before which nothing special is to be done.
@@ -118,8 +127,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `Timeout(Receive)` if no message was complete by then. What has arrived of one is kept,
-    /// and the next call goes on with it. Otherwise as for [`recv`](Self::recv).
+    /// `Timeout(Receive)` if by then no message was complete, nor the connection over. What has
+    /// arrived of a message is kept, and the next call goes on with it, or with the end.
+    /// Otherwise as for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
         self.recv_by(Deadline::after(Some(timeout)))
     }
@@ -134,9 +144,14 @@ impl Receiver {
         self.link.timeouts.close
     }
 
-    /// How far the connection is from its end.
+    /// How far the connection is from its end. When both Close frames have passed it is still
+    /// `Closing`, until a receive has seen the end of TCP or waited long enough (§7.1.4).
     pub fn state(&self) -> State {
-        if self.status.is_some() { State::Closed } else { self.link.state() }
+        match (&self.status, &self.ending) {
+            (Some(_), _) => State::Closed,
+            (None, Some(_)) => State::Closing,
+            (None, None) => self.link.state(),
+        }
     }
 
     /// How long the last Ping that was sent into silence took to be answered.
@@ -167,11 +182,12 @@ impl Receiver {
     ///
     /// As for [`recv`](Self::recv), also from the reader, as the source of its `io::Error`.
     pub fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
+        self.skip_the_rest();
         loop {
             if self.status.is_some() {
                 return Ok(None);
             }
-            match self.next_event(Pace::Pieces)? {
+            match self.next_event(Pace::Pieces, Deadline::never())? {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
                     let kind = MessageRef::from(&message).kind();
@@ -181,6 +197,7 @@ impl Receiver {
                 Some(_) => {}
                 None => match self.inbound.message_kind() {
                     Some(kind) if !self.skipping => {
+                        self.has_begun = true;
                         self.answer_pings();
                         return Ok(Some(MessageReader::new(self, kind, Vec::new(), false)));
                     }
@@ -192,12 +209,13 @@ impl Receiver {
     }
 
     pub(super) fn recv_by(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
+        self.skip_the_rest();
         let mut has_waited = false;
         loop {
             if self.status.is_some() {
                 return Ok(None);
             }
-            match self.next_event(Pace::All)? {
+            match self.next_event(Pace::All, deadline)? {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
                     return Ok(Some(message));
@@ -219,26 +237,37 @@ impl Receiver {
 
     /// Writes the Pongs that gathered, once for all Pings that came together: whoever is handed
     /// a message may take long over it.
-    fn answer_pings(&mut self) {
+    pub(super) fn answer_pings(&mut self) {
         if core::mem::take(&mut self.has_pinged) {
             // A failure is met again by the next read.
             let _ = self.link.try_flush(Patience::None);
         }
     }
 
-    /// The next event that the bytes read so far hold, after doing what it calls for. In pieces,
-    /// `None` may also mean that a piece was eaten.
-    pub(super) fn next_event(&mut self, pace: Pace) -> Result<Option<Event>, Error> {
+    /// The next event that the bytes read so far hold, after doing what it calls for: at the end
+    /// of the connection, waiting for that until the deadline. In pieces, `None` may also mean
+    /// that a piece was eaten.
+    pub(super) fn next_event(
+        &mut self,
+        pace: Pace,
+        deadline: Deadline,
+    ) -> Result<Option<Event>, Error> {
         loop {
+            if self.ending.is_some() {
+                return self.end(deadline);
+            }
             let event = match self.next_buffered(pace) {
                 Ok(event) => event,
                 Err(error) => {
                     self.fail(error);
-                    return Err(error.into());
+                    continue;
                 }
             };
             match &event {
-                Some(Event::Close(frame)) => self.finish(frame.clone()),
+                Some(Event::Close(frame)) => {
+                    self.finish(frame.clone());
+                    continue;
+                }
                 Some(Event::Ping(_)) => {
                     self.link.try_settle();
                     self.has_pinged = true;
@@ -279,12 +308,14 @@ impl Receiver {
         self.wait(deadline)
     }
 
-    /// Drops what is still to come of the message in progress.
-    pub(super) fn skip_message(&mut self) {
-        self.skipping = self.inbound.message_kind().is_some();
+    /// Drops what is still to come of a message whose reader is gone.
+    fn skip_the_rest(&mut self) {
+        if core::mem::take(&mut self.has_begun) {
+            self.skipping = self.inbound.message_kind().is_some();
+        }
     }
 
-    fn next_buffered(&mut self, pace: Pace) -> Result<Option<Event>, crate::ProtocolError> {
+    fn next_buffered(&mut self, pace: Pace) -> Result<Option<Event>, ProtocolError> {
         let unread = self.buffer.unread();
         if unread.is_empty() {
             return Ok(None);
@@ -303,100 +334,6 @@ impl Receiver {
             self.link.note(event);
         }
         outcome
-    }
-
-    /// Writes what has to go out first, as far as the peer takes it, then reads once.
-    fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
-        if self.link.close_deadline().is_over() {
-            return Err(self.abandon(Error::Timeout(Operation::Close)));
-        }
-        self.has_pinged = false;
-        match self.link.try_flush(Patience::None) {
-            // What the peer sent before its end broke may still be there to be read.
-            Ok(()) | Err(Error::Io(_) | Error::Send(_)) => {}
-            Err(error) => return Err(error),
-        }
-        self.check_room()?;
-        let timeout = self.read_patience(deadline);
-        match self.fill(timeout) {
-            Ok(0) if self.inbound.message_kind().is_some() => {
-                Err(self.abandon(unexpected_eof("the stream ended inside a message")))
-            }
-            Ok(0) => Err(self.abandon(unexpected_eof("the stream ended without a Close frame"))),
-            Ok(_) => {
-                self.keepalive.heard();
-                self.room_deadline = None;
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) if is_timeout(&error) => self.timed_out(timeout, deadline),
-            Err(error) => Err(self.abandon(error.into())),
-        }
-    }
-
-    /// Gives up on a peer that neither reads nor sends. As long as it may do either, both are
-    /// tried in turn: it may itself be waiting for us to read.
-    fn check_room(&mut self) -> Result<(), Error> {
-        if self.is_detached || !self.link.has_unsent() {
-            self.room_deadline = None;
-            return Ok(());
-        }
-        match self.room_deadline {
-            None => self.room_deadline = Some(Deadline::after(Some(self.link.timeouts.write))),
-            Some(deadline) if deadline.is_over() => {
-                self.room_deadline = None;
-                return Err(Error::Timeout(Operation::Flush));
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-
-    /// How long the next read may wait, whatever it is that then wants to be done.
-    fn read_patience(&self, deadline: Deadline) -> Duration {
-        // Another thread may send a Close frame at any time: who waits no longer than the peer
-        // has for its answer meets that deadline in time.
-        let mut patience = self.link.timeouts.close;
-        let deadlines = deadline.earlier(self.link.close_deadline()).left();
-        let retry_in = if self.is_detached { RETRY } else { WRITE_SLICE };
-        let retry = self.link.has_unsent().then_some(retry_in);
-        for other in [deadlines, self.keepalive.patience(), retry].into_iter().flatten() {
-            patience = patience.min(other);
-        }
-        patience.max(Duration::from_millis(1))
-    }
-
-    /// Nothing came for so long: does what that calls for.
-    fn timed_out(&mut self, waited: Duration, deadline: Deadline) -> Result<(), Error> {
-        if self.link.close_deadline().is_over() {
-            return Err(self.abandon(Error::Timeout(Operation::Close)));
-        }
-        // Everything has been eaten: an idle connection keeps no large buffer.
-        self.buffer.shrink();
-        match self.keepalive.silent(waited) {
-            Due::Nothing => {}
-            Due::Ping(data) => {
-                self.link.rest();
-                self.link.note_ping(&data);
-                // Now: the peer's time to answer runs, and the caller may be long in coming back.
-                let _ = self.link.try_flush(Patience::None);
-            }
-            Due::Death => return Err(self.abandon(Error::Timeout(Operation::Pong))),
-        }
-        if deadline.is_over() { Err(Error::Timeout(Operation::Receive)) } else { Ok(()) }
-    }
-
-    fn fill(&mut self, timeout: Duration) -> io::Result<usize> {
-        self.set_read_timeout(timeout)?;
-        self.buffer.fill(&*self.link.stream)
-    }
-
-    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        if self.read_timeout != Some(timeout) {
-            self.link.stream.set_read_timeout(Some(timeout))?;
-            self.read_timeout = Some(timeout);
-        }
-        Ok(())
     }
 }
 

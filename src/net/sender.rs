@@ -5,7 +5,7 @@ use super::prepared::Offer;
 use super::turn::Patience;
 use super::{Error, MessageWriter, Prepared, State};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::protocol::{MessageKind, MessageRef, Outbound};
+use crate::protocol::{MessageKind, MessageRef};
 
 /// The half of a connection that sends.
 ///
@@ -82,6 +82,11 @@ impl Sender {
         self.link.is_behind() && !self.link.is_broken()
     }
 
+    /// Whether there is something that the peer was not told yet, and still may be.
+    pub(super) fn has_unsaid(&self) -> bool {
+        (self.link.has_unsent() || self.link.owes()) && !self.link.is_broken()
+    }
+
     /// Ends the connection at once, and says whether it had not ended before.
     pub(super) fn cut(&self) -> bool {
         self.link.cut()
@@ -127,7 +132,7 @@ impl Sender {
     ///
     /// `Send(ControlTooLong)`, and as for [`send`](Self::send).
     pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
-        self.link.control(|outbound: &mut Outbound, out| outbound.ping(data, out))
+        self.link.ping(data)
     }
 
     /// Sends a Close frame: the peer gets to know that no more messages follow, and why
@@ -139,7 +144,7 @@ impl Sender {
     /// `Send(ForbiddenCloseCode)` for 1010 from a server, and as for [`send`](Self::send).
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason).map_err(crate::SendError::from)?;
-        self.link.control(|outbound: &mut Outbound, out| outbound.close(Some(&frame), out))
+        self.link.close(&frame)
     }
 
     /// As [`close`](Self::close) without a reason, but waits for nothing.

@@ -15,7 +15,9 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// `WouldBlock` or `TimedOut` when the read time-out is over, and `Interrupted` if the caller
-    /// is to look at its deadline and call again; nothing was read then.
+    /// is to look at its deadline and call again; nothing was read then. An `Interrupted` that
+    /// does not come from the system ([`raw_os_error`](io::Error::raw_os_error)) says besides
+    /// that the peer is there: it has sent something that is no data yet.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Writes from the front of `buffers`, in their order, and says how many bytes it took.

@@ -17,10 +17,8 @@ pub(super) struct Turn {
     pub(super) pending: Vec<u8>,
     /// How many bytes of `pending` are gone; zero unless a write is going on.
     written: usize,
-    /// A message is being written piece by piece, and no other may begin.
-    pub(super) in_message: bool,
     /// Until when all writes of this turn together may wait, once there is one that may.
-    deadline: Option<Deadline>,
+    pub(super) deadline: Option<Deadline>,
 }
 
 /// How long a write may wait for the peer to read.
@@ -46,12 +44,7 @@ const MASK_STEP: usize = FLUSH_AT;
 
 impl Turn {
     pub(super) const fn new(outbound: Outbound) -> Self {
-        Self { outbound, pending: Vec::new(), written: 0, in_message: false, deadline: None }
-    }
-
-    /// Begins a turn: its writes have the whole time-out, however many pieces they take.
-    pub(super) const fn begin(&mut self) {
-        self.deadline = None;
+        Self { outbound, pending: Vec::new(), written: 0, deadline: None }
     }
 
     /// Accepts a message; with `flush`, all that is pending is written.
@@ -61,9 +54,7 @@ impl Turn {
         message: MessageRef<'_>,
         flush: bool,
     ) -> Result<(), Error> {
-        if self.pending.len() >= FLUSH_AT {
-            self.make_room(link, Patience::Full)?;
-        }
+        self.make_room(link, Patience::Full)?;
         let payload = message.as_bytes();
         if payload.len() > link.fragment_len {
             return self.put_fragments(link, message.kind(), payload, Patience::Full);
@@ -112,9 +103,7 @@ impl Turn {
         message: &Prepared,
         patience: Patience,
     ) -> Result<(), Error> {
-        if self.pending.len() >= FLUSH_AT {
-            self.make_room(link, patience)?;
-        }
+        self.make_room(link, patience)?;
         let (kind, payload) = (message.kind(), message.plain().payload());
         if payload.len() > link.fragment_len {
             return self.put_fragments(link, kind, payload, patience);
@@ -132,7 +121,7 @@ impl Turn {
 
     /// Writes what is pending, and what broadcasts have left for who has the turn.
     pub(super) fn write_backlog(&mut self, link: &Link, patience: Patience) -> Result<(), Error> {
-        if !self.in_message && !link.backlog.is_empty() {
+        if !link.is_in_message() && !link.backlog.is_empty() {
             // What is pending goes with the first message, if the peer was not slow to take it.
             if link.has_unsent() || self.pending.len() >= FLUSH_AT {
                 self.write(link, &[], patience)?;
@@ -157,11 +146,9 @@ impl Turn {
         part: &[u8],
         fin: bool,
     ) -> Result<(), Error> {
-        if self.pending.len() >= FLUSH_AT {
-            self.make_room(link, Patience::Full)?;
-        }
+        self.make_room(link, Patience::Full)?;
         let (part, key) = self.encode(kind, part, fin)?;
-        self.in_message = !fin;
+        link.note_in_message(!fin);
         self.write_payload(link, &part, key, Patience::Full)
     }
 
@@ -200,8 +187,11 @@ impl Turn {
         outcome
     }
 
-    /// Writes what earlier messages left over, so that the next one can be accepted.
-    fn make_room(&mut self, link: &Link, patience: Patience) -> Result<(), Error> {
+    /// If earlier messages left much over, writes it, so that the next one can be accepted.
+    pub(super) fn make_room(&mut self, link: &Link, patience: Patience) -> Result<(), Error> {
+        if self.pending.len() < FLUSH_AT {
+            return Ok(());
+        }
         if self.outbound.close_sent() {
             return Err(SendError::Closed.into());
         }

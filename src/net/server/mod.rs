@@ -4,6 +4,7 @@ mod handle;
 mod refuser;
 mod registry;
 mod service;
+mod table;
 
 use std::error::Error as StdError;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};

@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::thread;
 use std::time::Duration;
 
 use super::handle::{OpenConnection, ShutdownReport};
 use super::refuser;
+use super::table::{Entry, Phase, Table};
 use crate::frame::CloseCode;
 use crate::net::deadline::Deadline;
 use crate::net::{Sender, opening};
@@ -21,43 +21,6 @@ pub(super) struct Registry {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    entries: BTreeMap<u64, Entry>,
-    last_id: u64,
-    /// The thread that accepts, while one does.
-    accepting: Option<ThreadId>,
-    /// The connections have TLS.
-    is_secure: bool,
-    /// The end of the shutdown, once there is one.
-    stop: Option<Deadline>,
-    /// How many entries have `waits`.
-    waiting: usize,
-    report: ShutdownReport,
-}
-
-#[derive(Debug)]
-struct Entry {
-    peer_addr: SocketAddr,
-    stream: Arc<TcpStream>,
-    thread: Option<ThreadId>,
-    phase: Phase,
-    /// Its handler has asked for the shutdown, and waits for the others.
-    waits: bool,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// The request is being read: nobody has written yet.
-    Reading,
-    /// The thread of the connection answers the request.
-    Answering,
-    /// The shutdown has answered the request, or had it answered.
-    Refused,
-    Open(Sender),
-    Cut,
-}
-
 /// Why a connection is not served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum NoPlace {
@@ -67,6 +30,9 @@ pub(super) enum NoPlace {
 
 /// For how long the handlers of connections that were cut are waited for.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
+
+/// How soon peers that did not take their Close frame are asked again to.
+const RETRY: Duration = Duration::from_millis(50);
 
 impl Registry {
     /// Notes that this thread accepts connections, until the guard is dropped; `None` if the
@@ -180,27 +146,36 @@ impl Registry {
 
     /// Waits until nothing is left to wait for, and says whether that is so.
     fn wait<'a>(
-        &self,
+        &'a self,
         mut table: MutexGuard<'a, Table>,
         own: Option<u64>,
         until: impl Fn(Deadline) -> Deadline,
     ) -> (MutexGuard<'a, Table>, bool) {
+        // Another call may bring the deadline forward.
+        let is_over = |table: &Table| until(table.stop.unwrap_or_else(Deadline::never)).is_over();
+        let mut retry = Deadline::after(Some(RETRY));
         loop {
             if table.left_for(own) == 0 {
                 return (table, true);
             }
-            // Another call may bring the deadline forward.
-            let until = until(table.stop.unwrap_or_else(Deadline::never));
-            if until.is_over() {
+            if is_over(&table) {
                 return (table, false);
             }
-            table = match until.left() {
-                Some(left) => match self.changed.wait_timeout(table, left) {
-                    Ok((table, _)) => table,
-                    Err(poisoned) => poisoned.into_inner().0,
-                },
-                None => self.changed.wait(table).unwrap_or_else(PoisonError::into_inner),
-            };
+            if retry.is_over() {
+                let unheard = table.unheard();
+                drop(table);
+                // Their receivers may wait for long before they look again. Each can cost a wait.
+                for sender in unheard.iter().take_while(|_| !is_over(&self.lock())) {
+                    sender.retry();
+                }
+                table = self.lock();
+                retry = Deadline::after(Some(RETRY));
+                continue;
+            }
+            let end = until(table.stop.unwrap_or_else(Deadline::never)).earlier(retry);
+            let patience = end.left().unwrap_or(RETRY);
+            let waited = self.changed.wait_timeout(table, patience);
+            table = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -239,63 +214,6 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Table {
-    /// Whom the shutdown has to speak to: handshakes that nobody has answered, and connections.
-    fn take_leave(&mut self) -> (Vec<Arc<TcpStream>>, Vec<Sender>) {
-        let (mut asking, mut open) = (Vec::new(), Vec::new());
-        for entry in self.entries.values_mut() {
-            match &entry.phase {
-                Phase::Reading => {
-                    entry.phase = Phase::Refused;
-                    asking.push(Arc::clone(&entry.stream));
-                }
-                Phase::Open(sender) => open.push(sender.clone()),
-                // It will see that it comes too late.
-                Phase::Answering | Phase::Refused | Phase::Cut => {}
-            }
-        }
-        (asking, open)
-    }
-
-    /// If this is the thread of a connection, notes that its handler waits, and returns its id.
-    fn begin_waiting(&mut self, caller: ThreadId) -> Option<u64> {
-        let own = |(_, entry): &(&u64, &mut Entry)| entry.thread == Some(caller);
-        let (&id, entry) = self.entries.iter_mut().find(own)?;
-        if !entry.waits {
-            entry.waits = true;
-            self.waiting += 1;
-        }
-        Some(id)
-    }
-
-    /// How many connections the handler of `own` has to wait for, or who has none. A handler
-    /// that shuts the server down waits neither for itself nor for another one that has done
-    /// so: each would wait for the other.
-    fn left_for(&self, own: Option<u64>) -> usize {
-        let exempt = if own.is_some() { self.waiting } else { 0 };
-        self.entries.len().saturating_sub(exempt)
-    }
-
-    fn cut_refused(&self) {
-        for entry in self.entries.values() {
-            if matches!(entry.phase, Phase::Refused) {
-                let _ = entry.stream.shutdown(Shutdown::Both);
-            }
-        }
-    }
-
-    fn cut_all(&mut self) {
-        for entry in self.entries.values_mut() {
-            // This wakes whoever is blocked in it.
-            let _ = entry.stream.shutdown(Shutdown::Both);
-            if !matches!(entry.phase, Phase::Refused | Phase::Cut) {
-                entry.phase = Phase::Cut;
-                self.report.cut += 1;
-            }
-        }
     }
 }
 

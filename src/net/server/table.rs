@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread::ThreadId;
+
+use super::handle::ShutdownReport;
+use crate::net::Sender;
+use crate::net::deadline::Deadline;
+
+/// What a [`Registry`](super::registry::Registry) knows of the connections of its server.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) entries: BTreeMap<u64, Entry>,
+    pub(super) last_id: u64,
+    /// The thread that accepts, while one does.
+    pub(super) accepting: Option<ThreadId>,
+    /// The connections have TLS.
+    pub(super) is_secure: bool,
+    /// The end of the shutdown, once there is one.
+    pub(super) stop: Option<Deadline>,
+    /// How many entries have `waits`.
+    pub(super) waiting: usize,
+    pub(super) report: ShutdownReport,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) peer_addr: SocketAddr,
+    pub(super) stream: Arc<TcpStream>,
+    pub(super) thread: Option<ThreadId>,
+    pub(super) phase: Phase,
+    /// Its handler has asked for the shutdown, and waits for the others.
+    pub(super) waits: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The request is being read: nobody has written yet.
+    Reading,
+    /// The thread of the connection answers the request.
+    Answering,
+    /// The shutdown has answered the request, or had it answered.
+    Refused,
+    Open(Sender),
+    Cut,
+}
+
+impl Table {
+    /// Whom the shutdown has to speak to: handshakes that nobody has answered, and connections.
+    pub(super) fn take_leave(&mut self) -> (Vec<Arc<TcpStream>>, Vec<Sender>) {
+        let (mut asking, mut open) = (Vec::new(), Vec::new());
+        for entry in self.entries.values_mut() {
+            match &entry.phase {
+                Phase::Reading => {
+                    entry.phase = Phase::Refused;
+                    asking.push(Arc::clone(&entry.stream));
+                }
+                Phase::Open(sender) => open.push(sender.clone()),
+                // It will see that it comes too late.
+                Phase::Answering | Phase::Refused | Phase::Cut => {}
+            }
+        }
+        (asking, open)
+    }
+
+    /// Connections to whose peers something is still to be said, most often a Close frame.
+    pub(super) fn unheard(&self) -> Vec<Sender> {
+        let sender = |entry: &Entry| match &entry.phase {
+            Phase::Open(sender) if sender.has_unsaid() => Some(sender.clone()),
+            _ => None,
+        };
+        self.entries.values().filter_map(sender).collect()
+    }
+
+    /// If this is the thread of a connection, notes that its handler waits, and returns its id.
+    pub(super) fn begin_waiting(&mut self, caller: ThreadId) -> Option<u64> {
+        let own = |(_, entry): &(&u64, &mut Entry)| entry.thread == Some(caller);
+        let (&id, entry) = self.entries.iter_mut().find(own)?;
+        if !entry.waits {
+            entry.waits = true;
+            self.waiting += 1;
+        }
+        Some(id)
+    }
+
+    /// How many connections the handler of `own` has to wait for, or who has none. A handler
+    /// that shuts the server down waits neither for itself nor for another one that has done
+    /// so: each would wait for the other.
+    pub(super) fn left_for(&self, own: Option<u64>) -> usize {
+        let exempt = if own.is_some() { self.waiting } else { 0 };
+        self.entries.len().saturating_sub(exempt)
+    }
+
+    pub(super) fn cut_refused(&self) {
+        for entry in self.entries.values() {
+            if matches!(entry.phase, Phase::Refused) {
+                let _ = entry.stream.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    pub(super) fn cut_all(&mut self) {
+        for entry in self.entries.values_mut() {
+            // This wakes whoever is blocked in it.
+            let _ = entry.stream.shutdown(Shutdown::Both);
+            if !matches!(entry.phase, Phase::Refused | Phase::Cut) {
+                entry.phase = Phase::Cut;
+                self.report.cut += 1;
+            }
+        }
+    }
+}

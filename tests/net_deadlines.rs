@@ -1,0 +1,264 @@
+//! A call takes no longer than it was given, whatever the peer does meanwhile; and what it did
+//! not finish goes on with the next one.
+
+mod wire;
+
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::net::{Shutdown, TcpListener};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tightwire::handshake::Agreed;
+use tightwire::{
+    Acceptor, CloseCode, Error, Operation, ProtocolError, State, Stream, Timeouts, WebSocket,
+};
+use wire::{PATIENCE, Raw, close_body, hex, masked};
+
+/// A time-out that no test reaches, and whoever waits for it fails.
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(10);
+
+/// What this returns, unless it hangs.
+fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(act()));
+    receiver.recv_timeout(PATIENCE).expect("an end in time")
+}
+
+fn is_timeout(outcome: &Result<(), Error>) -> bool {
+    matches!(outcome, Err(Error::Timeout(Operation::Receive)))
+}
+
+/// A server's end whose peer has long to end TCP, and that peer.
+fn open() -> (WebSocket, Raw) {
+    let mut timeouts = Timeouts::default();
+    timeouts.close = LONG;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let raw = Raw::connect(listener.local_addr().unwrap());
+    let stream = listener.accept().unwrap().0;
+    let acceptor = Acceptor::new().timeouts(timeouts);
+    (acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap(), raw)
+}
+
+#[test]
+fn a_receive_that_times_out_while_the_peer_keeps_tcp_open_goes_on_with_the_end() {
+    for (bytes, answer) in [
+        (masked(0x88, &close_body(1000, "")), close_body(1000, "")),
+        (masked(0x83, b""), close_body(1002, "opcode 0x3 is reserved")),
+    ] {
+        let (mut ws, mut raw) = open();
+        raw.send(&bytes);
+        let mut ws = in_time(move || {
+            // Not all of it need be there at once.
+            while ws.state() == State::Open {
+                let outcome = ws.recv_timeout(SHORT).map(drop);
+                assert!(is_timeout(&outcome), "{outcome:?}");
+            }
+            for timeout in [SHORT, Duration::ZERO] {
+                let outcome = ws.recv_timeout(timeout).map(drop);
+                assert!(is_timeout(&outcome), "{outcome:?}");
+            }
+            assert!(ws.close_status().is_none(), "its end is not known");
+            ws
+        });
+        assert_eq!(raw.read_frame().1[..2], answer[..2]);
+        assert!(raw.read_to_end().is_empty(), "the server ends its side, and no reset");
+        // What comes after it has to be read, and means nothing.
+        raw.send(masked(0x81, b"late"));
+        raw.end_writing();
+        let (outcome, ws) = in_time(move || (ws.recv(), ws));
+        let status = ws.close_status().unwrap();
+        if answer == close_body(1000, "") {
+            assert!(matches!(outcome, Ok(None)), "{outcome:?}");
+            assert!(status.was_clean() && status.code() == 1000, "{status:?}");
+        } else {
+            let error = outcome.unwrap_err();
+            assert!(matches!(error, Error::Protocol(ProtocolError::ReservedOpcode(3))), "{error}");
+            assert_eq!(status.code(), 1006);
+        }
+        assert_eq!(ws.state(), State::Closed);
+    }
+}
+
+#[test]
+fn a_reader_with_a_time_out_keeps_it_when_the_peer_closes_inside_the_message() {
+    let (mut ws, mut raw) = open();
+    raw.send(masked(0x02, b"ab"));
+    let (mut ws, raw) = in_time(move || {
+        let mut reader = ws.recv_reader().unwrap().unwrap();
+        let mut start = [0; 2];
+        reader.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"ab");
+        reader.set_timeout(Some(SHORT));
+        raw.send_frame(0x88, b"");
+        for _ in 0..3 {
+            assert_eq!(reader.read(&mut start).unwrap_err().kind(), ErrorKind::TimedOut);
+        }
+        assert_eq!(raw.read_to_end(), hex("88 00"));
+        raw.end_writing();
+        reader.set_timeout(None);
+        assert_eq!(reader.read(&mut start).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        drop(reader);
+        (ws, raw)
+    });
+    assert!(matches!(ws.recv(), Ok(None)));
+    assert!(ws.close_status().unwrap().was_clean());
+    drop(raw);
+}
+
+#[test]
+fn a_handler_that_leaves_while_the_connection_ends_has_it_end_in_order() {
+    let mut timeouts = Timeouts::default();
+    timeouts.close = LONG;
+    let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts));
+    let handle = server.handle();
+    let (has_left, left) = mpsc::channel();
+    let address = wire::run(server, move |ws, _| {
+        while ws.state() == State::Open {
+            let _ = ws.recv_timeout(SHORT);
+        }
+        has_left.send(())?;
+        Ok(())
+    });
+    let mut raw = Raw::upgraded(address);
+    raw.send_frame(0x88, &close_body(1000, ""));
+    left.recv_timeout(PATIENCE).unwrap();
+    let shutdown = thread::spawn(move || handle.shutdown(LONG));
+    let end = Instant::now() + PATIENCE;
+    while TcpListener::bind(address).is_err() {
+        assert!(Instant::now() < end, "the server does not accept any more");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(raw.read_to_end(), hex("88 02 03 e8"));
+    drop(raw);
+    let report = in_time(move || shutdown.join().unwrap());
+    assert_eq!((report.closed, report.failed), (1, 0), "{report:?}");
+}
+
+/// A peer that takes its time to answer a Close frame, and then keeps TCP open for a while.
+#[derive(Debug, Default)]
+struct Lingering {
+    reads: Mutex<u32>,
+    timeouts: Mutex<Vec<Duration>>,
+}
+
+impl Lingering {
+    /// So long it takes to answer.
+    const THINKS: Duration = Duration::from_millis(30);
+}
+
+impl Stream for Lingering {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut reads = self.reads.lock().unwrap();
+        *reads += 1;
+        match *reads {
+            1 => {
+                thread::sleep(Self::THINKS);
+                self.timeouts.lock().unwrap().clear();
+                let answer = masked(0x88, &close_body(1000, ""));
+                buffer[..answer.len()].copy_from_slice(&answer);
+                Ok(answer.len())
+            }
+            2 => Err(ErrorKind::WouldBlock.into()),
+            _ => Ok(0),
+        }
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+    }
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.timeouts.lock().unwrap().push(timeout.unwrap());
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_answer_to_a_close_frame_and_the_end_of_tcp_share_one_time_out() {
+    let stream = Arc::new(Lingering::default());
+    let mut timeouts = Timeouts::default();
+    (timeouts.close, timeouts.ping) = (LONG, None);
+    let acceptor = Acceptor::new().timeouts(timeouts);
+    let mut ws = acceptor.take_over(Arc::clone(&stream), Agreed::default(), Vec::new()).unwrap();
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    assert!(ws.close_status().unwrap().was_clean());
+    let after_the_answer = stream.timeouts.lock().unwrap().clone();
+    let most = LONG - Lingering::THINKS;
+    assert!(!after_the_answer.is_empty());
+    assert!(after_the_answer.iter().all(|timeout| *timeout <= most), "{after_the_answer:?}");
+}
+
+/// A peer that has a Ping for every read, and takes something from time to time.
+#[derive(Debug)]
+struct Sluggish {
+    taken: Mutex<Instant>,
+}
+
+impl Sluggish {
+    const PAUSE: Duration = Duration::from_millis(60);
+}
+
+impl Stream for Sluggish {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        thread::sleep(Duration::from_millis(2));
+        let ping = masked(0x89, b"");
+        buffer[..ping.len()].copy_from_slice(&ping);
+        Ok(ping.len())
+    }
+
+    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut taken = self.taken.lock().unwrap();
+        if taken.elapsed() < Self::PAUSE {
+            thread::sleep(Duration::from_millis(2));
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        *taken = Instant::now();
+        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn who_sends_answers_pings_no_longer_than_it_may_send() {
+    let stream = Sluggish { taken: Mutex::new(Instant::now()) };
+    let mut timeouts = Timeouts::default();
+    // Enough for the message or a Pong, and not for both.
+    timeouts.write = Duration::from_millis(100);
+    let acceptor = Acceptor::new().timeouts(timeouts);
+    let ws = acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap();
+    let (sender, mut receiver) = ws.split();
+    let (ends, end) = mpsc::channel::<()>();
+    let reader = thread::spawn(move || {
+        while end.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
+            let _ = receiver.recv_timeout(SHORT);
+        }
+    });
+    in_time(move || {
+        for _ in 0..3 {
+            let _ = sender.send("Hello");
+        }
+    });
+    drop(ends);
+    reader.join().unwrap();
+}
