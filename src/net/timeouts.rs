@@ -12,7 +12,8 @@ pub struct Timeouts {
     /// For one write, from its beginning until the peer has taken the last byte; 30 s by
     /// default.
     pub write: Duration,
-    /// For the peer's part of the closing handshake; 10 s by default.
+    /// For the peer's part of the closing handshake: its Close frame and the end of TCP; 10 s by
+    /// default.
     pub close: Duration,
     /// How long the peer may be silent before it is sent a Ping (§5.5.2); 20 s by default,
     /// `None` for never. It happens in [`recv`], so it needs somebody to receive.
