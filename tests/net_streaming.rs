@@ -4,8 +4,8 @@ mod wire;
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
+use std::{mem, thread};
 
 use tightwire::{
     Acceptor, Client, CloseCode, Error, Limits, Message, MessageKind, Operation, ProtocolError,
@@ -85,23 +85,30 @@ fn a_ping_is_answered_before_the_piece_behind_it_is_handed_out() {
 
 #[test]
 fn what_was_not_read_is_skipped() {
-    let (url, server) = wire::raw_server(|mut raw| {
-        wire::answer_upgrade(&mut raw);
-        raw.send(hex("02 03 01 02 03"));
-        assert_eq!(raw.read_frame(), (0x81, b"read a byte".to_vec()));
-        raw.send(hex("00 01 04  89 00  80 01 05  82 01 06  81 01 61"));
-        raw.read_to_end();
-    });
-    let mut ws = tightwire::connect(&url).unwrap();
-    let mut reader = ws.recv_reader().unwrap().unwrap();
-    reader.read_exact(&mut [0]).unwrap();
-    drop(reader);
-    ws.send("read a byte").unwrap();
-    assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![6])));
-    // Dropped at once, and whole already.
-    drop(ws.recv_reader().unwrap().unwrap());
-    drop(ws);
-    server.join().unwrap();
+    // However the reader ends: nothing has to be run for it.
+    for is_dropped in [true, false] {
+        let (url, server) = wire::raw_server(|mut raw| {
+            wire::answer_upgrade(&mut raw);
+            raw.send(hex("02 03 01 02 03"));
+            assert_eq!(raw.read_frame(), (0x81, b"read a byte".to_vec()));
+            raw.send(hex("00 01 04  89 00  80 01 05  82 01 06  81 01 61"));
+            raw.read_to_end();
+        });
+        let mut ws = tightwire::connect(&url).unwrap();
+        let mut reader = ws.recv_reader().unwrap().unwrap();
+        reader.read_exact(&mut [0]).unwrap();
+        if is_dropped {
+            drop(reader)
+        } else {
+            mem::forget(reader)
+        }
+        ws.send("read a byte").unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![6])));
+        // At once, and the message is whole already.
+        drop(ws.recv_reader().unwrap().unwrap());
+        drop(ws);
+        server.join().unwrap();
+    }
 }
 
 #[test]
