@@ -153,9 +153,9 @@ fn decode_range(text: &str) -> Option<Hosts> {
     let address: IpAddr = address.parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let bits: u32 = bits.parse().ok().filter(|bits| *bits <= most)?;
-    // A range of IPv4 addresses that are written as ones of IPv6.
+    // A range of IPv4 addresses that are written as ones of IPv6: no others have so many bits.
     match (address.to_canonical(), bits.checked_sub(96)) {
-        (v4 @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => Some(Hosts::Range(v4, bits)),
+        (v4 @ IpAddr::V4(_), Some(bits)) => Some(Hosts::Range(v4, bits)),
         _ => Some(Hosts::Range(address, bits)),
     }
 }
