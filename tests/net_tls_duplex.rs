@@ -22,7 +22,7 @@ use tightwire::rustls::{
 };
 use tightwire::{
     Acceptor, Client, CloseCode, ClosedBy, Error, Message, MessageKind, Operation, SendError,
-    Stream, Timeouts, TlsStream, WebSocket,
+    State, Stream, Timeouts, TlsStream, WebSocket,
 };
 use tls::{RawClient, RawServer};
 use wire::{PATIENCE, Raw, close_body, masked};
@@ -406,6 +406,40 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
     let (outcome, status) = reader.join().unwrap();
     assert_eq!(outcome.unwrap(), None);
     assert_eq!((status.closed_by(), status.was_clean()), (ClosedBy::Us, true));
+}
+
+#[test]
+fn a_peer_that_ends_the_stream_behind_its_close_frame_reads_ours() {
+    for how in [End::Announced, End::CutOff] {
+        let (ws, mut raw) = server(Timeouts::default());
+        let (sender, mut receiver) = ws.split();
+        let reader = thread::spawn(move || {
+            let outcome = receiver.recv();
+            (outcome, receiver.close_status().unwrap().clone())
+        });
+        let writer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.send(&vec![7; HUGE])
+        });
+        assert_eq!(raw.read_frame().0, 0x02, "the writer is at it");
+        raw.send_frame(0x88, &close_body(1000, ""));
+        end(&mut raw, how);
+        while sender.state() == State::Open {
+            thread::yield_now();
+        }
+        // By now it may have met the end of the stream, too.
+        let close = loop {
+            match raw.read_frame() {
+                (0x00 | 0x80, _) => {}
+                other => break other,
+            }
+        };
+        assert_eq!(close, (0x88, close_body(1000, "")), "{how:?}");
+        let _ = writer.join().unwrap();
+        let (outcome, status) = reader.join().unwrap();
+        assert_eq!(outcome.unwrap(), None, "{how:?}");
+        assert!(status.was_clean(), "{how:?}: {status:?}");
+    }
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! How a connection ends on the side that receives.
 
-use std::{io, thread};
+use std::io::ErrorKind;
+use std::thread;
 
 use super::{RETRY, Receiver};
 use crate::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::net::buffer::ReadBuffer;
 use crate::net::deadline::Deadline;
-use crate::net::error::is_timeout;
 use crate::net::status::CloseStatus;
 use crate::net::turn::Patience;
 use crate::net::{Error, Operation};
@@ -77,12 +77,12 @@ impl Receiver {
             if !is_out {
                 timeout = timeout.min(RETRY);
             }
-            match self.fill(timeout) {
-                // A peer that sends no more may still read.
-                Ok(0) if !is_out => thread::sleep(timeout),
+            match self.fill(timeout).map_err(|error| error.kind()) {
+                // A peer that sends no more may still read, also one that cut TLS off.
+                Ok(0) | Err(ErrorKind::UnexpectedEof) if !is_out => thread::sleep(timeout),
                 Ok(0) => return true,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
+                Err(ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(_) => return true,
             }
             if last.is_over() {
