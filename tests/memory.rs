@@ -3,7 +3,7 @@
 
 mod wire;
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -304,11 +304,11 @@ impl Stream for Endless {
         Ok(count)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         if !self.0.takes {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let count = buffers.iter().map(|buffer| buffer.len()).sum();
+        let count = buffer.len();
         self.0.taken.fetch_add(count, Ordering::Relaxed);
         Ok(count)
     }
@@ -569,11 +569,11 @@ impl Stream for Fed {
         Ok(count)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         if !self.takes.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+        Ok(buffer.len())
     }
 
     fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {

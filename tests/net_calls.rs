@@ -4,7 +4,7 @@
 mod wire;
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -28,8 +28,8 @@ struct Inner {
     takes: VecDeque<usize>,
     written: Vec<u8>,
     calls: Vec<&'static str>,
-    /// The lengths of the buffers of each write.
-    slices: Vec<Vec<usize>>,
+    /// The length of each write.
+    slices: Vec<usize>,
     longest_read: usize,
     last_read: usize,
 }
@@ -67,7 +67,7 @@ impl Script {
         std::mem::take(&mut self.0.lock().unwrap().written)
     }
 
-    fn slices(&self) -> Vec<Vec<usize>> {
+    fn slices(&self) -> Vec<usize> {
         std::mem::take(&mut self.0.lock().unwrap().slices)
     }
 }
@@ -97,16 +97,15 @@ impl Stream for Script {
         Ok(bytes.len())
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut inner = self.0.lock().unwrap();
         inner.calls.push("write");
-        inner.slices.push(buffers.iter().map(|b| b.len()).filter(|&len| len > 0).collect());
-        let bytes: Vec<u8> = buffers.iter().flat_map(|b| b.iter().copied()).collect();
-        let count = inner.takes.pop_front().unwrap_or(usize::MAX).min(bytes.len());
+        inner.slices.push(buffer.len());
+        let count = inner.takes.pop_front().unwrap_or(usize::MAX).min(buffer.len());
         if count == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        inner.written.extend_from_slice(&bytes[..count]);
+        inner.written.extend_from_slice(&buffer[..count]);
         Ok(count)
     }
 
@@ -182,7 +181,7 @@ fn a_server_writes_a_large_payload_from_where_it_lies() {
     ws.feed("before").unwrap();
     ws.send(&vec![7; 100_000]).unwrap();
     // One call: the fed frame and the header in one buffer, the payload in the other.
-    assert_eq!(script.slices(), [vec![8 + 10, 100_000]]);
+    assert_eq!(script.slices(), [8 + 10, 100_000]);
     let written = script.written();
     assert_eq!(written[8..18], hex("82 7f 00 00 00 00 00 01 86 a0"));
     assert!(written[18..].iter().all(|&byte| byte == 7) && written.len() == 100_018);
@@ -194,7 +193,7 @@ fn a_client_masks_a_large_payload_in_pieces_of_bounded_memory() {
     let ws = Client::new().take_over(script.clone(), Agreed::default(), Vec::new()).unwrap();
     let payload: Vec<u8> = (0..1_000_000).map(|i| (i % 251) as u8).collect();
     ws.send(&payload).unwrap();
-    assert!(script.slices().iter().flatten().all(|&len| len <= 65536 + 14));
+    assert!(script.slices().iter().all(|&len| len <= 65536 + 14));
     let written = script.written();
     let key = &written[10..14];
     let unmasked = written[14..].iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k);
@@ -434,11 +433,11 @@ impl Stream for HeldUp {
         Ok(4)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let (state, changed) = &*self.0;
         let mut state = state.lock().unwrap();
         let before = state.written.len();
-        buffers.iter().for_each(|buffer| state.written.extend_from_slice(buffer));
+        state.written.extend_from_slice(buffer);
         changed.notify_all();
         let state = changed.wait_while(state, |state| !state.ended).unwrap();
         Ok(state.written.len() - before)
@@ -572,8 +571,8 @@ impl Stream for Flood {
         Ok(2)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        Ok(buffer.len())
     }
 
     fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {

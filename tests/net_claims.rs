@@ -6,7 +6,7 @@
 mod tls;
 mod wire;
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,9 +44,9 @@ impl Stream for Boastful {
         Ok(self.claim(count, buffer.len()))
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let count = Stream::write_vectored(&*self.stream, buffers)?;
-        Ok(self.claim(count, buffers.iter().map(|buffer| buffer.len()).sum()))
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        let count = Stream::write(&*self.stream, buffer)?;
+        Ok(self.claim(count, buffer.len()))
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

@@ -3,7 +3,7 @@
 
 mod wire;
 
-use std::io::{self, ErrorKind, IoSlice, Read};
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -165,8 +165,8 @@ impl Stream for Lingering {
         }
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        Ok(buffer.len())
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -216,14 +216,14 @@ impl Stream for Sluggish {
         Ok(ping.len())
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut taken = self.taken.lock().unwrap();
         if taken.elapsed() < Self::PAUSE {
             thread::sleep(Duration::from_millis(2));
             return Err(ErrorKind::WouldBlock.into());
         }
         *taken = Instant::now();
-        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+        Ok(buffer.len())
     }
 
     fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {

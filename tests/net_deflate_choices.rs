@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,10 +23,10 @@ impl Stream for Sink {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut written = self.0.lock().unwrap();
-        buffers.iter().for_each(|buffer| written.extend_from_slice(buffer));
-        Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+        written.extend_from_slice(buffer);
+        Ok(buffer.len())
     }
 
     fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {

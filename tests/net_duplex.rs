@@ -6,7 +6,7 @@
 mod tls;
 mod wire;
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
@@ -324,7 +324,7 @@ impl Stream for Valve {
         Ok(count)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let state = self.state.lock().unwrap();
         let slice = Duration::from_millis(1);
         let waited = self.changed.wait_timeout_while(state, slice, |state| state.left == 0);
@@ -332,9 +332,7 @@ impl Stream for Valve {
         if left == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let Some(first) = buffers.iter().find(|buffer| !buffer.is_empty()) else { return Ok(0) };
-        let piece = IoSlice::new(&first[..first.len().min(left)]);
-        let count = Stream::write_vectored(&self.stream, &[piece])?;
+        let count = Stream::write(&self.stream, &buffer[..buffer.len().min(left)])?;
         self.state.lock().unwrap().left -= if left == usize::MAX { 0 } else { count };
         Ok(count)
     }

@@ -3,7 +3,7 @@
 
 mod wire;
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
@@ -29,8 +29,8 @@ struct Gate(Arc<(Mutex<Inner>, Condvar)>);
 #[derive(Debug, Default)]
 struct Inner {
     written: Vec<u8>,
-    /// The lengths of the buffers of each write.
-    slices: Vec<Vec<usize>>,
+    /// The length of each write.
+    slices: Vec<usize>,
     /// A write takes at most so much; 0 times out.
     takes: usize,
     /// From this write on, it takes all.
@@ -120,24 +120,23 @@ impl Stream for Gate {
         if self.inner().is_shut { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut inner = self.inner();
-        inner.slices.push(buffers.iter().map(|b| b.len()).filter(|&len| len > 0).collect());
+        inner.slices.push(buffer.len());
         self.0.1.notify_all();
         let mut inner =
             self.0.1.wait_while(inner, |inner| inner.is_held && !inner.is_shut).unwrap();
-        let bytes: Vec<u8> = buffers.iter().flat_map(|b| b.iter().copied()).collect();
         if inner.slices.len() >= inner.opens_at {
             inner.takes = usize::MAX;
         }
-        let count = inner.takes.min(bytes.len());
+        let count = inner.takes.min(buffer.len());
         if inner.is_shut {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         if count == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        inner.written.extend_from_slice(&bytes[..count]);
+        inner.written.extend_from_slice(&buffer[..count]);
         Ok(count)
     }
 
@@ -195,7 +194,7 @@ fn a_server_writes_a_prepared_message_as_one_that_it_encodes_itself() {
             assert_eq!(one.written(), other.written());
             // One piece, from where it lies.
             let len = other.written().len();
-            assert_eq!(other.inner().slices, [[len]]);
+            assert_eq!(other.inner().slices, [len]);
         }
     }
 }
@@ -206,7 +205,7 @@ fn what_was_fed_goes_before_a_prepared_message_in_the_same_write() {
     let ws = gate.server();
     ws.feed("before").unwrap();
     ws.send_prepared(&Prepared::new("after")).unwrap();
-    assert_eq!(gate.inner().slices, [[8, 7]]);
+    assert_eq!(gate.inner().slices, [15]);
     assert_eq!(gate.written(), b"\x81\x06before\x81\x05after");
 }
 

@@ -2,7 +2,7 @@
 
 mod wire;
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -181,10 +181,10 @@ impl Stream for Silent {
         Err((self.reason)())
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut written = self.written.lock().unwrap();
         let before = written.len();
-        buffers.iter().for_each(|buffer| written.extend_from_slice(buffer));
+        written.extend_from_slice(buffer);
         Ok(written.len() - before)
     }
 

@@ -2,7 +2,7 @@
 //! by itself.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -158,8 +158,8 @@ impl Stream for Tap {
         Ok(count)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.write_vectored(buffers)
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        Stream::write(&self.stream, buffer)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -174,8 +174,8 @@ impl Stream for Tap {
         self.stream.shutdown(how)
     }
 
-    fn set_nodelay(&self) -> io::Result<()> {
-        Stream::set_nodelay(&self.stream)
+    fn prepare(&self) -> io::Result<()> {
+        Stream::prepare(&self.stream)
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {

@@ -191,7 +191,7 @@ impl Acceptor {
 
     #[inline(never)]
     fn read_request(&self, stream: &dyn Stream, deadline: Deadline) -> Result<Judged, Refusal> {
-        stream.set_nodelay().map_err(Error::from)?;
+        stream.prepare().map_err(Error::from)?;
         let mut head = Vec::new();
         let head_len = opening::read_head(stream, deadline, self.head_limits, &mut head)?;
         let read_ahead = head.split_off(head_len);
@@ -230,6 +230,7 @@ impl Acceptor {
         agreed: Agreed,
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
+        stream.prepare()?;
         let (stream, outbound) = (Box::new(stream), Outbound::server());
         WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
     }

@@ -200,6 +200,7 @@ impl Client {
         agreed: Agreed,
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
+        stream.prepare()?;
         let outbound = Outbound::client(entropy::masking_key);
         let stream = Box::new(stream);
         WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
@@ -238,7 +239,7 @@ impl Client {
         stream: Box<dyn Stream>,
         deadline: Deadline,
     ) -> Result<WebSocket, Error> {
-        stream.set_nodelay()?;
+        stream.prepare()?;
         let mut request = Vec::new();
         handshake.encode(&mut request);
         opening::write_all(&*stream, deadline, &request)?;

@@ -1,7 +1,7 @@
 //! The bytes of the opening handshake to and from a stream. What they mean is judged in
 //! [`handshake`](crate::handshake).
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(super) fn write_all(
             return Err(Error::Timeout(Operation::Handshake));
         }
         stream.set_write_timeout(deadline.left())?;
-        match stream.write_vectored(&[IoSlice::new(bytes)]) {
+        match stream.write(bytes) {
             Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -152,6 +152,15 @@ impl Sender {
         self.link.close_soon(code.into());
     }
 
+    /// Ends the connection at once, from any thread: a thread that is blocked on it, in a receive,
+    /// a send or a close, comes back with an error. Nothing more is sent, so the peer reports code
+    /// 1006 (§7.1.5); [`close`](Self::close) is how to part with a closing handshake.
+    ///
+    /// A connection that has ended stays as it is.
+    pub fn abort(&self) {
+        self.link.cut();
+    }
+
     /// How far the connection is from its end.
     pub fn state(&self) -> State {
         self.link.state()

@@ -1,5 +1,5 @@
 use std::fmt::Debug;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +20,16 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// that the peer is there: it has sent something that is no data yet.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes from the front of `buffers`, in their order, and says how many bytes it took.
+    /// Writes from the front of `buffer`, and returns how many bytes it took.
     ///
-    /// The next call begins with the first byte that was not taken, unless there is none: what
-    /// has to be written may be added to, but not changed. An encrypting stream relies on that,
-    /// since part of a record may be gone before all of it is.
+    /// The next call begins with the first byte that was not taken, unless there is none: the
+    /// caller may add to the bytes that wait, but not change them. An encrypting stream relies on
+    /// that, because part of a record may be gone before all of it is.
     ///
     /// # Errors
     ///
     /// `WouldBlock` or `TimedOut` when the write time-out is over; nothing was taken then.
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn write(&self, buffer: &[u8]) -> io::Result<usize>;
 
     /// Bounds how long a later read waits; never called with zero.
     ///
@@ -52,12 +52,14 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// What the system says.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
-    /// Has small writes go out at once, if the stream would hold them back (TCP_NODELAY).
+    /// Called once, before everything else: makes the calls of the stream wait, if it could be
+    /// one that does not (`O_NONBLOCK`), and small writes go out at once, if it would hold them
+    /// back (`TCP_NODELAY`).
     ///
     /// # Errors
     ///
     /// What the system says.
-    fn set_nodelay(&self) -> io::Result<()> {
+    fn prepare(&self) -> io::Result<()> {
         Ok(())
     }
 
@@ -72,11 +74,8 @@ impl Stream for TcpStream {
         (&mut &*self).read(buffer)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        match buffers {
-            [buffer] => (&mut &*self).write(buffer),
-            _ => (&mut &*self).write_vectored(buffers),
-        }
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        (&mut &*self).write(buffer)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -91,8 +90,9 @@ impl Stream for TcpStream {
         Self::shutdown(self, how)
     }
 
-    fn set_nodelay(&self) -> io::Result<()> {
-        Self::set_nodelay(self, true)
+    fn prepare(&self) -> io::Result<()> {
+        self.set_nonblocking(false)?;
+        self.set_nodelay(true)
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
@@ -105,8 +105,8 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
         (**self).read(buffer)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        (**self).write_vectored(buffers)
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        (**self).write(buffer)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -121,8 +121,8 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
         (**self).shutdown(how)
     }
 
-    fn set_nodelay(&self) -> io::Result<()> {
-        (**self).set_nodelay()
+    fn prepare(&self) -> io::Result<()> {
+        (**self).prepare()
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
@@ -130,17 +130,19 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
     }
 }
 
+/// Linux cuts a write to a Unix socket into pieces of 32 KiB, and applies the time-out to each of
+/// them: a call that is to be over soon must not have many.
+#[cfg(unix)]
+const UNIX_WRITE_MAX: usize = 64 << 10;
+
 #[cfg(unix)]
 impl Stream for std::os::unix::net::UnixStream {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&mut &*self).read(buffer)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        match buffers {
-            [buffer] => (&mut &*self).write(buffer),
-            _ => (&mut &*self).write_vectored(buffers),
-        }
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        (&mut &*self).write(buffer.get(..UNIX_WRITE_MAX).unwrap_or(buffer))
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -153,5 +155,9 @@ impl Stream for std::os::unix::net::UnixStream {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         Self::shutdown(self, how)
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        self.set_nonblocking(false)
     }
 }

@@ -15,6 +15,10 @@ pub struct Timeouts {
     /// For the peer's part of the closing handshake: its Close frame and the end of TCP; 10 s by
     /// default.
     pub close: Duration,
+    /// For the end of TCP, once both Close frames have passed or the connection has failed: how
+    /// long the peer is waited for to end its side, so that a reset does not destroy our last
+    /// bytes on their way; 1 s by default. At most 4 MiB of it are read meanwhile.
+    pub linger: Duration,
     /// How long the peer may be silent before it is sent a Ping (§5.5.2); 20 s by default,
     /// `None` for never. It happens in [`recv`], so it needs somebody to receive.
     ///
@@ -30,6 +34,7 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(10),
             write: Duration::from_secs(30),
             close: Duration::from_secs(10),
+            linger: Duration::from_secs(1),
             ping: Some(Duration::from_secs(20)),
             pong: Duration::from_secs(20),
         }

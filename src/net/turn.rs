@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::io::{self, IoSlice};
+use std::io;
 use std::time::Duration;
 
 use super::deadline::Deadline;
@@ -280,12 +280,14 @@ impl Turn {
             Patience::None => Deadline::over(),
         };
         loop {
+            let had_pending = !self.pending.is_empty();
             match self.write_once(link, payload) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => {}
                 outcome => outcome?,
             }
-            if self.pending.is_empty() && payload.is_empty() || deadline.is_over() {
+            let goes_on = had_pending && self.pending.is_empty();
+            if self.pending.is_empty() && payload.is_empty() || deadline.is_over() && !goes_on {
                 return Ok(());
             }
             // Who must not wait learns at once that there is something to wait for.
@@ -296,14 +298,7 @@ impl Turn {
     fn write_once(&mut self, link: &Link, payload: &mut &[u8]) -> io::Result<()> {
         let waiting = self.pending.get(self.written..).unwrap_or_default();
         let waiting_len = waiting.len();
-        let both = [IoSlice::new(waiting), IoSlice::new(payload)];
-        // A buffer by itself costs the system less than one of two that is empty.
-        let buffers = match (waiting.is_empty(), payload.is_empty()) {
-            (true, _) => both.get(1..),
-            (_, true) => both.get(..1),
-            _ => None,
-        };
-        let count = link.stream.write_vectored(buffers.unwrap_or(&both))?;
+        let count = link.stream.write(if waiting_len > 0 { waiting } else { payload })?;
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -340,9 +335,9 @@ mod tests {
             Ok(0)
         }
 
-        fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        fn write(&self, buffer: &[u8]) -> io::Result<usize> {
             self.0.get().unwrap().note_ping(b"ping");
-            Ok(buffers.iter().map(|buffer| buffer.len()).sum())
+            Ok(buffer.len())
         }
 
         fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {

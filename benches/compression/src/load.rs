@@ -1,6 +1,6 @@
 //! The load: one connection, on which so many messages are always on their way.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,8 +125,8 @@ impl Stream for Counted {
         Ok(len)
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        Stream::write_vectored(&self.stream, buffers)
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        Stream::write(&self.stream, buffer)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

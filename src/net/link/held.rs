@@ -189,7 +189,7 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, IoSlice};
+    use std::io;
     use std::net::Shutdown;
     use std::sync::{Arc, Mutex};
 
@@ -208,10 +208,10 @@ mod tests {
             Ok(0)
         }
 
-        fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        fn write(&self, buffer: &[u8]) -> io::Result<usize> {
             let mut written = self.0.lock().unwrap();
             let before = written.len();
-            buffers.iter().for_each(|buffer| written.extend_from_slice(buffer));
+            written.extend_from_slice(buffer);
             Ok(written.len() - before)
         }
 

@@ -294,7 +294,7 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, IoSlice};
+    use std::io;
     use std::net::TcpListener;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -314,9 +314,9 @@ mod tests {
             Err(io::ErrorKind::WouldBlock.into())
         }
 
-        fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        fn write(&self, buffer: &[u8]) -> io::Result<usize> {
             match self.writes.fetch_add(1, Ordering::SeqCst) {
-                count if count < self.reads => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
+                count if count < self.reads => Ok(buffer.len()),
                 _ => Err(io::ErrorKind::WouldBlock.into()),
             }
         }

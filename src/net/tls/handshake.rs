@@ -13,7 +13,7 @@ pub(super) fn perform(
     session: &mut Connection,
     deadline: Deadline,
 ) -> Result<(), Error> {
-    stream.set_nodelay()?;
+    stream.prepare()?;
     let mut bytes = Vec::new();
     loop {
         send(stream, session, deadline)?;

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 
 use rustls::Connection;
 
@@ -38,38 +38,22 @@ impl Outgoing {
         self.written == self.records.len()
     }
 
-    /// The next piece of `buffers` that is to be encrypted, unless there is none, or no room.
-    /// They begin with what is encrypted already: the caller was not told that it is gone.
-    pub(super) fn next_piece<'a>(
-        &mut self,
-        buffers: &'a [IoSlice<'_>],
-    ) -> Option<Vec<IoSlice<'a>>> {
+    /// The next piece of `buffer` to encrypt, unless there is none, or no room for one. The buffer
+    /// begins with bytes that are encrypted already: the caller was not told that they are gone.
+    pub(super) fn next_piece<'a>(&mut self, buffer: &'a [u8]) -> Option<&'a [u8]> {
         self.forget_written();
         if self.records.len() >= MAX_LEN {
             return None;
         }
-        let mut skip = self.untold + self.pieces.iter().map(|piece| piece.len).sum::<usize>();
-        let mut room = PIECE_LEN;
-        let mut found = Vec::with_capacity(buffers.len());
-        for buffer in buffers {
-            let rest = buffer.get(skip..).unwrap_or_default();
-            skip -= skip.min(buffer.len());
-            let part = rest.get(..room).unwrap_or(rest);
-            if !part.is_empty() {
-                room -= part.len();
-                found.push(IoSlice::new(part));
-            }
-        }
-        (!found.is_empty()).then_some(found)
+        let encrypted = self.untold + self.pieces.iter().map(|piece| piece.len).sum::<usize>();
+        let rest = buffer.get(encrypted..).unwrap_or_default();
+        let piece = rest.get(..PIECE_LEN).unwrap_or(rest);
+        (!piece.is_empty()).then_some(piece)
     }
 
     /// Encrypts a piece, behind what the session has to say by itself.
-    pub(super) fn encrypt(
-        &mut self,
-        session: &mut Connection,
-        piece: &[IoSlice<'_>],
-    ) -> io::Result<()> {
-        let len = session.writer().write_vectored(piece)?;
+    pub(super) fn encrypt(&mut self, session: &mut Connection, piece: &[u8]) -> io::Result<()> {
+        let len = session.writer().write(piece)?;
         self.collect(session)?;
         if len == 0 {
             // The keys are used up, which takes terabytes.
@@ -93,7 +77,7 @@ impl Outgoing {
             return Ok(());
         }
         let waiting = self.records.get(self.written..).unwrap_or_default();
-        match stream.write_vectored(&[IoSlice::new(waiting)])? {
+        match stream.write(waiting)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             // A stream may claim more than it was given.
             count => self.written += count.min(waiting.len()),

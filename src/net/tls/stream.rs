@@ -1,4 +1,4 @@
-use std::io::{self, IoSlice, Read};
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -194,17 +194,16 @@ impl TlsStream {
         lock(&self.session).wants_write()
     }
 
-    /// Writes until all of `buffers` is gone or the stream has no room for more. Less is encrypted
+    /// Writes until all of `buffer` is gone or the stream has no room for more. Less is encrypted
     /// at once, but to stop there would say that there is no room.
-    fn write_while_room(&self, outgoing: &mut Outgoing, buffers: &[IoSlice<'_>]) -> io::Result<()> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+    fn write_while_room(&self, outgoing: &mut Outgoing, buffer: &[u8]) -> io::Result<()> {
         let mut deadline = None;
         loop {
-            while let Some(piece) = outgoing.next_piece(buffers) {
-                outgoing.encrypt(&mut lock(&self.session), &piece)?;
+            while let Some(piece) = outgoing.next_piece(buffer) {
+                outgoing.encrypt(&mut lock(&self.session), piece)?;
             }
             outgoing.write(&*self.stream)?;
-            if !outgoing.is_empty() || outgoing.untold() >= len {
+            if !outgoing.is_empty() || outgoing.untold() >= buffer.len() {
                 return Ok(());
             }
             // A peer that reads just fast enough does not hold up who is to write but once.
@@ -263,9 +262,9 @@ impl Stream for TlsStream {
         }
     }
 
-    fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut outgoing = lock(&self.outgoing);
-        let outcome = self.write_while_room(&mut outgoing, buffers);
+        let outcome = self.write_while_room(&mut outgoing, buffer);
         let gone = outgoing.take_untold();
         let is_stuck = !outgoing.is_empty();
         drop(outgoing);
@@ -307,8 +306,8 @@ impl Stream for TlsStream {
         self.stream.shutdown(how)
     }
 
-    fn set_nodelay(&self) -> io::Result<()> {
-        self.stream.set_nodelay()
+    fn prepare(&self) -> io::Result<()> {
+        self.stream.prepare()
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
