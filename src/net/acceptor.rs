@@ -1,10 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::tls::ServerTls;
-use super::websocket::Options;
-use super::{Error, Stream, Timeouts, WebSocket, opening};
+use super::connection::Options;
+use super::{Error, Stream, Timeouts, WebSocket, handshake_io};
 use crate::deflate::Deflate;
 use crate::handshake::{
     Accept, Agreed, HandshakeError, HeadLimits, Rejection, Request, Response, Upgrade,
@@ -129,6 +130,9 @@ impl Acceptor {
     /// Reads a request and answers it. What is no valid handshake gets the fitting HTTP status,
     /// never a silent close.
     ///
+    /// It takes at most [`Timeouts::handshake`](crate::Timeouts); a client that is refused has
+    /// [`Timeouts::linger`](crate::Timeouts) more to read the answer and end TCP.
+    ///
     /// # Errors
     ///
     /// - `Handshake` with the rule that the request breaks, or `Handshake(Answered)` if the
@@ -159,17 +163,17 @@ impl Acceptor {
         };
         let judged = self.read_request(&*stream, deadline);
         if !may_answer() {
-            let deadline = Deadline::after(Some(opening::PATIENCE));
             if self.tls.is_on() {
-                opening::refuse(&*stream, deadline, &opening::going_away());
+                let response = handshake_io::going_away();
+                handshake_io::refuse(&*stream, deadline, self.linger(), &response);
             } else {
-                opening::linger(&*stream, deadline);
+                handshake_io::linger(&*stream, Deadline::after(Some(self.linger())));
             }
             return Err(HandshakeError::Answered(503).into());
         }
         match judged {
             Ok(judged) => self.open(stream, deadline, judged),
-            Err(refusal) => Err(self.refuse(&*stream, refusal)),
+            Err(refusal) => Err(self.refuse(&*stream, deadline, refusal)),
         }
     }
 
@@ -183,7 +187,7 @@ impl Acceptor {
         let Judged { request, response, agreed, deflate, read_ahead } = judged;
         let mut head = Vec::new();
         response.encode(&mut head);
-        opening::write_all(&*stream, deadline, &head)?;
+        handshake_io::write_all(&*stream, deadline, &head)?;
         let options = Options { deflate: deflate.into_iter().collect(), ..self.options };
         let websocket = WebSocket::open(stream, Outbound::server(), &options, agreed, read_ahead)?;
         Ok((websocket, request))
@@ -193,7 +197,7 @@ impl Acceptor {
     fn read_request(&self, stream: &dyn Stream, deadline: Deadline) -> Result<Judged, Refusal> {
         stream.prepare().map_err(Error::from)?;
         let mut head = Vec::new();
-        let head_len = opening::read_head(stream, deadline, self.head_limits, &mut head)?;
+        let head_len = handshake_io::read_head(stream, deadline, self.head_limits, &mut head)?;
         let read_ahead = head.split_off(head_len);
         self.judge(&head, read_ahead)
     }
@@ -268,27 +272,31 @@ impl Acceptor {
         Ok(Judged { request, response, agreed, deflate, read_ahead })
     }
 
-    fn refuse(&self, stream: &dyn Stream, refusal: Refusal) -> Error {
+    fn refuse(&self, stream: &dyn Stream, deadline: Deadline, refusal: Refusal) -> Error {
+        let answer = |response: &Response| {
+            handshake_io::refuse(stream, deadline, self.linger(), response);
+        };
         match refusal {
             Refusal::Rejected(rejection) => {
-                self.answer(stream, rejection.response());
+                answer(rejection.response());
                 rejection.into_error().into()
             }
             Refusal::Answered(response) => {
-                self.answer(stream, &response);
+                answer(&response);
                 HandshakeError::Answered(response.status()).into()
             }
             Refusal::Failed(error) => {
                 if matches!(error, Error::Timeout(_)) {
-                    self.answer(stream, &Response::new(408));
+                    answer(&Response::new(408));
                 }
                 error
             }
         }
     }
 
-    fn answer(&self, stream: &dyn Stream, response: &Response) {
-        opening::refuse(stream, Deadline::after(Some(self.options.timeouts.write)), response);
+    /// How long a client may take to end its side of the stream after our last byte.
+    const fn linger(&self) -> Duration {
+        self.options.timeouts.linger
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::TcpStream;
 use super::connecting::Connecting;
 use super::deadline::Deadline;
 use super::tls::ClientTls;
-use super::websocket::Options;
-use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, opening, proxy};
+use super::connection::Options;
+use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, handshake_io, proxy};
 use crate::handshake::{
     Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Proxies,
     Response, Uri, debug_fields,
@@ -242,7 +242,7 @@ impl Client {
         stream.prepare()?;
         let mut request = Vec::new();
         handshake.encode(&mut request);
-        opening::write_all(&*stream, deadline, &request)?;
+        handshake_io::write_all(&*stream, deadline, &request)?;
 
         let mut read_ahead = Vec::new();
         let response = loop {
@@ -253,7 +253,7 @@ impl Client {
             }
         };
         if response.status() != 101 {
-            let body = opening::read_body(&*stream, deadline, &response, read_ahead);
+            let body = handshake_io::read_body(&*stream, deadline, &response, read_ahead);
             return Err(HandshakeError::Refused(Box::new(response.with_body(body))).into());
         }
         let agreed = handshake.judge(&response)?;
@@ -269,7 +269,7 @@ impl Client {
         deadline: Deadline,
         buffer: &mut Vec<u8>,
     ) -> Result<Response, Error> {
-        let head_len = opening::read_head(stream, deadline, self.head_limits, buffer)?;
+        let head_len = handshake_io::read_head(stream, deadline, self.head_limits, buffer)?;
         let decoded = Response::decode(buffer, &self.head_limits).map_err(HandshakeError::from)?;
         buffer.drain(..head_len);
         match decoded {

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use super::stream::WRITE_SLICE;
+
 /// The moment at which a blocking operation gives up, whatever it consists of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Option<Instant>);
@@ -9,6 +11,11 @@ impl Deadline {
     pub(super) fn after(timeout: Option<Duration>) -> Self {
         // A time-out too long for the clock is as good as none.
         Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// The end of a slice: of the time in which a thread does something for others.
+    pub(super) fn slice() -> Self {
+        Self::after(Some(WRITE_SLICE))
     }
 
     pub(super) const fn never() -> Self {

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::deadline::Deadline;
-use super::prepared::Offer;
+use super::connection::{Offer, Wait};
 use super::{Prepared, Sender, State};
 use crate::frame::CloseCode;
 use crate::protocol::MessageRef;
@@ -160,10 +160,11 @@ impl Hub {
             SlowMember::Disconnect | SlowMember::Drop => BUSY_MAX,
         }));
         let entries = Arc::clone(&self.shared.lock_registry().entries);
-        let mut round = Round { policy, message, report: Broadcast::default(), gone: Vec::new() };
+        let mut round = Round::new(policy, message);
         let mut late = Vec::new();
         for (&id, entry) in entries.iter() {
-            let delivery = Delivery { id, entry, offer: entry.sender.offer(message) };
+            let offer = round.offer(&entry.sender);
+            let delivery = Delivery { id, entry, offer };
             if round.is_over_for(&delivery) {
                 round.conclude(&delivery);
             } else {
@@ -172,7 +173,7 @@ impl Hub {
         }
         // From here on, everybody has it who is not slow.
         while !late.is_empty() {
-            late.retain_mut(|delivery| !round.retry(delivery));
+            late.retain_mut(|delivery| deadline.is_over() || !round.retry(delivery));
             if deadline.is_over() {
                 late.drain(..).for_each(|delivery| round.conclude(&delivery));
             } else if !late.is_empty() {
@@ -213,6 +214,9 @@ struct Round<'a> {
     message: &'a Prepared,
     report: Broadcast,
     gone: Vec<u64>,
+    /// How long a write may wait for the next member. One that has become slow costs a slice, each
+    /// further one a moment.
+    wait: Wait,
 }
 
 /// How far a message has come on its way to a member.
@@ -222,7 +226,21 @@ struct Delivery<'a> {
     offer: Offer,
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
+    fn new(policy: SlowMember, message: &'a Prepared) -> Self {
+        let (report, gone) = (Broadcast::default(), Vec::new());
+        Self { policy, message, report, gone, wait: Wait::Slice }
+    }
+
+    fn offer(&mut self, sender: &Sender) -> Offer {
+        let was_behind = sender.is_behind();
+        let offer = sender.offer(self.message, self.wait);
+        if !was_behind && sender.is_behind() {
+            self.wait = Wait::Moment;
+        }
+        offer
+    }
+
     /// Whether all was done with this member that there is to do, or never is.
     fn is_over_for(&self, delivery: &Delivery<'_>) -> bool {
         let waits = matches!(self.policy, SlowMember::Wait(_));
@@ -237,18 +255,18 @@ impl Round<'_> {
     fn retry(&mut self, delivery: &mut Delivery<'_>) -> bool {
         let Entry { sender, rest } = delivery.entry;
         match self.policy {
-            SlowMember::Disconnect | SlowMember::Wait(_) => sender.retry(),
+            SlowMember::Disconnect | SlowMember::Wait(_) => sender.retry(Wait::Moment),
             SlowMember::Drop => {
                 let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
                 if rest.is_over() {
                     *rest = Deadline::after(Some(RETRY));
                     drop(rest);
-                    sender.retry();
+                    sender.retry(Wait::Moment);
                 }
             }
         }
         if delivery.offer != Offer::Taken {
-            delivery.offer = sender.offer(self.message);
+            delivery.offer = self.offer(sender);
         }
         let is_lost = delivery.offer == Offer::Slow && !matches!(self.policy, SlowMember::Wait(_));
         let is_over = is_lost || self.is_over_for(delivery);
@@ -265,9 +283,9 @@ impl Round<'_> {
             (Offer::Closed, _) => self.gone.push(delivery.id),
             (Offer::Busy | Offer::Slow, SlowMember::Disconnect) => {
                 let sender = &delivery.entry.sender;
-                sender.close_soon(CloseCode::POLICY_VIOLATION);
+                sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Moment);
                 // Another broadcast may do the same just now.
-                self.report.disconnected += u64::from(sender.cut());
+                self.report.disconnected += u64::from(sender.abort_first());
                 self.gone.push(delivery.id);
             }
             (Offer::Busy | Offer::Slow, SlowMember::Drop | SlowMember::Wait(_)) => {

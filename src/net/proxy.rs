@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use super::connecting::{Connecting, Remote};
 use super::deadline::Deadline;
-use super::{Error, dial, opening};
+use super::{Error, dial, handshake_io};
 use crate::handshake::{HandshakeError, HeadLimits, HttpError, Proxies, Proxy, ProxyError, Uri};
 
 /// The proxies that the environment names.
@@ -42,11 +42,11 @@ fn open_tunnel(
 ) -> Result<(), Error> {
     let mut request = Vec::new();
     proxy.encode_request(uri, &mut request);
-    opening::write_all(stream, deadline, &request)?;
+    handshake_io::write_all(stream, deadline, &request)?;
 
     let mut buffer = Vec::new();
     loop {
-        let head_len = opening::read_head(stream, deadline, limits, &mut buffer)?;
+        let head_len = handshake_io::read_head(stream, deadline, limits, &mut buffer)?;
         let decoded = Proxy::decode_response(&buffer, &limits).map_err(ProxyError::from)?;
         let (response, _) = decoded.ok_or(ProxyError::Http(HttpError::StartLine))?;
         buffer.drain(..head_len);
@@ -55,7 +55,7 @@ fn open_tunnel(
             Ok(true) => return Err(ProxyError::EarlyBytes.into()),
             Ok(false) => {}
             Err(_) => {
-                let body = opening::read_body(stream, deadline, &response, buffer);
+                let body = handshake_io::read_body(stream, deadline, &response, buffer);
                 return Err(ProxyError::Refused(Box::new(response.with_body(body))).into());
             }
         }

@@ -4,6 +4,14 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long one write waits for the peer to read. Short, so that a thread that may not wait need
+/// not first tell the stream so; one that may calls again.
+pub(super) const WRITE_SLICE: Duration = Duration::from_millis(10);
+
+/// How many bytes are read from a peer that has been sent our last ones, while it is waited for to
+/// end its side.
+pub(super) const LINGER_MAX: usize = 4 << 20;
+
 /// A byte stream that one thread may read while another writes: hence `&self`.
 ///
 /// It is what a WebSocket runs on: a [`TcpStream`], on Unix a `UnixStream`, or a type of your

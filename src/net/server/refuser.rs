@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use super::registry::NoPlace;
 use crate::handshake::Response;
 use crate::net::deadline::Deadline;
-use crate::net::opening::{self, PATIENCE};
+use crate::net::handshake_io::{self, PATIENCE};
 
 /// Answers clients that are not served, from the thread that accepts, which never waits for
 /// them: that they can read the answer is seen to in a thread for all of them.
@@ -73,7 +73,7 @@ impl Drop for Refuser {
 /// and none is closed before its own.
 fn linger(refused: &Receiver<Refused>) {
     for Refused { stream, deadline } in refused {
-        opening::linger(&*stream, deadline);
+        handshake_io::linger(&*stream, deadline);
     }
 }
 
@@ -82,10 +82,10 @@ fn linger(refused: &Receiver<Refused>) {
 pub(super) fn answer(stream: &Arc<TcpStream>, why: NoPlace) {
     let response = match why {
         NoPlace::Full => Response::new(503).with_body("There is no room for another connection.\n"),
-        NoPlace::Stopping => opening::going_away(),
+        NoPlace::Stopping => handshake_io::going_away(),
     };
     // A client that is gone needs no answer.
-    let _ = opening::answer_last(&**stream, Deadline::after(Some(PATIENCE)), &response);
+    let _ = handshake_io::answer_last(&**stream, Deadline::after(Some(PATIENCE)), &response);
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use super::handle::{OpenConnection, ShutdownReport};
 use super::refuser;
 use super::table::{Entry, Phase, Table};
 use crate::frame::CloseCode;
+use crate::net::connection::Wait;
 use crate::net::deadline::Deadline;
-use crate::net::{Sender, opening};
+use crate::net::{Sender, handshake_io};
 
 /// All connections of a server, and whether it is shutting down.
 ///
@@ -114,16 +115,16 @@ impl Registry {
         // Those whose peers do not read come last: each costs a wait, and there can be many.
         let (behind, ready): (Vec<_>, Vec<_>) = open.into_iter().partition(Sender::is_behind);
         for sender in ready {
-            sender.close_soon(CloseCode::GOING_AWAY);
+            sender.close_soon(CloseCode::GOING_AWAY, Wait::Moment);
         }
         for sender in behind.iter().take_while(|_| !deadline.is_over()) {
-            sender.close_soon(CloseCode::GOING_AWAY);
+            sender.close_soon(CloseCode::GOING_AWAY, Wait::Moment);
         }
     }
 
     /// Waits until all connections are over, and cuts what is left at the deadline.
     pub(super) fn wind_down(&self) -> ShutdownReport {
-        let patience = Deadline::after(Some(opening::PATIENCE));
+        let patience = Deadline::after(Some(handshake_io::PATIENCE));
         let mut table = self.lock();
         let own = table.begin_waiting(thread::current().id());
         if own.is_some() {
@@ -166,7 +167,7 @@ impl Registry {
                 drop(table);
                 // Their receivers may wait for long before they look again. Each can cost a wait.
                 for sender in unheard.iter().take_while(|_| !is_over(&self.lock())) {
-                    sender.retry();
+                    sender.retry(Wait::Moment);
                 }
                 table = self.lock();
                 retry = Deadline::after(Some(RETRY));

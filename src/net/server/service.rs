@@ -9,8 +9,7 @@ use super::registry::Ticket;
 use super::{HandlerResult, OnError};
 use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, Request};
-use crate::net::status::CloseStatus;
-use crate::net::{Acceptor, Error, State, WebSocket};
+use crate::net::{Acceptor, CloseStatus, Error, State, WebSocket};
 
 /// What the threads of all connections share.
 pub(super) struct Service<F> {

@@ -66,7 +66,7 @@ impl Table {
     /// Connections to whose peers something is still to be said, most often a Close frame.
     pub(super) fn unheard(&self) -> Vec<Sender> {
         let sender = |entry: &Entry| match &entry.phase {
-            Phase::Open(sender) if sender.has_unsaid() => Some(sender.clone()),
+            Phase::Open(sender) if sender.has_unsent() => Some(sender.clone()),
             _ => None,
         };
         self.entries.values().filter_map(sender).collect()

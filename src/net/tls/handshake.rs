@@ -4,7 +4,7 @@ use rustls::Connection;
 
 use crate::net::deadline::Deadline;
 use crate::net::error::unexpected_eof;
-use crate::net::opening::{self, PATIENCE};
+use crate::net::handshake_io::{self, PATIENCE};
 use crate::net::{Error, Stream};
 
 /// Makes the TLS handshake. What the peer sent behind it is in the session afterwards.
@@ -21,7 +21,7 @@ pub(super) fn perform(
             return Ok(());
         }
         bytes.clear();
-        if opening::read_some(stream, deadline, &mut bytes)? == 0 {
+        if handshake_io::read_some(stream, deadline, &mut bytes)? == 0 {
             return Err(unexpected_eof("the stream ended inside the TLS handshake"));
         }
         feed(session, &bytes).map_err(|error| {
@@ -42,7 +42,7 @@ fn send(stream: &dyn Stream, session: &mut Connection, deadline: Deadline) -> Re
     while session.wants_write() {
         session.write_tls(&mut records)?;
     }
-    opening::write_all(stream, deadline, &records)
+    handshake_io::write_all(stream, deadline, &records)
 }
 
 /// Hands the session what was read: little at a time, so that it takes all of it.

@@ -6,7 +6,7 @@ use rustls::{ServerConfig, ServerConnection};
 use super::handshake::{failure, perform};
 use super::{HTTP_1_1, TlsStream};
 use crate::net::deadline::Deadline;
-use crate::net::opening::{self, PATIENCE};
+use crate::net::handshake_io::{self, PATIENCE};
 use crate::net::{Acceptor, Error, Stream};
 
 impl Acceptor {
@@ -67,7 +67,7 @@ pub(super) fn handshake(
     if let Err(Error::Tls(_)) = &outcome {
         // A reset, which unread bytes would cause, could overtake the alert.
         if stream.shutdown(Shutdown::Write).is_ok() {
-            opening::linger(&*stream, Deadline::after(Some(PATIENCE)));
+            handshake_io::linger(&*stream, Deadline::after(Some(PATIENCE)));
         }
     }
     outcome.map(|()| TlsStream::new(stream, session))

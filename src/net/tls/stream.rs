@@ -7,11 +7,11 @@ use rustls::{ClientConfig, Connection, ServerConfig};
 
 use super::outgoing::Outgoing;
 use super::{client, server};
-use crate::net::buffer::ReadBuffer;
+use crate::net::connection::ReadBuffer;
 use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
-use crate::net::opening::PATIENCE;
-use crate::net::turn::WRITE_SLICE;
+use crate::net::handshake_io::PATIENCE;
+use crate::net::stream::WRITE_SLICE;
 use crate::net::{Error, Stream};
 
 /// A [`Stream`] with TLS, for both directions at once. Needs the feature `tls`.

@@ -1,7 +1,9 @@
 use std::io::{self, Write};
 
-use super::{Error, Operation, Sender};
+use super::guard::{Part, Wait};
+use super::sender::Sender;
 use crate::frame::{CloseCode, Utf8Check};
+use crate::net::{Error, Operation};
 use crate::protocol::{MessageKind, SendError};
 
 /// A message that is sent while it is written, in fragments (§5.4): made by
@@ -55,7 +57,8 @@ impl MessageWriter {
     }
 
     fn send_fragment(&mut self, fin: bool) -> Result<(), Error> {
-        let outcome = self.sender.fragment(self.kind, &self.buffer, fin, self.has_begun);
+        let (kind, is_first) = (self.kind, !self.has_begun);
+        let outcome = self.sender.send_part(Part { kind, payload: &self.buffer, is_first, fin });
         if matches!(outcome, Ok(()) | Err(Error::Timeout(Operation::Flush))) {
             self.has_begun = true;
             self.buffer.clear();
@@ -102,7 +105,7 @@ impl Write for MessageWriter {
 impl Drop for MessageWriter {
     fn drop(&mut self) {
         if self.has_begun && !self.has_ended {
-            self.sender.close_soon(CloseCode::INTERNAL_ERROR);
+            self.sender.close_soon(CloseCode::INTERNAL_ERROR, Wait::Slice);
         }
     }
 }

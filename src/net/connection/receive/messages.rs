@@ -1,4 +1,5 @@
-use super::{Error, Receiver};
+use super::Receiver;
+use crate::net::Error;
 use crate::protocol::Message;
 
 /// The messages of a connection: made by [`Receiver::messages`] and

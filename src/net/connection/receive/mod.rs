@@ -1,21 +1,36 @@
-mod ending;
-mod waiting;
+//! The half of a connection that receives: bytes become events, events become messages, and what
+//! an event calls for is left for the writer.
+//!
+//! The receiver is the one thread that can be counted on, because a connection lives only as long
+//! as somebody receives. So it is responsible for all bytes that no other thread is about to
+//! write: before each read, and before it hands anything to its caller, it looks at the published
+//! state and writes what is there.
+
+mod buffer;
+mod end;
+mod keepalive;
+mod message_reader;
+mod messages;
+mod wait;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::ending::Ending;
-use super::buffer::ReadBuffer;
-use super::deadline::Deadline;
-use super::error::unexpected_eof;
-use super::keepalive::Keepalive;
-use super::link::Link;
-use super::status::{CloseStatus, ClosedBy};
-use super::turn::Patience;
-use super::{Error, MessageReader, Messages, Operation, State};
+pub(in crate::net) use self::buffer::ReadBuffer;
+use self::end::Ending;
+use self::keepalive::Keepalive;
+pub use self::message_reader::MessageReader;
+pub use self::messages::Messages;
+use super::close_status::{CloseStatus, ClosedBy};
+use super::shared::Shared;
+use super::write::Wait;
 use crate::ProtocolError;
-use crate::protocol::{Event, Inbound, Message, MessageRef};
+use crate::frame::{CloseCode, CloseFrame};
+use crate::net::deadline::Deadline;
+use crate::net::error::unexpected_eof;
+use crate::net::{Error, Operation, State, Stream};
+use crate::protocol::{Event, Inbound, Message, MessageRef, Role, SendError};
 
 /// The half of a connection that receives.
 ///
@@ -26,7 +41,9 @@ use crate::protocol::{Event, Inbound, Message, MessageRef};
 /// nothing to it: it goes on until the peer ends.
 #[derive(Debug)]
 pub struct Receiver {
-    link: Arc<Link>,
+    shared: Arc<Shared>,
+    /// The stream, until the connection has ended: then it is closed, whoever keeps what.
+    stream: Option<Arc<dyn Stream>>,
     /// On the heap, so that a receiver is small to move about.
     inbound: Box<Inbound>,
     buffer: ReadBuffer,
@@ -38,6 +55,8 @@ pub struct Receiver {
     /// Until when the peer has to read what is to be written, or to send something, if it did
     /// not take all at once.
     room_deadline: Option<Deadline>,
+    /// How many bytes were read after the deadline for the peer's Close frame.
+    late_len: usize,
     /// Part of the message in progress was handed out already.
     has_begun: bool,
     /// The message in progress is of no interest.
@@ -58,7 +77,7 @@ const DEFLATED_PIECE_LEN: usize = 512;
 
 /// How much of a message may be taken in at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pace {
+enum ReadMode {
     /// All that was read: it is to be held as a whole.
     All,
     /// No more than becomes a piece.
@@ -71,19 +90,22 @@ const RETRY: Duration = Duration::from_millis(50);
 impl Receiver {
     /// A receiver whose stream is ready to be read from.
     pub(super) fn open(
-        link: Arc<Link>,
+        shared: Arc<Shared>,
+        stream: Arc<dyn Stream>,
         inbound: Box<Inbound>,
         read_ahead: Vec<u8>,
     ) -> io::Result<Self> {
-        let keepalive = Keepalive::new(&link.timeouts);
+        let keepalive = Keepalive::new(&shared.timeouts);
         let mut receiver = Self {
-            link,
+            shared,
+            stream: Some(stream),
             inbound,
             buffer: ReadBuffer::new(read_ahead),
             read_timeout: None,
             keepalive,
             is_detached: false,
             room_deadline: None,
+            late_len: 0,
             has_begun: false,
             skipping: false,
             has_pinged: false,
@@ -92,7 +114,7 @@ impl Receiver {
             status: None,
         };
         // As for every read before which nothing special is to be done.
-        receiver.set_read_timeout(receiver.read_patience(Deadline::never()))?;
+        receiver.set_read_timeout(receiver.read_timeout_until(Deadline::never()))?;
         Ok(receiver)
     }
 
@@ -139,9 +161,16 @@ impl Receiver {
         Messages::new(self)
     }
 
-    /// How long the peer may take to answer a Close frame.
-    pub(super) fn close_timeout(&self) -> Duration {
-        self.link.timeouts.close
+    /// Has a Close frame sent, and returns the moment at which the closing handshake has to be
+    /// over. If another thread has the writer, that one sends it.
+    pub(super) fn begin_close(&mut self, frame: CloseFrame) -> Result<Deadline, Error> {
+        let code = frame.code();
+        if code == CloseCode::MANDATORY_EXTENSION && self.shared.role() == Role::Server {
+            return Err(SendError::ForbiddenCloseCode(code).into());
+        }
+        let deadline = Deadline::after(Some(self.shared.timeouts.close));
+        self.shared.close_soon(frame, Wait::Slice);
+        Ok(deadline)
     }
 
     /// How far the connection is from its end. When both Close frames have passed it is still
@@ -150,7 +179,7 @@ impl Receiver {
         match (&self.status, &self.ending) {
             (Some(_), _) => State::Closed,
             (None, Some(_)) => State::Closing,
-            (None, None) => self.link.state(),
+            (None, None) => self.shared.state(),
         }
     }
 
@@ -187,7 +216,7 @@ impl Receiver {
             if self.status.is_some() {
                 return Ok(None);
             }
-            match self.next_event(Pace::Pieces, Deadline::never())? {
+            match self.next_event(ReadMode::Pieces, Deadline::never())? {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
                     let kind = MessageRef::from(&message).kind();
@@ -215,7 +244,7 @@ impl Receiver {
             if self.status.is_some() {
                 return Ok(None);
             }
-            match self.next_event(Pace::All, deadline)? {
+            match self.next_event(ReadMode::All, deadline)? {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
                     return Ok(Some(message));
@@ -225,6 +254,7 @@ impl Receiver {
                 // A peer that is never quiet, with Pings or with byte after byte, holds nobody
                 // longer than one that is.
                 None if has_waited && deadline.is_over() => {
+                    self.answer_pings();
                     return Err(Error::Timeout(Operation::Receive));
                 }
                 None => {
@@ -237,26 +267,26 @@ impl Receiver {
 
     /// Writes the Pongs that gathered, once for all Pings that came together: whoever is handed
     /// a message may take long over it.
-    pub(super) fn answer_pings(&mut self) {
+    fn answer_pings(&mut self) {
         if core::mem::take(&mut self.has_pinged) {
-            // A failure is met again by the next read.
-            let _ = self.link.try_flush(Patience::None);
+            // The next read meets a failure again.
+            let _ = self.shared.try_flush(Wait::Slice);
         }
     }
 
     /// The next event that the bytes read so far hold, after doing what it calls for: at the end
     /// of the connection, waiting for that until the deadline. In pieces, `None` may also mean
     /// that a piece was eaten.
-    pub(super) fn next_event(
+    fn next_event(
         &mut self,
-        pace: Pace,
+        mode: ReadMode,
         deadline: Deadline,
     ) -> Result<Option<Event>, Error> {
         loop {
             if self.ending.is_some() {
                 return self.end(deadline);
             }
-            let event = match self.next_buffered(pace) {
+            let event = match self.next_buffered(mode) {
                 Ok(event) => event,
                 Err(error) => {
                     self.fail(error);
@@ -269,7 +299,7 @@ impl Receiver {
                     continue;
                 }
                 Some(Event::Ping(_)) => {
-                    self.link.try_settle();
+                    self.shared.try_encode_pending();
                     self.has_pinged = true;
                 }
                 Some(Event::Pong(data)) => self.keepalive.pong(data),
@@ -290,17 +320,17 @@ impl Receiver {
     }
 
     /// Whether bytes that were read have yet to be eaten.
-    pub(super) fn has_unread(&self) -> bool {
+    fn has_unread(&self) -> bool {
         !self.buffer.unread().is_empty()
     }
 
     /// Moves what has arrived of the message in progress to `out`.
-    pub(super) fn take_partial(&mut self, out: &mut Vec<u8>) {
+    fn take_partial(&mut self, out: &mut Vec<u8>) {
         self.inbound.take_partial(out);
     }
 
     /// Waits for a further piece of a message that is not to be held as a whole.
-    pub(super) fn wait_for_piece(&mut self, deadline: Deadline) -> Result<(), Error> {
+    fn wait_for_piece(&mut self, deadline: Deadline) -> Result<(), Error> {
         if self.status.is_some() {
             return Err(unexpected_eof("the connection ended inside a message"));
         }
@@ -315,12 +345,12 @@ impl Receiver {
         }
     }
 
-    fn next_buffered(&mut self, pace: Pace) -> Result<Option<Event>, ProtocolError> {
+    fn next_buffered(&mut self, mode: ReadMode) -> Result<Option<Event>, ProtocolError> {
         let unread = self.buffer.unread();
         if unread.is_empty() {
             return Ok(None);
         }
-        let is_cut = (pace == Pace::Pieces || self.skipping) && self.inbound.may_inflate();
+        let is_cut = (mode == ReadMode::Pieces || self.skipping) && self.inbound.may_inflate();
         let piece_len = if is_cut { DEFLATED_PIECE_LEN } else { unread.len() };
         let (mut input, rest) = unread.split_at_checked(piece_len).unwrap_or((unread, &[]));
         let outcome = self.inbound.next_event(&mut input);
@@ -329,9 +359,9 @@ impl Receiver {
         if let Ok(Some(event)) = &outcome {
             if let Event::Close(_) = event {
                 // Asked before it is noted: then another thread may send the answer at any time.
-                self.closed_by = if self.link.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
+                self.closed_by = if self.shared.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
             }
-            self.link.note(event);
+            self.shared.post_answer(event);
         }
         outcome
     }
@@ -342,7 +372,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         if self.status.is_none() {
-            self.link.cut();
+            self.shared.end();
         }
     }
 }

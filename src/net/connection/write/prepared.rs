@@ -1,6 +1,4 @@
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::deflate::Deflater;
 use crate::protocol::{MessageKind, MessageRef, Outbound};
@@ -101,62 +99,4 @@ impl Prepared {
         frames.push(Deflated { settings, frame: Arc::clone(&frame) });
         frame
     }
-}
-
-/// Messages of broadcasts for whoever has the turn to write: they wait here, in their order,
-/// instead of their broadcasters. They are shared with other connections, so they cost little.
-#[derive(Debug, Default)]
-pub(super) struct Backlog {
-    messages: Mutex<VecDeque<Waiting>>,
-    /// Says without the lock whether there are any.
-    has_some: AtomicBool,
-}
-
-/// A message in the backlog, and whether its sender has it compressed.
-type Waiting = (Prepared, bool);
-
-/// As many broadcasts may wait for a connection. Enough for several threads that broadcast at
-/// once, or for a long message in between; a peer that is further behind is slow.
-const BACKLOG_MAX: usize = 16;
-
-impl Backlog {
-    pub(super) fn is_empty(&self) -> bool {
-        !self.has_some.load(Ordering::SeqCst)
-    }
-
-    /// Adds a message, unless the backlog is full.
-    pub(super) fn push(&self, message: &Prepared, compresses: bool) -> bool {
-        let mut messages = self.lock();
-        let has_room = messages.len() < BACKLOG_MAX;
-        if has_room {
-            messages.push_back((message.clone(), compresses));
-            self.has_some.store(true, Ordering::SeqCst);
-        }
-        has_room
-    }
-
-    /// Takes the first message.
-    pub(super) fn pop(&self) -> Option<Waiting> {
-        let mut messages = self.lock();
-        let first = messages.pop_front();
-        self.has_some.store(!messages.is_empty(), Ordering::SeqCst);
-        first
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What became of a message that was to be sent without waiting.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Offer {
-    /// It is on its way, or in the backlog for who has the turn.
-    Taken,
-    /// The backlog is full, because messages come faster than whoever has the turn writes them.
-    Busy,
-    /// The backlog is full, because the peer does not read or a long message is in progress.
-    Slow,
-    /// No message can be sent any more.
-    Closed,
 }

@@ -1,9 +1,9 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use super::deadline::Deadline;
-use super::receiver::Pace;
-use super::{Error, Operation, Receiver};
+use super::{ReadMode, Receiver};
+use crate::net::deadline::Deadline;
+use crate::net::{Error, Operation};
 use crate::protocol::{Event, MessageKind};
 
 /// A message that is read while it arrives: made by [`Receiver::recv_reader`].
@@ -52,7 +52,7 @@ impl<'a> MessageReader<'a> {
         self.piece.clear();
         let mut has_waited = false;
         loop {
-            match self.receiver.next_event(Pace::Pieces, deadline)? {
+            match self.receiver.next_event(ReadMode::Pieces, deadline)? {
                 Some(Event::Message(message)) => {
                     self.piece = message.into_bytes();
                     self.is_last = true;
@@ -74,6 +74,7 @@ impl<'a> MessageReader<'a> {
                         continue;
                     }
                     if has_waited && deadline.is_over() {
+                        self.receiver.answer_pings();
                         return Err(Error::Timeout(Operation::Receive));
                     }
                     self.receiver.wait_for_piece(deadline)?;

@@ -1,13 +1,13 @@
 use std::io;
 
-use super::Stream;
+use crate::net::Stream;
 
 /// Bytes that were read and not yet eaten.
 ///
 /// It starts small, grows when a read fills it, and shrinks when many reads in a row would have
 /// fitted into the small one: an idle connection holds little memory.
 #[derive(Debug)]
-pub(super) struct ReadBuffer {
+pub(in crate::net) struct ReadBuffer {
     bytes: Vec<u8>,
     /// Where in `bytes` reads begin.
     base: usize,
@@ -30,29 +30,29 @@ const SMALL_READS: u32 = 64;
 
 impl ReadBuffer {
     /// A buffer that begins with bytes which somebody else had read already.
-    pub(super) fn new(read_ahead: Vec<u8>) -> Self {
+    pub(in crate::net) fn new(read_ahead: Vec<u8>) -> Self {
         let end = read_ahead.len();
         Self { bytes: read_ahead, base: 0, start: 0, end, wanted: MIN_LEN, small_reads: 0 }
     }
 
-    pub(super) fn unread(&self) -> &[u8] {
+    pub(in crate::net) fn unread(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Keeps only the last `left` bytes of what is unread.
-    pub(super) fn keep(&mut self, left: usize) {
+    pub(in crate::net) fn keep(&mut self, left: usize) {
         self.start = self.end - left;
     }
 
     /// Gives memory back, all bytes having been eaten.
-    pub(super) fn shrink(&mut self) {
+    pub(in crate::net) fn shrink(&mut self) {
         if self.bytes.capacity() > MIN_LEN {
             *self = Self::new(Vec::new());
         }
     }
 
     /// Has the next read take no more than this.
-    pub(super) fn limit(&mut self, max_len: usize) {
+    pub(in crate::net) fn limit(&mut self, max_len: usize) {
         self.wanted = self.wanted.min(max_len);
     }
 
@@ -71,7 +71,7 @@ impl ReadBuffer {
     }
 
     /// Reads once into the buffer, whose bytes must all have been eaten; 0 is the end.
-    pub(super) fn fill(&mut self, stream: &dyn Stream) -> io::Result<usize> {
+    pub(in crate::net) fn fill(&mut self, stream: &dyn Stream) -> io::Result<usize> {
         if self.bytes.len() - self.base != self.wanted {
             self.allocate();
         }

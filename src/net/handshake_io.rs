@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::error::{is_timeout, unexpected_eof};
+use super::stream::{LINGER_MAX, WRITE_SLICE};
 use super::{Error, Operation, Stream};
 use crate::handshake::{HandshakeError, HeadLimits, HeadScanner, Response};
 
@@ -81,11 +82,19 @@ pub(super) fn going_away() -> Response {
     Response::new(503).with_body("The server is shutting down.\n")
 }
 
-/// Answers a handshake that comes to nothing, and ends TCP so that the answer is read.
-pub(super) fn refuse(stream: &dyn Stream, deadline: Deadline, response: &Response) {
+/// Answers a handshake that comes to nothing, and ends TCP so that the answer is read: for that
+/// the client has `linger_for`. The answer shares the deadline of the handshake. If that is over,
+/// it still goes out as far as it finds room.
+pub(super) fn refuse(
+    stream: &dyn Stream,
+    deadline: Deadline,
+    linger_for: Duration,
+    response: &Response,
+) {
+    let deadline = if deadline.is_over() { Deadline::after(Some(WRITE_SLICE)) } else { deadline };
     // The refusal is what gets reported; that the peer is gone already adds nothing to it.
     if answer_last(stream, deadline, response).is_ok() {
-        linger(stream, Deadline::after(Some(PATIENCE)));
+        linger(stream, Deadline::after(Some(linger_for)));
     }
     let _ = stream.shutdown(Shutdown::Both);
 }
@@ -102,11 +111,15 @@ pub(super) fn answer_last(
     Ok(stream.shutdown(Shutdown::Write)?)
 }
 
-/// Reads to the end of the stream: a reset, which unread bytes would cause, could overtake the
-/// last answer.
+/// Reads to the end of the stream, but no more than [`LINGER_MAX`] bytes: a reset, which unread
+/// bytes would cause, could overtake the last answer.
 pub(super) fn linger(stream: &dyn Stream, deadline: Deadline) {
-    let mut rest = Vec::new();
-    while matches!(read_some(stream, deadline, &mut rest), Ok(1..)) {
+    let (mut rest, mut read_len) = (Vec::new(), 0);
+    while let Ok(count @ 1..) = read_some(stream, deadline, &mut rest) {
+        read_len += count;
+        if read_len > LINGER_MAX {
+            return;
+        }
         rest.clear();
     }
 }

@@ -1,16 +1,32 @@
+//! An open connection: a [`Sender`] and a [`Receiver`], and what they share.
+//!
+//! Read `status` first, then `inbox` and `shared`, then `write/guard`: at any line of them it is
+//! decided which thread will write which bytes. `receive` comes last. `model.rs` states the
+//! invariants, and tries every order in which the threads can meet.
+
+mod close_status;
+mod inbox;
+#[cfg(all(test, loom))]
+mod model;
+mod receive;
+mod shared;
+mod status;
+mod write;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::deadline::Deadline;
-use super::link::Link;
-use super::turn::WRITE_SLICE;
-use super::{
-    CloseStatus, Error, MessageReader, MessageWriter, Messages, Operation, Prepared, Receiver,
-    Sender, State, Stream, Timeouts,
-};
+pub use self::close_status::{CloseStatus, ClosedBy};
+pub(in crate::net) use self::receive::ReadBuffer;
+pub use self::receive::{MessageReader, Messages, Receiver};
+use self::shared::Shared;
+pub use self::write::{MessageWriter, Prepared, Sender};
+pub(in crate::net) use self::write::{Offer, Wait};
+use super::stream::WRITE_SLICE;
+use super::{Error, Operation, State, Stream, Timeouts};
 use crate::deflate::{Deflate, Deflater, Inflater};
-use crate::frame::CloseCode;
+use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::{Agreed, Response};
 use crate::protocol::{
     Inbound, Limits, Message, MessageKind, MessageRef, Outbound, Role, SendError,
@@ -70,14 +86,14 @@ impl Options {
     }
 
     #[inline(never)]
-    fn link(&self, stream: Box<dyn Stream>, outbound: Outbound, agreed: &Agreed) -> Arc<Link> {
+    fn shared(&self, stream: &Arc<dyn Stream>, outbound: Outbound, agreed: &Agreed) -> Arc<Shared> {
         let wishes = self.deflate.first().cloned().unwrap_or_default();
         let deflater = agreed.deflate.and_then(|params| match outbound.role() {
             Role::Client => Deflater::new(params.client, &wishes),
             Role::Server => Deflater::new(params.server, &wishes),
         });
         let outbound = outbound.with_deflater(deflater);
-        Arc::new(Link::new(stream, outbound, self.timeouts, self.fragment_len))
+        Arc::new(Shared::new(stream, outbound, self.timeouts, self.fragment_len))
     }
 }
 
@@ -94,9 +110,10 @@ impl WebSocket {
         stream.set_write_timeout(Some(WRITE_SLICE))?;
         let peer_addr = stream.peer_addr();
         let inbound = options.inbound(outbound.role(), &agreed);
-        let link = options.link(stream, outbound, &agreed);
-        let sender = Sender::new(Arc::clone(&link));
-        let receiver = Receiver::open(link, inbound, read_ahead)?;
+        let stream = Arc::from(stream);
+        let shared = options.shared(&stream, outbound, &agreed);
+        let sender = Sender::new(Arc::clone(&shared));
+        let receiver = Receiver::open(shared, stream, inbound, read_ahead)?;
         Ok(Box::new(Self { sender, receiver, agreed, response: None, peer_addr }))
     }
 
@@ -205,22 +222,16 @@ impl WebSocket {
         if self.receiver.close_status().is_some() {
             return Ok(());
         }
-        match self.sender.close(code, reason) {
-            // One of us closed already, or the transport broke: what is left is to wait for the
-            // end.
-            Ok(()) | Err(Error::Send(SendError::Closed)) => {}
-            Err(error @ Error::Send(_)) => return Err(error),
-            Err(error) => return Err(self.receiver.abandon(error)),
-        }
-        let deadline = Deadline::after(Some(self.receiver.close_timeout()));
+        let frame = CloseFrame::new(code, reason).map_err(SendError::from)?;
+        let deadline = self.receiver.begin_close(frame)?;
         loop {
             match self.receiver.recv_by(deadline) {
-                Ok(Some(_)) if !deadline.is_over() => {}
                 Ok(None) => return Ok(()),
-                Ok(Some(_)) | Err(Error::Timeout(Operation::Receive)) => {
+                // Messages are discarded. A peer that does not read yet may still do so.
+                Ok(Some(_)) | Err(Error::Timeout(Operation::Flush)) if !deadline.is_over() => {}
+                Ok(Some(_)) | Err(Error::Timeout(Operation::Flush | Operation::Receive)) => {
                     return Err(self.receiver.abandon(Error::Timeout(Operation::Close)));
                 }
-                Err(error @ Error::Timeout(_)) => return Err(self.receiver.abandon(error)),
                 Err(error) => return Err(error),
             }
         }

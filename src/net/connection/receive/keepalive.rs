@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use super::Timeouts;
-use super::deadline::Deadline;
+use crate::net::Timeouts;
+use crate::net::deadline::Deadline;
 
 /// Notices a peer that is gone: silence brings a Ping, and further silence the end.
 ///
@@ -23,12 +23,12 @@ pub(super) struct Keepalive {
 
 /// What silence calls for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Due {
+pub(super) enum Action {
     Nothing,
     /// A Ping with this data.
     Ping([u8; 8]),
-    /// The end.
-    Death,
+    /// The end of the connection.
+    GiveUp,
 }
 
 impl Keepalive {
@@ -45,7 +45,7 @@ impl Keepalive {
     }
 
     /// How long a read may wait before silence calls for something.
-    pub(super) fn patience(&self) -> Option<Duration> {
+    pub(super) fn timeout(&self) -> Option<Duration> {
         let ping_after = self.ping_after?;
         match (self.give_up_at, self.silent_since) {
             (Some(end), _) => end.left(),
@@ -61,22 +61,22 @@ impl Keepalive {
     }
 
     /// Nothing was read for so long, since the last word or the last call.
-    pub(super) fn silent(&mut self, waited: Duration) -> Due {
-        let Some(ping_after) = self.ping_after else { return Due::Nothing };
+    pub(super) fn silent(&mut self, waited: Duration) -> Action {
+        let Some(ping_after) = self.ping_after else { return Action::Nothing };
         let now = Instant::now();
         let since =
             *self.silent_since.get_or_insert_with(|| now.checked_sub(waited).unwrap_or(now));
         match self.give_up_at {
-            Some(end) if end.is_over() => Due::Death,
-            Some(_) => Due::Nothing,
+            Some(end) if end.is_over() => Action::GiveUp,
+            Some(_) => Action::Nothing,
             None if now.saturating_duration_since(since) >= ping_after => {
                 self.count += 1;
                 let data = self.count.to_be_bytes();
                 self.ping = Some((now, data));
                 self.give_up_at = Some(Deadline::after(Some(self.pong_within)));
-                Due::Ping(data)
+                Action::Ping(data)
             }
-            None => Due::Nothing,
+            None => Action::Nothing,
         }
     }
 

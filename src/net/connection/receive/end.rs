@@ -1,0 +1,132 @@
+//! How a connection ends on the side that receives.
+//!
+//! After the peer's last word our Close frame has to go out, and then TCP has to end so that the
+//! peer reads all of it (§7.1.1). To close a socket with unread bytes in it makes the system send a
+//! reset, and a reset destroys what is still on its way. So the receiver reads on until the peer
+//! ends its side: for as long as [`Timeouts::linger`](crate::Timeouts), once our last byte is out,
+//! and no more than [`LINGER_MAX`] bytes. RFC 9112 §9.6 describes the same for HTTP.
+
+use std::io::ErrorKind;
+use std::thread;
+
+use super::{RETRY, ReadBuffer, Receiver};
+use crate::ProtocolError;
+use crate::frame::CloseFrame;
+use crate::net::connection::close_status::CloseStatus;
+use crate::net::connection::shared::aborted;
+use crate::net::connection::write::Wait;
+use crate::net::deadline::Deadline;
+use crate::net::stream::LINGER_MAX;
+use crate::net::{Error, Operation};
+use crate::protocol::Event;
+
+/// A connection after the peer's last word. A receive that times out in the meantime leaves the
+/// rest to the next one.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// The peer's Close frame, or the rule that it broke.
+    last_word: Result<Option<CloseFrame>, ProtocolError>,
+    /// The end of the time in which our Close frame has to go out.
+    deadline: Deadline,
+    /// The end of the wait for the peer to end its side, once our last byte is out.
+    linger: Option<Deadline>,
+    /// How many bytes were read in the meantime.
+    read_len: usize,
+}
+
+impl Receiver {
+    /// Begins the end of a connection whose peer sent a Close frame.
+    pub(super) fn finish(&mut self, frame: Option<CloseFrame>) {
+        self.begin_ending(Ok(frame));
+    }
+
+    /// Begins to fail the connection: the peer is told why, if it can be told (§7.1.7).
+    pub(super) fn fail(&mut self, error: ProtocolError) {
+        self.shared.post_failure(error);
+        self.begin_ending(Err(error));
+    }
+
+    fn begin_ending(&mut self, last_word: Result<Option<CloseFrame>, ProtocolError>) {
+        // If a part of our Close frame is out already, what is left of its time.
+        let deadline = Deadline::after(Some(self.shared.timeouts.close));
+        let deadline = deadline.earlier(self.shared.close_deadline());
+        self.ending = Some(Ending { last_word, deadline, linger: None, read_len: 0 });
+    }
+
+    /// Goes on with the end of the connection if that has begun. Once it is over, that is the
+    /// last event, or the error that brought it about.
+    pub(super) fn end(&mut self, deadline: Deadline) -> Result<Option<Event>, Error> {
+        let Some(mut ending) = self.ending.take() else { return Ok(None) };
+        if !self.drain(&mut ending, deadline) {
+            self.ending = Some(ending);
+            return Err(Error::Timeout(Operation::Receive));
+        }
+        if self.shared.is_aborted() {
+            return Err(self.abandon(aborted()));
+        }
+        let clean = self.shared.close_is_out() && !self.shared.is_broken();
+        self.end_stream();
+        match ending.last_word {
+            Ok(frame) => {
+                self.status = Some(CloseStatus::received(frame.clone(), self.closed_by, clean));
+                Ok(Some(Event::Close(frame)))
+            }
+            Err(error) => {
+                self.status = Some(CloseStatus::abnormal());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Has the last Close frame written, by this thread or by the one that has the writer, and
+    /// reads to the end of the stream. Returns whether that is over, and not only the caller's
+    /// deadline.
+    fn drain(&mut self, ending: &mut Ending, deadline: Deadline) -> bool {
+        loop {
+            if self.shared.try_flush(Wait::Slice).is_err() || self.shared.is_aborted() {
+                return true;
+            }
+            // The thread that had the writer may have left the rest to the receiver.
+            let is_out = self.shared.close_is_out();
+            let last = if is_out {
+                let timeout = self.shared.timeouts.linger;
+                *ending.linger.get_or_insert_with(|| Deadline::after(Some(timeout)))
+            } else {
+                ending.deadline
+            };
+            let mut timeout = last.earlier(deadline).left().unwrap_or(RETRY);
+            if !is_out {
+                timeout = timeout.min(RETRY);
+            }
+            match self.fill(timeout).map_err(|error| error.kind()) {
+                // A peer that sends no more may still read, also one that cut TLS off.
+                Ok(0) | Err(ErrorKind::UnexpectedEof) if !is_out => thread::sleep(timeout),
+                Ok(0) => return true,
+                Ok(count) => ending.read_len += count,
+                Err(ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return true,
+            }
+            if last.is_over() || ending.read_len > LINGER_MAX {
+                return true;
+            }
+            if deadline.is_over() {
+                return false;
+            }
+        }
+    }
+
+    /// Notes the end of a connection that ended without a Close frame of the peer.
+    pub(in crate::net::connection) fn abandon(&mut self, error: Error) -> Error {
+        self.ending = None;
+        self.status = Some(CloseStatus::abnormal());
+        self.end_stream();
+        error
+    }
+
+    /// Ends the stream, and gives it back: the last thread that uses it closes it.
+    fn end_stream(&mut self) {
+        self.shared.end();
+        self.stream = None;
+        self.buffer = ReadBuffer::new(Vec::new());
+    }
+}

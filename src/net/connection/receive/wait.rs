@@ -1,0 +1,163 @@
+//! How the receiver waits: for how long, and what it does when nothing comes.
+//!
+//! A read waits until the earliest of the moments at which the receiver has something else to do:
+//! the caller's deadline, that of the closing handshake, the next step of keepalive, or the next
+//! try to write bytes for which it is responsible. A read that is cut short loses nothing.
+
+use std::io;
+use std::time::Duration;
+
+use super::keepalive::Action;
+use super::{RETRY, Receiver};
+use crate::net::connection::shared::aborted;
+use crate::net::connection::write::Wait;
+use crate::net::deadline::Deadline;
+use crate::net::error::{is_timeout, unexpected_eof};
+use crate::net::stream::WRITE_SLICE;
+use crate::net::{Error, Operation};
+
+/// A read whose data has arrived need not wait longer.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// How much is read after the deadline of the closing handshake: more than a system buffers.
+const LATE_MAX: usize = 8 << 20;
+/// A read counts for at least this much of it: a peer could send byte after byte.
+const LATE_MIN: usize = 4 << 10;
+
+impl Receiver {
+    /// Writes what has to go out first, as far as the peer takes it, then reads once.
+    pub(super) fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
+        // The peer's answer to our Close frame may have come in time, but the caller late.
+        let is_late = self.shared.close_deadline().is_over();
+        self.write_what_waits()?;
+        self.check_room()?;
+        let timeout = if is_late { MOMENT } else { self.read_timeout_until(deadline) };
+        let outcome = self.fill(timeout);
+        if self.shared.is_aborted() {
+            return Err(self.abandon(aborted()));
+        }
+        match outcome {
+            Ok(0) if self.inbound.message_kind().is_some() => {
+                Err(self.abandon(unexpected_eof("the stream ended inside a message")))
+            }
+            Ok(0) => Err(self.abandon(unexpected_eof("the stream ended without a Close frame"))),
+            Ok(count) => self.heard(if is_late { count.max(LATE_MIN) } else { 0 }),
+            // The stream says so by itself: something came that is not data yet.
+            Err(error)
+                if error.kind() == io::ErrorKind::Interrupted
+                    && error.raw_os_error().is_none() =>
+            {
+                self.heard(if is_late { LATE_MIN } else { 0 })
+            }
+            // The read waited for an unknown time, in which nothing came.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.timed_out(Duration::ZERO, deadline)
+            }
+            Err(error) if is_timeout(&error) => self.timed_out(timeout, deadline),
+            Err(error) => Err(self.abandon(error.into())),
+        }
+    }
+
+    /// Writes the bytes for which the receiver is responsible, and those that the caller fed.
+    fn write_what_waits(&mut self) -> Result<(), Error> {
+        self.has_pinged = false;
+        if !self.shared.has_unwritten() {
+            return Ok(());
+        }
+        match self.shared.try_flush(Wait::Slice) {
+            // Bytes that the peer sent before its end broke may still be there to be read.
+            Ok(()) | Err(Error::Io(_) | Error::Send(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes that the peer is there.
+    fn heard(&mut self, late_len: usize) -> Result<(), Error> {
+        self.keepalive.heard();
+        self.room_deadline = None;
+        self.late_len += late_len;
+        if self.late_len > LATE_MAX {
+            return Err(self.abandon(Error::Timeout(Operation::Close)));
+        }
+        Ok(())
+    }
+
+    /// Gives up on a peer that neither reads nor sends. As long as it may do either, both are
+    /// tried in turn: it may itself be waiting for us to read.
+    fn check_room(&mut self) -> Result<(), Error> {
+        if self.is_detached || !self.shared.is_behind() {
+            self.room_deadline = None;
+            return Ok(());
+        }
+        match self.room_deadline {
+            None => self.room_deadline = Some(Deadline::after(Some(self.shared.timeouts.write))),
+            Some(deadline) if deadline.is_over() => {
+                self.room_deadline = None;
+                return Err(Error::Timeout(Operation::Flush));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// How long the next read may wait.
+    pub(super) fn read_timeout_until(&self, deadline: Deadline) -> Duration {
+        // Another thread may send a Close frame at any time. A read that waits no longer than the
+        // peer has for its answer meets that deadline in time.
+        let mut timeout = self.shared.timeouts.close;
+        let deadlines = deadline.earlier(self.shared.close_deadline()).left();
+        let keepalive = self.keepalive.timeout().filter(|_| !self.shared.close_sent());
+        let retry_in = if self.is_detached { RETRY } else { WRITE_SLICE };
+        let retry = self.shared.status().needs_receiver().then_some(retry_in);
+        for other in [deadlines, keepalive, retry].into_iter().flatten() {
+            timeout = timeout.min(other);
+        }
+        timeout.max(MOMENT)
+    }
+
+    /// Nothing came for this long: does what that calls for.
+    fn timed_out(&mut self, waited: Duration, deadline: Deadline) -> Result<(), Error> {
+        if self.shared.close_deadline().is_over() {
+            return Err(self.abandon(Error::Timeout(Operation::Close)));
+        }
+        // No byte is unread: an idle connection keeps no large buffer.
+        self.buffer.shrink();
+        // The peer of a closing connection has until the deadline for its Close frame.
+        if !self.shared.close_sent() {
+            self.keep_alive(waited)?;
+        }
+        if deadline.is_over() { Err(Error::Timeout(Operation::Receive)) } else { Ok(()) }
+    }
+
+    fn keep_alive(&mut self, waited: Duration) -> Result<(), Error> {
+        match self.keepalive.silent(waited) {
+            Action::Nothing => {}
+            Action::Ping(data) => {
+                self.shared.on_idle();
+                self.shared.post_ping(&data);
+                // Now: the peer's time to answer runs, and the caller may be long in coming back.
+                let _ = self.shared.try_flush(Wait::Slice);
+            }
+            Action::GiveUp => return Err(self.abandon(Error::Timeout(Operation::Pong))),
+        }
+        Ok(())
+    }
+
+    pub(super) fn fill(&mut self, timeout: Duration) -> io::Result<usize> {
+        self.set_read_timeout(timeout)?;
+        match &self.stream {
+            Some(stream) => self.buffer.fill(&**stream),
+            None => Ok(0),
+        }
+    }
+
+    pub(super) fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        if self.read_timeout != Some(timeout) {
+            if let Some(stream) = &self.stream {
+                stream.set_read_timeout(Some(timeout))?;
+            }
+            self.read_timeout = Some(timeout);
+        }
+        Ok(())
+    }
+}

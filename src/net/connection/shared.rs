@@ -1,0 +1,207 @@
+//! What the two halves of a connection share.
+//!
+//! ```text
+//!   receiver, broadcaster                sender
+//!   ─────────────────────                ──────
+//!   lock slot, post, flag, unlock        lock writer
+//!   fence                                  take what is in the inbox
+//!   try_lock writer                        encode, write (may block)
+//!     free:   as the sender                publish what is left
+//!     taken:  go on                      unlock writer
+//!                                        fence
+//!                                        flag again?  as the receiver does
+//! ```
+//!
+//! There are two locks, so that the receiver never waits for a sender. (A peer whose receiver
+//! waits for its sender, which waits for our receiver, would hang with us.) `slot`, in the inbox,
+//! is never held across a call to the stream; `writer` is. A thread that holds the writer may lock
+//! the slot, never the other way round.
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
+
+use super::inbox::Inbox;
+use super::status::{
+    ABORTED, BEHIND, BROADCAST, BROKEN, CLOSE_RECEIVED, CLOSE_SENT, CONTROL, FAILED, FED, Snapshot,
+    Status,
+};
+use super::write::{Wait, Writer};
+use crate::error::ProtocolError;
+use crate::frame::CloseFrame;
+use crate::net::deadline::Deadline;
+use crate::net::sync::{Condvar, Mutex};
+use crate::net::{Error, Stream, Timeouts};
+use crate::protocol::{Event, Outbound, Role, State};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The receiver owns the stream. When it is done, and no thread is writing, the stream is
+    /// closed, even if senders are kept.
+    stream: Weak<dyn Stream>,
+    pub(super) timeouts: Timeouts,
+    /// Longer messages are sent in fragments of this many bytes.
+    pub(super) fragment_len: usize,
+    role: Role,
+    pub(super) inbox: Inbox,
+    pub(super) writer: Mutex<Writer>,
+    /// Notified when a streamed message ends, or when the connection closes before it can.
+    pub(super) message_end: Condvar,
+    pub(super) status: Status,
+    close_written_at: OnceLock<Instant>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        stream: &Arc<dyn Stream>,
+        outbound: Outbound,
+        timeouts: Timeouts,
+        fragment_len: usize,
+    ) -> Self {
+        Self {
+            stream: Arc::downgrade(stream),
+            timeouts,
+            fragment_len: fragment_len.max(1),
+            role: outbound.role(),
+            inbox: Inbox::new(),
+            writer: Mutex::new(Writer::new(outbound)),
+            message_end: Condvar::new(),
+            status: Status::new(),
+            close_written_at: OnceLock::new(),
+        }
+    }
+
+    /// The stream, as long as the receiver has it.
+    pub(super) fn stream(&self) -> Option<Arc<dyn Stream>> {
+        self.stream.upgrade()
+    }
+
+    pub(super) const fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(super) fn status(&self) -> Snapshot {
+        self.status.get()
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.status.get().state()
+    }
+
+    pub(super) fn close_sent(&self) -> bool {
+        self.status.has(CLOSE_SENT)
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.status.has(BROKEN)
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.status.has(ABORTED)
+    }
+
+    /// Whether the peer has yet to take bytes that have to go out.
+    pub(super) fn is_behind(&self) -> bool {
+        self.status.has(BEHIND)
+    }
+
+    /// Whether anything waits, here or in the inbox, that a thread could write.
+    pub(super) fn has_unwritten(&self) -> bool {
+        self.status.has(CONTROL | BROADCAST | FED | BEHIND)
+    }
+
+    /// The moment until which the peer has to answer our Close frame, if we sent one.
+    pub(super) fn close_deadline(&self) -> Deadline {
+        match self.close_written_at.get() {
+            Some(&sent) => Deadline::at(sent, self.timeouts.close),
+            None => Deadline::never(),
+        }
+    }
+
+    /// Notes that a Close frame was written, or a part of it. From here on the peer has time to
+    /// answer, not while it has yet to read.
+    pub(super) fn note_close_written(&self) {
+        self.close_written_at.get_or_init(Instant::now);
+    }
+
+    /// Whether all bytes of a Close frame are out.
+    pub(super) fn close_is_out(&self) -> bool {
+        self.close_written_at.get().is_some() && !self.status.has(FED | BEHIND)
+    }
+
+    /// Whether our side of the stream is to be ended: by the server once the closing handshake is
+    /// complete, by the end that fails the connection at once, and by a client only after its
+    /// server (§7.1.1).
+    pub(super) fn write_side_is_over(&self) -> bool {
+        let status = self.status.get();
+        status.has(FAILED) || self.role == Role::Server && status.has(CLOSE_RECEIVED)
+    }
+
+    /// Leaves the answer to an event for the writer.
+    pub(super) fn post_answer(&self, event: &Event) {
+        let flags = match event {
+            Event::Ping(_) => 0,
+            Event::Close(_) => CLOSE_RECEIVED,
+            Event::Message(_) | Event::Pong(_) => return,
+        };
+        self.inbox.post(&self.status, flags, |owed| owed.note(event));
+    }
+
+    /// Leaves a Ping for the writer.
+    pub(super) fn post_ping(&self, data: &[u8]) {
+        self.inbox.post(&self.status, 0, |owed| owed.note_ping(data));
+    }
+
+    /// Leaves the Close frame for the writer that tells the peer which rule it broke.
+    pub(super) fn post_failure(&self, error: ProtocolError) {
+        self.inbox.post(&self.status, FAILED, |owed| owed.note_failure(error));
+    }
+
+    /// Has a Close frame sent, by this thread or by the one that has the writer. If the peer does
+    /// not take it soon, the receiver goes on with it.
+    pub(super) fn close_soon(&self, frame: CloseFrame, wait: Wait) {
+        if !self.close_sent() {
+            self.inbox.post(&self.status, 0, |owed| owed.note_close(frame));
+        }
+        // The receiver meets a failure again.
+        let _ = self.try_flush(wait);
+    }
+
+    /// Gives up memory that an idle connection does not need.
+    pub(super) fn on_idle(&self) {
+        self.try_with_writer(|guard| guard.on_idle());
+    }
+
+    /// Notes that a write failed, and returns the error for the caller.
+    pub(super) fn note_broken(&self, error: io::Error) -> Error {
+        if self.status.set(BROKEN).has(ABORTED) { aborted() } else { error.into() }
+    }
+
+    /// Ends the connection at once, on behalf of a thread other than the receiver's: threads that
+    /// are blocked in the stream come back. Returns whether the connection had not ended before.
+    pub(super) fn abort(&self) -> bool {
+        self.end_with(ABORTED | BROKEN)
+    }
+
+    /// Ends the stream, for the receiver.
+    pub(super) fn end(&self) {
+        self.end_with(BROKEN);
+    }
+
+    fn end_with(&self, flags: u16) -> bool {
+        let before = self.status.set(flags);
+        if let Some(stream) = self.stream() {
+            // The peer may have ended it first.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        self.message_end.notify_all();
+        !before.has(BROKEN)
+    }
+}
+
+/// The error of a call that [`Sender::abort`](crate::Sender::abort) ended.
+pub(super) fn aborted() -> Error {
+    let text = "the connection was aborted on this side";
+    Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text))
+}

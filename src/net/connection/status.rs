@@ -1,0 +1,140 @@
+//! The published state of a connection: what every thread may know without waiting for a lock.
+//!
+//! | flag | who sets it | holding | who clears it |
+//! | --- | --- | --- | --- |
+//! | `CONTROL` | a thread that posts a Pong, Ping or Close | the slot | the thread that encodes it, when `BEHIND` is set |
+//! | `BROADCAST` | a thread that posts a broadcast | the slot | the thread that takes the last one |
+//! | `REFUSING` | a writer whose slice is over | writer and slot | the next writer |
+//! | `FED`, `BEHIND`, `IN_MESSAGE` | the writer | the writer | the writer |
+//! | `CLOSE_SENT` | the writer, before it writes a Close frame | the writer | nobody |
+//! | `CLOSE_RECEIVED`, `FAILED` | the receiver, with the duty that follows | the slot | nobody |
+//! | `BROKEN`, `ABORTED` | any thread | nothing | nobody |
+//!
+//! A status of zero means that nothing is in the way of a message: one load tells.
+
+use crate::net::sync::{AtomicU16, Ordering};
+use crate::protocol::State;
+
+/// A Pong, Ping or Close is in the inbox.
+pub(super) const CONTROL: u16 = 1;
+/// Broadcasts are in the inbox.
+pub(super) const BROADCAST: u16 = 1 << 1;
+/// The inbox takes no broadcasts until another thread has the writer.
+pub(super) const REFUSING: u16 = 1 << 2;
+/// Messages wait that the caller fed, and nothing else: they may wait for the caller.
+pub(super) const FED: u16 = 1 << 3;
+/// Bytes wait that have to be written as soon as the peer takes them.
+pub(super) const BEHIND: u16 = 1 << 4;
+/// A message is being sent piece by piece, and no other may begin.
+pub(super) const IN_MESSAGE: u16 = 1 << 5;
+/// A Close frame was sent, or is about to be.
+pub(super) const CLOSE_SENT: u16 = 1 << 6;
+/// A Close frame was received.
+pub(super) const CLOSE_RECEIVED: u16 = 1 << 7;
+/// The peer broke the protocol: none of its bytes count any more.
+pub(super) const FAILED: u16 = 1 << 8;
+/// The stream is of no more use for writing.
+pub(super) const BROKEN: u16 = 1 << 9;
+/// This side ended the connection at once.
+pub(super) const ABORTED: u16 = 1 << 10;
+
+/// How far the writer has come with the bytes that wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// No bytes wait.
+    Clean,
+    /// Only messages wait that the caller fed.
+    Fed,
+    /// Other bytes wait: the receiver goes on with them, unless a sender does first.
+    Behind,
+}
+
+/// The published state. All changes are in one total order (`SeqCst`): a thread that sees a later
+/// one sees the earlier ones.
+#[derive(Debug)]
+pub(super) struct Status(AtomicU16);
+
+/// The published state at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Snapshot(u16);
+
+impl Status {
+    pub(super) fn new() -> Self {
+        Self(AtomicU16::new(0))
+    }
+
+    pub(super) fn get(&self) -> Snapshot {
+        Snapshot(self.0.load(Ordering::SeqCst))
+    }
+
+    /// Whether any of these flags is set.
+    pub(super) fn has(&self, flags: u16) -> bool {
+        self.get().has(flags)
+    }
+
+    /// Sets these flags, and returns the state before that.
+    pub(super) fn set(&self, flags: u16) -> Snapshot {
+        Snapshot(self.0.fetch_or(flags, Ordering::SeqCst))
+    }
+
+    pub(super) fn clear(&self, flags: u16) {
+        self.0.fetch_and(!flags, Ordering::SeqCst);
+    }
+
+    /// Clears some flags and sets others in one step.
+    pub(super) fn replace(&self, cleared: u16, set: u16) {
+        let mut current = self.0.load(Ordering::SeqCst);
+        loop {
+            let next = current & !cleared | set;
+            if next == current {
+                return;
+            }
+            match self.0.compare_exchange(current, next, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return,
+                Err(changed) => current = changed,
+            }
+        }
+    }
+
+    /// Publishes what the writer leaves behind. Most of the time nothing changes.
+    pub(super) fn publish(&self, progress: Progress, in_message: bool) {
+        let progress = match progress {
+            Progress::Clean => 0,
+            Progress::Fed => FED,
+            Progress::Behind => BEHIND,
+        };
+        let set = progress | if in_message { IN_MESSAGE } else { 0 };
+        self.replace(FED | BEHIND | IN_MESSAGE, set);
+    }
+}
+
+impl Snapshot {
+    /// Whether any of these flags is set.
+    pub(super) const fn has(self, flags: u16) -> bool {
+        self.0 & flags != 0
+    }
+
+    pub(super) const fn state(self) -> State {
+        match (self.has(CLOSE_SENT), self.has(CLOSE_RECEIVED)) {
+            _ if self.has(FAILED | BROKEN) => State::Closed,
+            (false, false) => State::Open,
+            (true, true) => State::Closed,
+            _ => State::Closing,
+        }
+    }
+
+    /// Whether the inbox holds something that can be written now.
+    pub(super) const fn has_work(self) -> bool {
+        !self.has(BEHIND | BROKEN) && (self.has(CONTROL) || self.has_broadcast())
+    }
+
+    /// Whether the receiver is responsible for bytes or for work: it has to come back soon.
+    pub(super) const fn needs_receiver(self) -> bool {
+        !self.has(BROKEN) && (self.has(CONTROL | BEHIND) || self.has_broadcast())
+    }
+
+    /// A broadcast waits for the end of a message in progress.
+    const fn has_broadcast(self) -> bool {
+        self.has(BROADCAST) && !self.has(IN_MESSAGE)
+    }
+}

@@ -1,0 +1,600 @@
+//! The only way to the writer, and what a thread that has it does for others.
+//!
+//! A thread that finds the writer taken never waits for it on behalf of others: it leaves a Pong,
+//! a Ping, a Close or a broadcast in the inbox, and goes its way. So the thread that has the
+//! writer owes the others three things, and [`WriteGuard::release`] is where it pays:
+//!
+//! 1. It takes what is in the inbox and writes it, together with all other bytes that have to go
+//!    out, but for no longer than one slice (`WRITE_SLICE`).
+//! 2. It publishes what it leaves behind: `Clean`, `Fed` or `Behind`.
+//! 3. It unlocks, and then looks into the inbox again: a thread that posted before the unlocking
+//!    may have found the writer taken. The fences make sure that one of the two sees the other.
+//!
+//! Nothing is left without an owner. Bytes that the peer does not take are `Behind`, and the
+//! receiver goes on with them. When broadcasts come so fast that the slice ends first, the inbox
+//! refuses more of them until another thread has the writer, and the broadcaster tries again. A
+//! control frame that comes after the slice was posted by the receiver, which looks before it
+//! reads; only a Close may come from elsewhere, and for that the writer is taken once more.
+//!
+//! To change this file, change `model.rs` with it: it has an invariant for each sentence above.
+
+use std::net::Shutdown;
+use std::sync::{PoisonError, TryLockError};
+use std::time::Duration;
+use std::{io, mem};
+
+use super::prepared::{Frame, Prepared};
+use super::writer::{COPY_MAX, Writer};
+use crate::frame::CloseFrame;
+use crate::net::connection::inbox::QUEUE_MAX;
+use crate::net::connection::shared::Shared;
+use crate::net::connection::status::{BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, REFUSING};
+use crate::net::deadline::Deadline;
+use crate::net::error::is_timeout;
+use crate::net::stream::WRITE_SLICE;
+use crate::net::sync::{MutexGuard, fence};
+use crate::net::{Error, Operation, Stream};
+use crate::protocol::{MessageKind, MessageRef, Role, SendError, State};
+
+/// How long a write may wait for the peer to read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::net) enum Wait {
+    /// Until the deadline of the call.
+    Block,
+    /// For one slice: the thread has something better to do.
+    Slice,
+    /// For about a millisecond: other connections wait for the same thread.
+    Moment,
+}
+
+/// The time-out of a write of which many follow each other.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// Streams take as much as this in one call if the peer has room.
+const ONE_CALL: usize = 64 << 10;
+
+/// How often a thread that waits for the end of a streamed message looks whether the connection
+/// has ended, or the inbox has something for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The writer, in the hands of one thread.
+#[derive(Debug)]
+pub(in crate::net::connection) struct WriteGuard<'a> {
+    shared: &'a Shared,
+    writer: MutexGuard<'a, Writer>,
+    /// The end of the caller's own call, once it has waited.
+    deadline: Option<Deadline>,
+    /// The end of the slice for others, once there was a second thing to do for them.
+    slice: Option<Deadline>,
+}
+
+/// Taking the writer.
+impl Shared {
+    /// Waits for the writer, acts with it, and does what a writer owes to others.
+    pub(super) fn with_writer<T>(
+        &self,
+        act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.lock().act(act)
+    }
+
+    /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
+    /// being streamed. Both waits share one deadline.
+    pub(super) fn with_writer_between_messages<T>(
+        &self,
+        act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut guard = self.lock();
+        if guard.writer.in_message {
+            let waited;
+            (guard, waited) = guard.wait_for_message_end();
+            return match waited {
+                Ok(()) => guard.act(act),
+                Err(error) => {
+                    guard.release();
+                    Err(error)
+                }
+            };
+        }
+        guard.act(act)
+    }
+
+    /// Acts with the writer if no thread has it; `None` if one has.
+    pub(in crate::net::connection) fn try_with_writer<T>(
+        &self,
+        act: impl FnOnce(&mut WriteGuard<'_>) -> T,
+    ) -> Option<T> {
+        let mut guard = self.try_lock()?;
+        let outcome = act(&mut guard);
+        guard.release();
+        Some(outcome)
+    }
+
+    /// Writes all that waits, unless another thread has the writer: then that thread writes what
+    /// has to go out.
+    pub(in crate::net::connection) fn try_flush(&self, wait: Wait) -> Result<(), Error> {
+        let outcome = self.try_with_writer(|guard| {
+            guard.take_work()?;
+            guard.write(&[], wait)
+        });
+        match outcome {
+            None | Some(Err(Error::Timeout(_))) => Ok(()),
+            Some(outcome) => outcome,
+        }
+    }
+
+    /// Encodes the control frames in the inbox if the writer is free, and writes nothing: each of
+    /// several Pings that came together gets its Pong, and all go out in one write. The receiver
+    /// calls it, and is responsible for that write.
+    pub(in crate::net::connection) fn try_encode_pending(&self) {
+        let Some(mut guard) = self.try_lock() else { return };
+        // An error here is met again, and reported, by the next write.
+        let _ = guard.take_control();
+        guard.publish();
+    }
+
+    fn lock(&self) -> WriteGuard<'_> {
+        self.guard(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn try_lock(&self) -> Option<WriteGuard<'_>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(self.guard(writer)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(self.guard(poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn guard<'a>(&'a self, writer: MutexGuard<'a, Writer>) -> WriteGuard<'a> {
+        if self.status.has(REFUSING) {
+            self.status.clear(REFUSING);
+        }
+        WriteGuard { shared: self, writer, deadline: None, slice: None }
+    }
+}
+
+/// Having it, and giving it back.
+impl<'a> WriteGuard<'a> {
+    fn act<T>(
+        mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let outcome = self.take_work().and_then(|()| act(&mut self));
+        self.release();
+        outcome
+    }
+
+    /// Does what a writer owes to others, and unlocks.
+    fn release(mut self) {
+        let shared = self.shared;
+        let mut is_last = false;
+        loop {
+            self.serve();
+            self.publish();
+            let mut slice = self.slice;
+            drop(self);
+            // Pairs with the fences in the inbox: either the other thread finds the writer free,
+            // or this one finds what it posted.
+            fence("fence of the look");
+            if !shared.status.get().has_work() || is_last && !shared.inbox.has_close() {
+                return;
+            }
+            is_last |= slice.get_or_insert_with(Deadline::slice).is_over();
+            let Some(guard) = shared.try_lock() else { return };
+            self = guard;
+            self.slice = slice;
+            if is_last {
+                shared.inbox.refuse_broadcasts(&shared.status);
+            }
+        }
+    }
+
+    /// Takes what is in the inbox, and writes what has to go out, once.
+    fn serve(&mut self) {
+        // A thread that has waited in vain for the peer to read does not wait a second time.
+        if self.writer.is_stalled() || self.shared.status.has(BROKEN) {
+            return;
+        }
+        // The errors are not those of the caller's message. The next call meets them again.
+        let _ = self.take_work();
+        if self.writer.is_due() {
+            let _ = self.write(&[], Wait::Slice);
+        }
+    }
+
+    /// Publishes what the writer leaves behind, and ends our side of the stream if nothing more
+    /// will follow.
+    fn publish(&mut self) {
+        if self.writer.outbound.close_sent() {
+            let can_end = self.writer.is_empty() && !self.writer.is_shut;
+            self.shared.note_close_written();
+            if can_end && self.shared.write_side_is_over() {
+                self.writer.is_shut = true;
+                if let Some(stream) = self.shared.stream() {
+                    // The peer may have ended it first.
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
+            }
+        }
+        self.shared.status.publish(self.writer.progress(), self.writer.in_message);
+    }
+
+    /// Waits until no message is in progress.
+    fn wait_for_message_end(mut self) -> (Self, Result<(), Error>) {
+        let deadline = Deadline::after(Some(self.shared.timeouts.write));
+        // The connection may end without the writer, and so between the look and the wait.
+        while self.writer.in_message && self.shared.state() == State::Open {
+            if deadline.is_over() {
+                return (self, Err(Error::Timeout(Operation::Queue)));
+            }
+            // The wait gives the writer away without a look afterwards.
+            self.serve();
+            self.publish();
+            let waited = self.shared.message_end.wait_timeout(self.writer, LOOK_AGAIN);
+            let (writer, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            self.writer = writer;
+        }
+        self.deadline = Some(deadline);
+        (self, Ok(()))
+    }
+}
+
+/// The work of others.
+impl WriteGuard<'_> {
+    /// Encodes what is in the inbox: a control frame of each kind, and if no message is in
+    /// progress, the broadcasts. Nothing is written as long as there is room.
+    pub(super) fn take_work(&mut self) -> Result<(), Error> {
+        let status = self.shared.status.get();
+        if !status.has(CONTROL | BROADCAST | BROKEN) {
+            return Ok(());
+        }
+        if status.has(BROKEN) {
+            return Err(SendError::Closed.into());
+        }
+        self.take_control()?;
+        if status.has(BROADCAST) && !self.writer.in_message && !self.writer.is_stalled() {
+            self.take_broadcasts()?;
+        }
+        Ok(())
+    }
+
+    /// Encodes the control frames in the inbox. They make the writer `Behind` in the same step, so
+    /// that at no moment nobody seems to have them.
+    pub(super) fn take_control(&mut self) -> Result<(), Error> {
+        if !self.shared.status.has(CONTROL) {
+            return Ok(());
+        }
+        let Self { shared, writer, .. } = self;
+        let outcome = shared.inbox.take_control(|owed| {
+            if writer.is_full() && !owed.has_close() {
+                // The peer does not read the bytes that wait already. It can send Pings without
+                // end, so their Pong stays in the inbox: the latest only, until there is room.
+                return Ok(());
+            }
+            shared.status.replace(CONTROL, BEHIND);
+            writer.encode_pending(owed)
+        });
+        self.note_close_sent();
+        // Nobody can be answered any more without a key, and no Close can be sent.
+        outcome.map_err(|error| self.fail_to_encode(error))
+    }
+
+    fn take_broadcasts(&mut self) -> Result<(), Error> {
+        for _ in 0..QUEUE_MAX {
+            if self.writer.is_full() && self.write(&[], Wait::Slice).is_err() {
+                // The peer is slow: the rest stays in the inbox.
+                return Ok(());
+            }
+            let Some((message, compresses)) = self.shared.inbox.take_broadcast(&self.shared.status)
+            else {
+                return Ok(());
+            };
+            self.writer.outbound.set_compression(compresses);
+            self.writer.set_due();
+            match self.put_prepared(&message, Wait::Slice, Flush::Later) {
+                // After a Close frame no message follows.
+                Ok(()) | Err(Error::Send(_)) => {}
+                // The peer did not take all: the message is kept, and later ones stay in the inbox.
+                Err(Error::Timeout(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes that a Close frame is about to be written. Not afterwards: the peer's answer can
+    /// be read before the write has returned, and has to be known for an answer.
+    fn note_close_sent(&self) {
+        if self.writer.outbound.close_sent() && !self.shared.status.has(CLOSE_SENT) {
+            self.shared.status.set(CLOSE_SENT);
+            self.shared.message_end.notify_all();
+        }
+    }
+
+    fn fail_to_encode(&self, error: SendError) -> Error {
+        if error == SendError::NoMaskingKey {
+            self.shared.abort();
+        }
+        error.into()
+    }
+}
+
+/// Whether a message is written at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flush {
+    Now,
+    /// With later ones, or once there are many.
+    Later,
+}
+
+/// A part of a message that is streamed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) kind: MessageKind,
+    pub(super) payload: &'a [u8],
+    pub(super) is_first: bool,
+    pub(super) fin: bool,
+}
+
+/// Messages of the caller.
+impl WriteGuard<'_> {
+    pub(super) fn set_compression(&mut self, compresses: bool) {
+        self.writer.outbound.set_compression(compresses);
+    }
+
+    /// Accepts a message; with [`Flush::Now`], writes all that waits.
+    pub(super) fn put(&mut self, message: MessageRef<'_>, flush: Flush) -> Result<(), Error> {
+        self.make_room(Wait::Block)?;
+        let (kind, payload) = (message.kind(), message.as_bytes());
+        self.writer.outbound.may_begin()?;
+        if payload.len() > self.shared.fragment_len {
+            return self.put_fragments(kind, payload, Wait::Block);
+        }
+        let payload = self.writer.outbound.payload(kind, payload, true)?;
+        if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
+            let key = self.writer.encode_header(kind, payload.len(), true)?;
+            self.writer.buffer(&payload, key);
+            if !self.writer.is_full() {
+                return Ok(());
+            }
+            return self.write(&[], Wait::Block);
+        }
+        self.write_frame(kind, &payload, true, Wait::Block)
+    }
+
+    /// Accepts a message whose frame was encoded before. From a server it goes out as it is; a
+    /// client has to mask it (§5.3).
+    pub(super) fn put_prepared(
+        &mut self,
+        message: &Prepared,
+        wait: Wait,
+        flush: Flush,
+    ) -> Result<(), Error> {
+        self.make_room(wait)?;
+        let (kind, payload) = (message.kind(), message.plain().payload());
+        self.writer.outbound.may_begin()?;
+        if payload.len() > self.shared.fragment_len {
+            return self.put_fragments(kind, payload, wait);
+        }
+        let deflater = self.writer.outbound.deflater_for(payload.len(), true);
+        let deflated = deflater.map(|deflater| message.deflated(deflater));
+        self.writer.outbound.begin_prepared(deflated.is_some())?;
+        let frame = deflated.as_deref().unwrap_or_else(|| message.plain());
+        if self.writer.outbound.role() == Role::Client {
+            let key = self.writer.encode_header(kind, frame.payload().len(), true)?;
+            self.writer.buffer(frame.payload(), key);
+            return if flush == Flush::Now || self.writer.is_full() {
+                self.write(&[], wait)
+            } else {
+                Ok(())
+            };
+        }
+        self.put_frame(frame, wait, flush)
+    }
+
+    /// Accepts a frame as a server sends it.
+    fn put_frame(&mut self, frame: &Frame, wait: Wait, flush: Flush) -> Result<(), Error> {
+        let bytes = frame.as_bytes();
+        if flush == Flush::Later && self.writer.has_room_for(bytes.len()) {
+            self.writer.buffer(bytes, None);
+            return Ok(());
+        }
+        let rest = self.writer.buffer_front(bytes);
+        self.write(rest, wait)
+    }
+
+    /// Accepts a part of a streamed message, and writes all that waits.
+    pub(super) fn put_part(&mut self, part: Part<'_>) -> Result<(), Error> {
+        if part.is_first {
+            self.writer.outbound.may_begin()?;
+        }
+        self.make_room(Wait::Block)?;
+        let payload = self.writer.outbound.payload(part.kind, part.payload, part.fin)?;
+        let outcome = self.write_frame(part.kind, &payload, part.fin, Wait::Block);
+        if part.fin {
+            self.shared.message_end.notify_all();
+        }
+        outcome
+    }
+
+    /// Accepts a long message in fragments, and between them takes the control frames that were
+    /// left in the inbox (§5.4).
+    fn put_fragments(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        wait: Wait,
+    ) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        let mut left = payload.len();
+        for part in payload.chunks(self.shared.fragment_len) {
+            left -= part.len();
+            self.take_control()?;
+            let encoded = self.writer.outbound.payload(kind, part, left == 0);
+            let part = encoded.map_err(|error| self.fail_to_encode(error))?;
+            outcome = match outcome {
+                Ok(()) if wait == Wait::Block || left == 0 => {
+                    self.write_frame(kind, &part, left == 0, wait)
+                }
+                // The peer does not read: the rest is kept like the rest of a single frame. A
+                // thread that may not wait writes once, when all is there.
+                outcome => self.buffer_frame(kind, &part, left == 0).and(outcome),
+            };
+            match outcome {
+                Ok(()) | Err(Error::Timeout(_)) => {}
+                Err(Error::Send(error)) => return Err(self.fail_to_encode(error)),
+                Err(_) => break,
+            }
+        }
+        outcome
+    }
+
+    /// Writes the bytes that wait, and then the broadcasts that waited for the peer to take them.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        self.write(&[], Wait::Block)?;
+        self.take_work()?;
+        self.write(&[], Wait::Block)
+    }
+
+    pub(in crate::net::connection) fn on_idle(&mut self) {
+        self.writer.on_idle();
+    }
+
+    pub(super) fn put_ping(&mut self, data: &[u8]) -> Result<(), Error> {
+        self.make_room(Wait::Block)?;
+        self.writer.encode_ping(data)?;
+        self.write(&[], Wait::Block)
+    }
+
+    /// Sends a Close frame. There is always room for it.
+    pub(super) fn put_close(&mut self, frame: &CloseFrame) -> Result<(), Error> {
+        self.writer.encode_close(frame)?;
+        self.write(&[], Wait::Block)
+    }
+
+    /// Makes sure that the next message may wait: writes the bytes that wait if they are many.
+    fn make_room(&mut self, wait: Wait) -> Result<(), Error> {
+        if !self.writer.is_full() {
+            return Ok(());
+        }
+        if self.writer.outbound.close_sent() {
+            return Err(SendError::Closed.into());
+        }
+        self.write(&[], wait).map_err(|error| match error {
+            Error::Timeout(Operation::Flush) => Error::Timeout(Operation::Queue),
+            other => other,
+        })
+    }
+
+    fn buffer_frame(&mut self, kind: MessageKind, payload: &[u8], fin: bool) -> Result<(), Error> {
+        let key = self.writer.encode_header(kind, payload.len(), fin)?;
+        self.writer.in_message = !fin;
+        self.writer.buffer(payload, key);
+        Ok(())
+    }
+
+    /// Encodes a frame, and writes it behind the bytes that wait. A long payload goes out from
+    /// where it lies; a client masks a copy of it, piece by piece.
+    fn write_frame(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        let key = self.writer.encode_header(kind, payload.len(), fin)?;
+        self.writer.in_message = !fin;
+        if payload.len() <= COPY_MAX {
+            self.writer.buffer(payload, key);
+            return self.write(&[], wait);
+        }
+        if key.is_none() {
+            let rest = self.writer.buffer_front(payload);
+            return self.write(rest, wait);
+        }
+        let mut outcome = Ok(());
+        // A piece is a multiple of four, so all of them begin at the same byte of the key.
+        for piece in payload.chunks(ONE_CALL) {
+            self.writer.buffer(piece, key);
+            match outcome {
+                Ok(()) => outcome = self.write(&[], wait),
+                Err(Error::Timeout(_)) => {}
+                Err(_) => break,
+            }
+        }
+        outcome
+    }
+}
+
+/// Writing.
+impl WriteGuard<'_> {
+    /// Writes the bytes that wait, and then `payload` from where it lies. What the peer does not
+    /// take in time is kept, `payload` too, so that the stream stays in step.
+    pub(super) fn write(&mut self, payload: &[u8], wait: Wait) -> Result<(), Error> {
+        if self.writer.is_empty() && payload.is_empty() {
+            return Ok(());
+        }
+        self.note_close_sent();
+        let mut payload = payload;
+        let Some(stream) = self.shared.stream() else {
+            return Err(SendError::Closed.into());
+        };
+        let outcome = match wait {
+            Wait::Moment => {
+                // A stream that cannot be told waits a little longer.
+                let _ = stream.set_write_timeout(Some(MOMENT));
+                let outcome = self.write_until_end(&*stream, &mut payload, wait);
+                let _ = stream.set_write_timeout(Some(WRITE_SLICE));
+                outcome
+            }
+            Wait::Block | Wait::Slice => self.write_until_end(&*stream, &mut payload, wait),
+        };
+        if let Err(error) = outcome {
+            return Err(self.shared.note_broken(error));
+        }
+        self.writer.buffer(mem::take(&mut payload), None);
+        if self.writer.is_empty() { Ok(()) } else { Err(Error::Timeout(Operation::Flush)) }
+    }
+
+    /// Calls the stream until all is gone, or the time is over.
+    fn write_until_end(
+        &mut self,
+        stream: &dyn Stream,
+        payload: &mut &[u8],
+        wait: Wait,
+    ) -> io::Result<()> {
+        if wait == Wait::Slice && payload.len() > ONE_CALL {
+            // It takes several calls, and all of them share the slice.
+            self.slice.get_or_insert_with(Deadline::slice);
+        }
+        loop {
+            let is_over = match self.writer.write_once(stream, payload) {
+                Ok(_) if self.writer.is_empty() && payload.is_empty() => return Ok(()),
+                // The payload goes out in another call than the bytes before it.
+                Ok(true) => false,
+                Ok(false) => self.is_over(wait),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.is_over(wait),
+                Err(error) if is_timeout(&error) => wait != Wait::Block || self.is_over(wait),
+                Err(error) => return Err(error),
+            };
+            if is_over {
+                return Ok(());
+            }
+            // Threads that must not wait learn at once that there is something to wait for.
+            self.shared.status.set(BEHIND);
+        }
+    }
+
+    /// Whether the time of a write is over, one call to the stream of which has left something.
+    fn is_over(&mut self, wait: Wait) -> bool {
+        match wait {
+            Wait::Block => {
+                let left = self.shared.timeouts.write.saturating_sub(WRITE_SLICE);
+                self.deadline.get_or_insert_with(|| Deadline::after(Some(left))).is_over()
+            }
+            Wait::Slice => self.slice.is_none_or(Deadline::is_over),
+            Wait::Moment => true,
+        }
+    }
+}
+

@@ -1,0 +1,15 @@
+//! The half of a connection that sends: a [`Writer`] makes and keeps the bytes, the guard decides
+//! which thread writes them and for how long, and a [`Sender`] is what the user holds.
+
+mod guard;
+mod message_writer;
+mod prepared;
+mod sender;
+mod writer;
+
+pub(in crate::net) use guard::Wait;
+pub use message_writer::MessageWriter;
+pub use prepared::Prepared;
+pub(in crate::net) use sender::Offer;
+pub use sender::Sender;
+pub(super) use writer::Writer;

@@ -1,0 +1,196 @@
+//! The bytes that wait to be written, and the machine that makes them.
+//!
+//! A [`Writer`] knows frames and a stream, but neither locks nor clocks, and it calls the stream
+//! once at a time. How long to go on, and what to do for other threads, the
+//! [`WriteGuard`](super::guard::WriteGuard) decides.
+
+use std::io;
+
+use crate::frame::{CloseFrame, MaskingKey};
+use crate::net::Stream;
+use crate::net::connection::status::Progress;
+use crate::protocol::{MessageKind, Outbound, Owed, SendError};
+
+/// Fed messages are written once they come to this many bytes.
+pub(super) const FLUSH_AT: usize = 64 << 10;
+/// A payload of at most this many bytes is copied behind its header, and both go out in one call.
+/// Of a larger one that goes out as it is this much is copied, and the rest is written from where
+/// it lies.
+pub(super) const COPY_MAX: usize = 16 << 10;
+
+/// The sending side of a connection. The thread that holds its lock writes.
+#[derive(Debug)]
+pub(in crate::net::connection) struct Writer {
+    pub(super) outbound: Outbound,
+    /// Whole frames. The first `written` bytes are gone.
+    pending: Vec<u8>,
+    written: usize,
+    /// Bytes wait that the caller did not only feed.
+    is_due: bool,
+    /// The last call to the stream left something over.
+    is_stalled: bool,
+    /// A message has begun that has not ended.
+    pub(super) in_message: bool,
+    /// Our side of the stream was ended.
+    pub(super) is_shut: bool,
+}
+
+impl Writer {
+    pub(in crate::net::connection) const fn new(outbound: Outbound) -> Self {
+        Self {
+            outbound,
+            pending: Vec::new(),
+            written: 0,
+            is_due: false,
+            is_stalled: false,
+            in_message: false,
+            is_shut: false,
+        }
+    }
+
+    /// The bytes that wait.
+    fn unwritten(&self) -> &[u8] {
+        self.pending.get(self.written..).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.written == self.pending.len()
+    }
+
+    /// Whether so many bytes wait that no others may join them.
+    pub(super) fn is_full(&self) -> bool {
+        self.unwritten().len() >= FLUSH_AT
+    }
+
+    /// Whether a payload of this length, too, can wait for the caller.
+    pub(super) fn has_room_for(&self, payload_len: usize) -> bool {
+        self.unwritten().len() + payload_len < FLUSH_AT
+    }
+
+    /// Whether bytes wait that have to be written.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_due && !self.is_empty()
+    }
+
+    /// Whether the peer did not take all at the last call to the stream.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.is_stalled && !self.is_empty()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        match (self.is_empty(), self.is_due) {
+            (true, _) => Progress::Clean,
+            (false, false) => Progress::Fed,
+            (false, true) => Progress::Behind,
+        }
+    }
+
+    /// Has all bytes that wait written as soon as the peer takes them.
+    pub(super) const fn set_due(&mut self) {
+        self.is_due = true;
+    }
+
+    /// Encodes the control frames that were left for the writer.
+    pub(super) fn encode_pending(&mut self, owed: &mut Owed) -> Result<(), SendError> {
+        self.is_due = true;
+        self.outbound.settle(owed, &mut self.pending)
+    }
+
+    pub(super) fn encode_ping(&mut self, data: &[u8]) -> Result<(), SendError> {
+        self.outbound.ping(data, &mut self.pending)
+    }
+
+    pub(super) fn encode_close(&mut self, frame: &CloseFrame) -> Result<(), SendError> {
+        self.outbound.close(Some(frame), &mut self.pending)
+    }
+
+    /// Encodes the header of a part of a message. The payload has to follow it, masked with the
+    /// key that is returned if there is one.
+    pub(super) fn encode_header(
+        &mut self,
+        kind: MessageKind,
+        payload_len: usize,
+        fin: bool,
+    ) -> Result<Option<MaskingKey>, SendError> {
+        self.outbound.header_of_part(kind, payload_len, fin, &mut self.pending)
+    }
+
+    /// Copies a payload, or what is left of it, behind the bytes that wait, masked if there is a
+    /// key.
+    pub(super) fn buffer(&mut self, payload: &[u8], key: Option<MaskingKey>) {
+        match key {
+            Some(key) => key.append(payload, 0, &mut self.pending),
+            None => self.pending.extend_from_slice(payload),
+        }
+    }
+
+    /// Copies the front of a payload behind the bytes that wait, so that one call to the stream
+    /// takes both, and returns the rest of it.
+    pub(super) fn buffer_front<'a>(&mut self, payload: &'a [u8]) -> &'a [u8] {
+        if self.is_empty() {
+            return payload;
+        }
+        let (front, rest) = payload.split_at_checked(COPY_MAX).unwrap_or((payload, &[]));
+        self.pending.extend_from_slice(front);
+        rest
+    }
+
+    /// Calls the stream once: with the bytes that wait, or if there are none, with `payload`.
+    /// Returns whether it took all that it was given.
+    pub(super) fn write_once(
+        &mut self,
+        stream: &dyn Stream,
+        payload: &mut &[u8],
+    ) -> io::Result<bool> {
+        self.is_due = true;
+        self.is_stalled = true;
+        let has_waiting = !self.is_empty();
+        let buffer = if has_waiting { self.unwritten() } else { *payload };
+        let len = buffer.len();
+        // A stream is anybody's code: more than it was given is not gone.
+        let count = stream.write(buffer)?.min(len);
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        if has_waiting {
+            self.forget(count);
+        } else {
+            *payload = payload.get(count..).unwrap_or_default();
+        }
+        if self.is_empty() && payload.is_empty() {
+            self.is_due = false;
+            self.is_stalled = false;
+        }
+        Ok(count == len)
+    }
+
+    /// Notes that the first `count` of the bytes that wait are gone. What is left is moved only
+    /// when that frees half of the buffer: a peer that takes little at a time costs no more than
+    /// one that takes much.
+    fn forget(&mut self, count: usize) {
+        self.written += count;
+        if self.is_empty() {
+            self.pending.clear();
+            self.written = 0;
+            self.shrink(2 * FLUSH_AT);
+        } else if self.written > self.pending.len() / 2 {
+            self.pending.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Gives up memory that an idle connection does not need.
+    pub(super) fn on_idle(&mut self) {
+        self.outbound.rest();
+        if self.is_empty() {
+            self.shrink(0);
+        }
+    }
+
+    /// Gives back memory over this: what one large burst took is not kept for ever.
+    fn shrink(&mut self, max_len: usize) {
+        if self.pending.capacity() > max_len {
+            self.pending.shrink_to(max_len.min(FLUSH_AT));
+        }
+    }
+}

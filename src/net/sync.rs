@@ -1,0 +1,143 @@
+//! Where the locks and atomics of a connection come from: std, or the model checker.
+//!
+//! `tests/model/run` builds the crate with `--cfg loom`. Then loom tries every order in which the
+//! threads of `connection/model.rs` can meet, and every value that an atomic may still show to
+//! each of them. It can also leave out one part of the mechanism, to see that the model notices.
+
+#[cfg(not(loom))]
+pub(super) use std::sync::atomic::{AtomicU16, Ordering};
+#[cfg(not(loom))]
+pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
+
+#[cfg(loom)]
+pub(super) use loom::sync::atomic::{AtomicU16, Ordering};
+
+#[cfg(loom)]
+pub(super) use self::checked::{Condvar, Mutex, MutexGuard, left_out};
+
+/// A fence between the accesses of this thread before and after it, in the one total order of all
+/// such fences. Each has a name, by which the model can leave it out.
+pub(super) fn fence(name: &str) {
+    #[cfg(loom)]
+    if left_out(name) {
+        return;
+    }
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+    #[cfg(not(loom))]
+    {
+        let _ = name;
+        std::sync::atomic::fence(Ordering::SeqCst);
+    }
+}
+
+#[cfg(loom)]
+mod checked {
+    use std::ops::{Deref, DerefMut};
+    use std::sync::{LockResult, OnceLock, TryLockError, TryLockResult};
+    use std::time::Duration;
+
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    use loom::thread;
+
+    /// Whether this run of the model leaves out the part of this name.
+    pub(in crate::net) fn left_out(name: &str) -> bool {
+        static LEFT_OUT: OnceLock<String> = OnceLock::new();
+        let left_out = LEFT_OUT.get_or_init(|| std::env::var("LEFT_OUT").unwrap_or_default());
+        left_out.as_str() == name
+    }
+
+    /// A mutex as weak as std allows it to be: `try_lock` may fail because of a value that the
+    /// lock had before, and orders nothing then. Loom's own is stronger.
+    #[derive(Debug, Default)]
+    pub(in crate::net) struct Mutex<T> {
+        is_locked: AtomicBool,
+        /// Loom runs one thread at a time, and `is_locked` keeps all but one out.
+        value: std::sync::Mutex<T>,
+    }
+
+    #[derive(Debug)]
+    pub(in crate::net) struct MutexGuard<'a, T> {
+        // The fields are dropped in this order.
+        value: std::sync::MutexGuard<'a, T>,
+        unlock: Unlock<'a, T>,
+    }
+
+    #[derive(Debug)]
+    struct Unlock<'a, T>(&'a Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(in crate::net) fn new(value: T) -> Self {
+            Self { is_locked: AtomicBool::new(false), value: std::sync::Mutex::new(value) }
+        }
+
+        pub(in crate::net) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+            while !self.take() {
+                thread::yield_now();
+            }
+            Ok(self.guard())
+        }
+
+        pub(in crate::net) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+            if self.is_locked.load(Ordering::Relaxed) || !self.take() {
+                return Err(TryLockError::WouldBlock);
+            }
+            Ok(self.guard())
+        }
+
+        fn take(&self) -> bool {
+            let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+            self.is_locked.compare_exchange(false, true, acquire, relaxed).is_ok()
+        }
+
+        fn guard(&self) -> MutexGuard<'_, T> {
+            let value = self.value.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            MutexGuard { value, unlock: Unlock(self) }
+        }
+    }
+
+    impl<T> Drop for Unlock<'_, T> {
+        fn drop(&mut self) {
+            self.0.is_locked.store(false, Ordering::Release);
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.value
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.value
+        }
+    }
+
+    /// Every wait is over after a while: the model has no clock, so a time-out can come at any
+    /// moment, and a notification adds nothing.
+    #[derive(Debug, Default)]
+    pub(in crate::net) struct Condvar;
+
+    impl Condvar {
+        pub(in crate::net) const fn new() -> Self {
+            Self
+        }
+
+        pub(in crate::net) const fn notify_all(&self) {}
+
+        pub(in crate::net) fn wait_timeout<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            _: Duration,
+        ) -> LockResult<(MutexGuard<'a, T>, ())> {
+            let mutex = guard.unlock.0;
+            drop(guard);
+            thread::yield_now();
+            let guard = mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Ok((guard, ()))
+        }
+    }
+}
