@@ -140,7 +140,7 @@ fn is_broken(error: &Error) -> bool {
 /// | it ends its side only, without Close        | `Io(UnexpectedEof)`            |
 /// | it is silent, and does not answer a Ping    | `Timeout(Pong)`                |
 /// | it does not answer our Close                | `Timeout(Close)`               |
-/// | it does not read what precedes our Close    | `Timeout(Flush)`               |
+/// | it does not read what precedes our Close    | `Timeout(Close)`               |
 /// | it sends what is no frame, or not allowed   | `Protocol`                     |
 const FAULTS: [Fault; 14] = [
     Fault {
@@ -253,9 +253,12 @@ const FAULTS: [Fault; 14] = [
     Fault {
         name: "it does not read",
         peer: stay,
-        timeouts: |timeouts| timeouts.write = Duration::from_millis(20),
+        timeouts: |timeouts| {
+            timeouts.write = Duration::from_millis(20);
+            timeouts.close = Duration::from_millis(20);
+        },
         survivor: send_and_close,
-        expected: |error| matches!(error, Error::Timeout(Operation::Flush)),
+        expected: |error| matches!(error, Error::Timeout(Operation::Close)),
     },
     Fault {
         name: "noise",
