@@ -389,7 +389,7 @@ fn memory_follows_the_bytes_received_not_those_announced() {
 #[test]
 fn a_client_ends_tcp_itself_if_the_server_does_not_in_time() {
     let mut timeouts = Timeouts::default();
-    timeouts.close = Duration::ZERO;
+    (timeouts.close, timeouts.linger) = (Duration::ZERO, Duration::ZERO);
     let never_ends = [hex("88 02 03 e8")].into_iter().chain((0..1000).map(|_| Vec::new()));
     let script = Script::new(never_ends);
     let client = Client::new().timeouts(timeouts);

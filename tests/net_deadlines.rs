@@ -33,7 +33,7 @@ fn is_timeout(outcome: &Result<(), Error>) -> bool {
 /// A server's end whose peer has long to end TCP, and that peer.
 fn open() -> (WebSocket, Raw) {
     let mut timeouts = Timeouts::default();
-    timeouts.close = LONG;
+    (timeouts.close, timeouts.linger) = (LONG, LONG);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let raw = Raw::connect(listener.local_addr().unwrap());
     let stream = listener.accept().unwrap().0;
@@ -110,7 +110,7 @@ fn a_reader_with_a_time_out_keeps_it_when_the_peer_closes_inside_the_message() {
 #[test]
 fn a_handler_that_leaves_while_the_connection_ends_has_it_end_in_order() {
     let mut timeouts = Timeouts::default();
-    timeouts.close = LONG;
+    (timeouts.close, timeouts.linger) = (LONG, LONG);
     let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts));
     let handle = server.handle();
     let (has_left, left) = mpsc::channel();

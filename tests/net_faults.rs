@@ -255,7 +255,7 @@ const FAULTS: [Fault; 14] = [
         peer: stay,
         timeouts: |timeouts| {
             timeouts.write = Duration::from_millis(20);
-            timeouts.close = Duration::from_millis(50);
+            timeouts.close = Duration::from_millis(20);
         },
         survivor: send_and_close,
         expected: |error| matches!(error, Error::Timeout(Operation::Close)),

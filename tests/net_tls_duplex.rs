@@ -172,6 +172,7 @@ fn after_the_closing_handshake_both_ends_announce_the_end() {
 fn a_client_does_not_end_before_its_server_does() {
     let mut timeouts = Timeouts::default();
     timeouts.close = Duration::from_secs(3600);
+    timeouts.linger = timeouts.close;
     let (mut ws, mut raw) = client(timeouts);
     let ours = thread::spawn(move || ws.recv());
     raw.send([0x88, 2, 0x03, 0xe8]);

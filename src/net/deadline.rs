@@ -9,12 +9,19 @@ pub(super) struct Deadline(Option<Instant>);
 impl Deadline {
     /// `None` waits for ever.
     pub(super) fn after(timeout: Option<Duration>) -> Self {
+        // The model has no clock: there a deadline is over from the beginning, or never.
+        #[cfg(loom)]
+        let timeout = timeout.filter(Duration::is_zero);
         // A time-out too long for the clock is as good as none.
         Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
     /// The end of a slice: of the time in which a thread does something for others.
     pub(super) fn slice() -> Self {
+        #[cfg(loom)]
+        if crate::net::sync::slices_are_over() {
+            return Self::over();
+        }
         Self::after(Some(WRITE_SLICE))
     }
 

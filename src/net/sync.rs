@@ -13,7 +13,9 @@ pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
 pub(super) use loom::sync::atomic::{AtomicU16, Ordering};
 
 #[cfg(loom)]
-pub(super) use self::checked::{Condvar, Mutex, MutexGuard, left_out};
+pub(super) use self::checked::{
+    Condvar, Mutex, MutexGuard, end_slices_at_once, left_out, slices_are_over,
+};
 
 /// A fence between the accesses of this thread before and after it, in the one total order of all
 /// such fences. Each has a name, by which the model can leave it out.
@@ -33,6 +35,7 @@ pub(super) fn fence(name: &str) {
 
 #[cfg(loom)]
 mod checked {
+    use std::cell::Cell;
     use std::ops::{Deref, DerefMut};
     use std::sync::{LockResult, OnceLock, TryLockError, TryLockResult};
     use std::time::Duration;
@@ -45,6 +48,20 @@ mod checked {
         static LEFT_OUT: OnceLock<String> = OnceLock::new();
         let left_out = LEFT_OUT.get_or_init(|| std::env::var("LEFT_OUT").unwrap_or_default());
         left_out.as_str() == name
+    }
+
+    std::thread_local! {
+        static SLICES_ARE_OVER: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Whether a slice of this model, which has no clock, is over from its beginning, or never.
+    pub(in crate::net) fn slices_are_over() -> bool {
+        // Loom runs all threads of a model in one thread of the system.
+        SLICES_ARE_OVER.get()
+    }
+
+    pub(in crate::net) fn end_slices_at_once() {
+        SLICES_ARE_OVER.set(true);
     }
 
     /// A mutex as weak as std allows it to be: `try_lock` may fail because of a value that the

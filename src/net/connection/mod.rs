@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::close_status::{CloseStatus, ClosedBy};
+#[cfg(feature = "tls")]
 pub(in crate::net) use self::receive::ReadBuffer;
 pub use self::receive::{MessageReader, Messages, Receiver};
 use self::shared::Shared;

@@ -163,7 +163,7 @@ impl Receiver {
 
     /// Has a Close frame sent, and returns the moment at which the closing handshake has to be
     /// over. If another thread has the writer, that one sends it.
-    pub(super) fn begin_close(&mut self, frame: CloseFrame) -> Result<Deadline, Error> {
+    pub(super) fn begin_close(&self, frame: CloseFrame) -> Result<Deadline, Error> {
         let code = frame.code();
         if code == CloseCode::MANDATORY_EXTENSION && self.shared.role() == Role::Server {
             return Err(SendError::ForbiddenCloseCode(code).into());

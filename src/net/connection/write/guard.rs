@@ -28,7 +28,9 @@ use super::writer::{COPY_MAX, Writer};
 use crate::frame::CloseFrame;
 use crate::net::connection::inbox::QUEUE_MAX;
 use crate::net::connection::shared::Shared;
-use crate::net::connection::status::{BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, REFUSING};
+use crate::net::connection::status::{
+    self, BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, FED, IN_MESSAGE, REFUSING, Snapshot,
+};
 use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
 use crate::net::stream::WRITE_SLICE;
@@ -62,6 +64,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(in crate::net::connection) struct WriteGuard<'a> {
     shared: &'a Shared,
     writer: MutexGuard<'a, Writer>,
+    /// The published state when this thread got the writer. Flags that only a writer sets are so
+    /// still; work may have come.
+    pub(super) seen: Snapshot,
     /// The end of the caller's own call, once it has waited.
     deadline: Option<Deadline>,
     /// The end of the slice for others, once there was a second thing to do for them.
@@ -146,10 +151,11 @@ impl Shared {
     }
 
     fn guard<'a>(&'a self, writer: MutexGuard<'a, Writer>) -> WriteGuard<'a> {
-        if self.status.has(REFUSING) {
+        let seen = self.status.get();
+        if seen.has(REFUSING) {
             self.status.clear(REFUSING);
         }
-        WriteGuard { shared: self, writer, deadline: None, slice: None }
+        WriteGuard { shared: self, writer, seen, deadline: None, slice: None }
     }
 }
 
@@ -169,7 +175,7 @@ impl<'a> WriteGuard<'a> {
         let shared = self.shared;
         let mut is_last = false;
         loop {
-            self.serve();
+            self.write_due();
             self.publish();
             let mut slice = self.slice;
             drop(self);
@@ -185,19 +191,18 @@ impl<'a> WriteGuard<'a> {
             self.slice = slice;
             if is_last {
                 shared.inbox.refuse_broadcasts(&shared.status);
+                self.seen = shared.status.get();
             }
+            // An error is not that of the caller's message. The next call meets it again.
+            let _ = self.take_work();
         }
     }
 
-    /// Takes what is in the inbox, and writes what has to go out, once.
-    fn serve(&mut self) {
-        // A thread that has waited in vain for the peer to read does not wait a second time.
-        if self.writer.is_stalled() || self.shared.status.has(BROKEN) {
-            return;
-        }
-        // The errors are not those of the caller's message. The next call meets them again.
-        let _ = self.take_work();
-        if self.writer.is_due() {
+    /// Writes what has to go out, once. A thread that has waited in vain for the peer to read does
+    /// not wait a second time.
+    fn write_due(&mut self) {
+        if self.writer.is_due() && !self.writer.is_stalled() {
+            // An error is not that of the caller's message. The next call meets it again.
             let _ = self.write(&[], Wait::Slice);
         }
     }
@@ -216,7 +221,17 @@ impl<'a> WriteGuard<'a> {
                 }
             }
         }
-        self.shared.status.publish(self.writer.progress(), self.writer.in_message);
+        let published = status::of_writer(self.writer.progress(), self.writer.in_message);
+        if published != self.writer.published {
+            self.writer.published = published;
+            self.shared.status.replace(FED | BEHIND | IN_MESSAGE, published);
+        }
+    }
+
+    /// Publishes that bytes wait for the peer, or are about to.
+    fn publish_behind(&mut self) {
+        self.writer.published |= BEHIND;
+        self.shared.status.set(BEHIND);
     }
 
     /// Waits until no message is in progress.
@@ -228,7 +243,9 @@ impl<'a> WriteGuard<'a> {
                 return (self, Err(Error::Timeout(Operation::Queue)));
             }
             // The wait gives the writer away without a look afterwards.
-            self.serve();
+            self.seen = self.shared.status.get();
+            let _ = self.take_work();
+            self.write_due();
             self.publish();
             let waited = self.shared.message_end.wait_timeout(self.writer, LOOK_AGAIN);
             let (writer, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -244,15 +261,16 @@ impl WriteGuard<'_> {
     /// Encodes what is in the inbox: a control frame of each kind, and if no message is in
     /// progress, the broadcasts. Nothing is written as long as there is room.
     pub(super) fn take_work(&mut self) -> Result<(), Error> {
-        let status = self.shared.status.get();
-        if !status.has(CONTROL | BROADCAST | BROKEN) {
+        if !self.seen.has(CONTROL | BROADCAST | BROKEN) {
             return Ok(());
         }
-        if status.has(BROKEN) {
+        if self.seen.has(BROKEN) {
             return Err(SendError::Closed.into());
         }
-        self.take_control()?;
-        if status.has(BROADCAST) && !self.writer.in_message && !self.writer.is_stalled() {
+        if self.seen.has(CONTROL) {
+            self.take_control()?;
+        }
+        if self.seen.has(BROADCAST) && !self.writer.in_message && !self.writer.is_stalled() {
             self.take_broadcasts()?;
         }
         Ok(())
@@ -260,10 +278,7 @@ impl WriteGuard<'_> {
 
     /// Encodes the control frames in the inbox. They make the writer `Behind` in the same step, so
     /// that at no moment nobody seems to have them.
-    pub(super) fn take_control(&mut self) -> Result<(), Error> {
-        if !self.shared.status.has(CONTROL) {
-            return Ok(());
-        }
+    fn take_control(&mut self) -> Result<(), Error> {
         let Self { shared, writer, .. } = self;
         let outcome = shared.inbox.take_control(|owed| {
             if writer.is_full() && !owed.has_close() {
@@ -272,9 +287,10 @@ impl WriteGuard<'_> {
                 return Ok(());
             }
             shared.status.replace(CONTROL, BEHIND);
+            writer.published |= BEHIND;
             writer.encode_pending(owed)
         });
-        self.note_close_sent();
+        self.publish_close();
         // Nobody can be answered any more without a key, and no Close can be sent.
         outcome.map_err(|error| self.fail_to_encode(error))
     }
@@ -304,8 +320,9 @@ impl WriteGuard<'_> {
 
     /// Publishes that a Close frame is about to be written. Not afterwards: the peer's answer can
     /// be read before the write has returned, and has to be known for an answer.
-    fn note_close_sent(&self) {
-        if self.writer.outbound.close_sent() && !self.shared.status.has(CLOSE_SENT) {
+    fn publish_close(&mut self) {
+        if self.writer.outbound.close_sent() && !self.writer.is_close_published {
+            self.writer.is_close_published = true;
             self.shared.status.set(CLOSE_SENT);
             self.shared.message_end.notify_all();
         }
@@ -429,7 +446,9 @@ impl WriteGuard<'_> {
         let mut left = payload.len();
         for part in payload.chunks(self.shared.fragment_len) {
             left -= part.len();
-            self.take_control()?;
+            if self.shared.status.has(CONTROL) {
+                self.take_control()?;
+            }
             let encoded = self.writer.outbound.payload(kind, part, left == 0);
             let part = encoded.map_err(|error| self.fail_to_encode(error))?;
             outcome = match outcome {
@@ -452,6 +471,7 @@ impl WriteGuard<'_> {
     /// Writes the bytes that wait, and then the broadcasts that waited for the peer to take them.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         self.write(&[], Wait::Block)?;
+        self.seen = self.shared.status.get();
         self.take_work()?;
         self.write(&[], Wait::Block)
     }
@@ -534,7 +554,7 @@ impl WriteGuard<'_> {
         if self.writer.is_empty() && payload.is_empty() {
             return Ok(());
         }
-        self.note_close_sent();
+        self.publish_close();
         let mut payload = payload;
         let Some(stream) = self.shared.stream() else {
             return Err(SendError::Closed.into());
@@ -581,7 +601,7 @@ impl WriteGuard<'_> {
                 return Ok(());
             }
             // Threads that must not wait learn at once that there is something to wait for.
-            self.shared.status.set(BEHIND);
+            self.publish_behind();
         }
     }
 

@@ -150,17 +150,23 @@ impl Sender {
     }
 }
 
+/// A broadcast goes past the inbox only if none of these is so.
+const IN_THE_WAY: u16 = BEHIND | BROADCAST | IN_MESSAGE;
+
 /// What the hub, the server and the streamed messages need: nothing here waits for a sender.
 impl Sender {
     /// Sends a broadcast: for the peer it waits as long as `wait` allows, and not at all if the
     /// peer has yet to take earlier bytes.
     pub(in crate::net) fn offer(&self, message: &Prepared, wait: Wait) -> Offer {
         let shared = &*self.shared;
-        if shared.state() != State::Open {
+        let status = shared.status();
+        if status.state() != State::Open {
             return Offer::Closed;
         }
-        if let Some(offer) = self.offer_at_once(message, wait) {
-            return offer;
+        if !status.has(IN_THE_WAY) {
+            if let Some(offer) = self.offer_at_once(message, wait) {
+                return offer;
+            }
         }
         if !shared.inbox.post_broadcast(&shared.status, message, self.compresses) {
             let is_slow = shared.status.has(BEHIND | IN_MESSAGE);
@@ -175,18 +181,15 @@ impl Sender {
 
     /// Sends a broadcast past the inbox, if nothing is in its way, as is so most of the time.
     fn offer_at_once(&self, message: &Prepared, wait: Wait) -> Option<Offer> {
-        let shared = &*self.shared;
-        let is_in_the_way = || shared.status.has(BEHIND | BROADCAST | IN_MESSAGE);
-        if is_in_the_way() {
-            return None;
-        }
-        let outcome = shared.try_with_writer(|guard| {
-            if is_in_the_way() {
+        let outcome = self.shared.try_with_writer(|guard| {
+            if guard.seen.has(IN_THE_WAY) {
                 return None;
             }
-            guard.take_work().ok()?;
-            guard.set_compression(self.compresses);
-            Some(guard.put_prepared(message, wait, Flush::Now))
+            let taken = guard.take_work();
+            Some(taken.and_then(|()| {
+                guard.set_compression(self.compresses);
+                guard.put_prepared(message, wait, Flush::Now)
+            }))
         })??;
         match outcome {
             Err(Error::Timeout(Operation::Queue)) => None,

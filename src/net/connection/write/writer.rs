@@ -31,6 +31,9 @@ pub(in crate::net::connection) struct Writer {
     is_stalled: bool,
     /// A message has begun that has not ended.
     pub(super) in_message: bool,
+    /// What was last published of it.
+    pub(super) published: u16,
+    pub(super) is_close_published: bool,
     /// Our side of the stream was ended.
     pub(super) is_shut: bool,
 }
@@ -44,6 +47,8 @@ impl Writer {
             is_due: false,
             is_stalled: false,
             in_message: false,
+            published: 0,
+            is_close_published: false,
             is_shut: false,
         }
     }

@@ -1,0 +1,170 @@
+//! The end of TCP has bounds: after the last Close frame, or after a refusal, the peer is waited
+//! for as long as `Timeouts::linger` specifies, and at most 4 MiB of it are read.
+
+#[path = "wire/pipe.rs"]
+mod pipe;
+#[path = "wire/task.rs"]
+mod task;
+mod wire;
+
+use std::time::Duration;
+
+use pipe::{Pipe, Then};
+use task::{LONG, Task, in_time};
+use tightwire::{Acceptor, CloseCode, Error, Role, State, Timeouts};
+use wire::{PATIENCE, REQUEST, Raw, close_body, masked};
+
+const LINGER: Duration = Duration::from_millis(100);
+
+fn timeouts(linger: Duration) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    (timeouts.write, timeouts.close, timeouts.linger) = (LONG, LONG, linger);
+    timeouts.ping = None;
+    timeouts
+}
+
+#[test]
+fn a_peer_that_closed_and_keeps_tcp_open_is_waited_for_no_longer_than_the_linger_time() {
+    for role in [Role::Client, Role::Server] {
+        for we_begin in [false, true] {
+            let pipe = Pipe::new(role);
+            let mut ws = pipe.open(timeouts(LINGER));
+            pipe.feed_frame(0x88, &close_body(1000, ""));
+            let ws = in_time(move || {
+                if we_begin {
+                    ws.close(CloseCode::NORMAL, "").unwrap();
+                } else {
+                    assert_eq!(ws.recv().unwrap(), None);
+                }
+                ws
+            });
+            let status = ws.close_status().unwrap();
+            assert_eq!((status.code(), status.was_clean()), (1000, true));
+            assert_eq!(ws.state(), State::Closed);
+            assert!(pipe.state().is_shut);
+            assert!(pipe.state().waited <= 2 * LINGER);
+            assert_eq!(pipe.frames(), [(0x88, close_body(1000, ""))]);
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_was_failed_and_keeps_tcp_open_is_waited_for_no_longer_than_the_linger_time() {
+    for role in [Role::Client, Role::Server] {
+        let pipe = Pipe::new(role);
+        let mut ws = pipe.open(timeouts(LINGER));
+        pipe.feed_frame(0x83, b"");
+        let (outcome, ws) = in_time(move || (ws.recv(), ws));
+        assert!(matches!(outcome, Err(Error::Protocol(_))), "{outcome:?}");
+        assert_eq!(ws.state(), State::Closed);
+        assert!(pipe.state().waited <= 2 * LINGER);
+        assert_eq!(pipe.opcodes(), [0x88]);
+    }
+}
+
+#[test]
+fn a_handler_ends_although_its_client_keeps_tcp_open() {
+    let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts(LINGER)));
+    let (address, outcomes) = wire::reporting_server(server, |ws| {
+        let outcome = ws.recv().map_err(|error| error.to_string());
+        (outcome, ws.close_status().unwrap().clone())
+    });
+    let mut raw = Raw::upgraded(address);
+    raw.send_frame(0x88, &close_body(1000, ""));
+    assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
+    assert!(raw.read_to_end().is_empty(), "the server ends its side");
+    let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(outcome, Ok(None));
+    assert!(status.was_clean());
+    drop(raw);
+}
+
+#[test]
+fn a_server_that_shuts_down_does_not_wait_for_clients_that_keep_tcp_open() {
+    let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts(LINGER)));
+    let handle = server.handle();
+    let mut raw = Raw::upgraded(wire::run(server, wire::echo));
+    raw.send_frame(0x81, b"open?");
+    assert_eq!(raw.read_frame(), (0x81, b"open?".to_vec()));
+    let shutdown = Task::spawn(move || handle.shutdown(LONG));
+    assert_eq!(raw.read_frame(), (0x88, close_body(1001, "")));
+    raw.send_frame(0x88, &close_body(1001, ""));
+    let report = shutdown.end();
+    assert_eq!((report.closed, report.failed, report.cut), (1, 0, 0));
+    drop(raw);
+}
+
+/// The most that is read of a peer that has nothing more to say, and one read more.
+const MOST: usize = (4 << 20) + (1 << 20);
+
+#[test]
+fn a_peer_that_sends_without_end_after_its_close_frame_is_not_read_without_end() {
+    for role in [Role::Client, Role::Server] {
+        let pipe = Pipe::new(role);
+        let mut ws = pipe.open(timeouts(LONG));
+        pipe.feed(&pipe.frame(0x88, &close_body(1000, "")), Then::Noise);
+        let (outcome, ws) = in_time(move || (ws.recv(), ws));
+        assert_eq!(outcome.unwrap(), None);
+        assert!(ws.close_status().unwrap().was_clean());
+        let given = pipe.state().given;
+        assert!(given <= MOST, "{given} bytes were read");
+    }
+}
+
+#[test]
+fn a_peer_that_sends_without_end_after_it_was_failed_is_not_read_without_end() {
+    for role in [Role::Client, Role::Server] {
+        let pipe = Pipe::new(role);
+        let mut ws = pipe.open(timeouts(LONG));
+        pipe.feed(&pipe.frame(0x83, b""), Then::Noise);
+        let outcome = in_time(move || ws.recv());
+        assert!(matches!(outcome, Err(Error::Protocol(_))), "{outcome:?}");
+        let given = pipe.state().given;
+        assert!(given <= MOST, "{given} bytes were read");
+    }
+}
+
+#[test]
+fn a_client_that_sends_without_end_after_it_was_refused_is_not_read_without_end() {
+    let no_upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for request in [no_upgrade, "no request\r\n\r\n"] {
+        let pipe = Pipe::new(Role::Server);
+        pipe.feed(request.as_bytes(), Then::Noise);
+        let (acceptor, stream) = (Acceptor::new().timeouts(timeouts(LONG)), pipe.stream());
+        let outcome = in_time(move || acceptor.accept(stream).map(drop));
+        assert!(matches!(outcome, Err(Error::Handshake(_))), "{outcome:?}");
+        let given = pipe.state().given;
+        assert!(given <= MOST, "{given} bytes were read");
+        assert!(pipe.state().written.starts_with(b"HTTP/1.1 4"));
+    }
+}
+
+#[test]
+fn a_client_that_was_refused_is_waited_for_no_longer_than_the_linger_time() {
+    let pipe = Pipe::new(Role::Server);
+    let mut timeouts = timeouts(LINGER);
+    timeouts.handshake = LONG;
+    pipe.feed(REQUEST.replace("13\r\n", "12\r\n").as_bytes(), Then::Silence);
+    let (acceptor, stream) = (Acceptor::new().timeouts(timeouts), pipe.stream());
+    let outcome = in_time(move || acceptor.accept(stream).map(drop));
+    assert!(matches!(outcome, Err(Error::Handshake(_))), "{outcome:?}");
+    let state = pipe.state();
+    assert!(state.waited <= 2 * LINGER, "{:?}", state.waited);
+    assert!(state.is_shut && state.written.starts_with(b"HTTP/1.1 426 "));
+}
+
+#[test]
+fn a_client_that_sends_a_few_megabytes_after_its_close_frame_reads_the_answer() {
+    // All of it is read, so that no reset destroys the answer on its way.
+    let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts(LONG)));
+    let (address, outcomes) = wire::reporting_server(server, |ws| {
+        (ws.recv().map_err(|error| error.to_string()), ws.close_status().unwrap().clone())
+    });
+    let mut raw = Raw::upgraded(address);
+    raw.send([masked(0x88, &close_body(1000, "")), vec![0; 3 << 20]].concat());
+    assert_eq!(raw.read_to_end(), [&[0x88, 2], &close_body(1000, "")[..]].concat());
+    drop(raw);
+    let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(outcome, Ok(None));
+    assert!(status.was_clean());
+}

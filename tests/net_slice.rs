@@ -1,0 +1,230 @@
+//! Work for others has a bound. A call returns although other threads queue broadcasts without
+//! end, and a Ping or a Close of the peer is answered between those broadcasts.
+
+#[path = "wire/pipe.rs"]
+mod pipe;
+#[path = "wire/task.rs"]
+mod task;
+mod wire;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use pipe::{Pipe, Then};
+use task::{LONG, Task, in_time};
+use tightwire::{
+    Error, Hub, Member, Operation, Receiver, Role, Sender, SlowMember, Timeouts, WebSocket,
+};
+use wire::close_body;
+
+/// This many broadcasts may wait for a connection.
+const BACKLOG: usize = 16;
+const BROADCAST: (u8, &[u8]) = (0x81, b"broadcast");
+
+/// A connection with a queue of broadcasts that is never empty: during each write, another thread
+/// fills the queue, and the write returns once that is done.
+struct Flood {
+    pipe: Pipe,
+    hub: Hub,
+    sender: Sender,
+    _member: Member,
+    stops: Arc<AtomicBool>,
+}
+
+impl Flood {
+    fn begin() -> (Self, Receiver) {
+        let mut timeouts = Timeouts::default();
+        (timeouts.write, timeouts.close, timeouts.ping) = (LONG, LONG, None);
+        let pipe = Pipe::new(Role::Server);
+        let (sender, receiver) = pipe.open(timeouts).split();
+        let hub = Hub::new(SlowMember::Drop);
+        let member = hub.join(sender.clone());
+        let stops = Arc::new(AtomicBool::new(false));
+
+        let (ask, asked) = mpsc::channel::<()>();
+        let (report, is_full) = mpsc::channel::<()>();
+        thread::spawn({
+            let (pipe, hub) = (pipe.clone(), hub.clone());
+            move || {
+                let mut sent = 0;
+                while asked.recv().is_ok() {
+                    while sent < broadcasts(&pipe) + BACKLOG {
+                        let _ = hub.broadcast(std::str::from_utf8(BROADCAST.1).unwrap());
+                        sent += 1;
+                    }
+                    if report.send(()).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        let channels = Mutex::new((ask, is_full));
+        let has_stopped = Arc::clone(&stops);
+        pipe.after_write(move || {
+            if !has_stopped.load(Ordering::SeqCst) {
+                let (ask, is_full) = &*channels.lock().unwrap();
+                ask.send(()).unwrap();
+                is_full.recv().unwrap();
+            }
+        });
+        (Self { pipe, hub, sender, _member: member, stops }, receiver)
+    }
+
+    /// Waits for broadcasts that follow those written so far.
+    fn await_broadcasts(&self, count: usize) {
+        let end = broadcasts(&self.pipe) + count;
+        self.pipe.await_that("broadcasts", |state| state.frames.len() >= end);
+    }
+}
+
+/// A failed test leaves no thread busy.
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stops.store(true, Ordering::SeqCst);
+    }
+}
+
+/// How many broadcasts were written.
+fn broadcasts(pipe: &Pipe) -> usize {
+    let state = pipe.state();
+    state.frames.iter().filter(|(first, payload)| (*first, &payload[..]) == BROADCAST).count()
+}
+
+#[test]
+fn a_send_returns_while_others_broadcast_without_end() {
+    let (flood, _receiver) = Flood::begin();
+    let sender = flood.sender.clone();
+    in_time(move || sender.send("message")).unwrap();
+    flood.pipe.await_frame(0x81, b"message");
+}
+
+#[test]
+fn a_flush_returns_while_others_broadcast_without_end() {
+    let (flood, _receiver) = Flood::begin();
+    let sender = flood.sender.clone();
+    sender.feed("message").unwrap();
+    in_time(move || sender.flush()).unwrap();
+    flood.pipe.await_frame(0x81, b"message");
+}
+
+#[test]
+fn a_ping_call_returns_while_others_broadcast_without_end() {
+    let (flood, _receiver) = Flood::begin();
+    let sender = flood.sender.clone();
+    in_time(move || sender.ping(b"ours")).unwrap();
+    flood.pipe.await_frame(0x89, b"ours");
+}
+
+#[test]
+fn a_broadcast_returns_while_others_broadcast_without_end() {
+    let (flood, _receiver) = Flood::begin();
+    let hub = flood.hub.clone();
+    let report = in_time(move || hub.broadcast("message"));
+    assert_eq!((report.delivered, report.dropped), (1, 0));
+    flood.pipe.await_frame(0x81, b"message");
+}
+
+#[test]
+fn a_receive_returns_while_others_broadcast_without_end() {
+    let (flood, mut receiver) = Flood::begin();
+    // The Pong is the first write.
+    flood.pipe.feed_frame(0x89, b"first");
+    let outcome = in_time(move || receiver.recv_timeout(Duration::from_millis(20)));
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
+    flood.pipe.await_frame(0x8a, b"first");
+}
+
+#[test]
+fn a_message_is_received_while_others_broadcast_without_end() {
+    let (flood, mut receiver) = Flood::begin();
+    flood.pipe.feed_frame(0x89, b"first");
+    let task = Task::spawn(move || receiver.recv());
+    flood.pipe.await_frame(0x8a, b"first");
+    flood.await_broadcasts(3 * BACKLOG);
+    flood.pipe.feed_frame(0x81, b"message");
+    assert_eq!(task.end().unwrap().unwrap().as_text(), Some("message"));
+}
+
+#[test]
+fn a_ping_of_the_peer_is_answered_between_broadcasts_that_never_end() {
+    let (flood, mut receiver) = Flood::begin();
+    let receiving = Task::spawn(move || {
+        let _ = receiver.recv();
+    });
+    // The sender writes broadcasts until its slice is over, then the receiver does.
+    let sender = flood.sender.clone();
+    let sending = Task::spawn(move || sender.send("message"));
+    flood.pipe.await_reader();
+    flood.await_broadcasts(3 * BACKLOG);
+    for ping in [b"one", b"two"] {
+        flood.pipe.feed_frame(0x89, ping);
+        flood.pipe.await_frame(0x8a, ping);
+        flood.await_broadcasts(3 * BACKLOG);
+    }
+    sending.end().unwrap();
+    flood.pipe.feed(b"", Then::End);
+    receiving.end();
+}
+
+#[test]
+fn a_close_of_the_peer_is_answered_between_broadcasts_that_never_end() {
+    let (flood, mut receiver) = Flood::begin();
+    let receiving = Task::spawn(move || {
+        let outcome = receiver.recv();
+        (outcome, receiver.close_status().cloned())
+    });
+    let sender = flood.sender.clone();
+    let sending = Task::spawn(move || sender.send("message"));
+    flood.await_broadcasts(3 * BACKLOG);
+    let body = close_body(1000, "");
+    flood.pipe.feed(&flood.pipe.frame(0x88, &body), Then::End);
+    flood.pipe.await_frame(0x88, &body);
+    let (outcome, status) = receiving.end();
+    assert_eq!(outcome.unwrap(), None);
+    assert!(status.unwrap().was_clean());
+    sending.end().unwrap();
+    assert_eq!(flood.pipe.frames().last().unwrap(), &(0x88, body), "nothing follows a Close");
+}
+
+/// Linux gives each piece of a write to a Unix socket the whole time-out of that write: one call
+/// for many pieces takes as long as the peer takes for them.
+#[cfg(unix)]
+#[test]
+fn a_peer_that_reads_slowly_from_a_unix_socket_holds_up_no_receive_and_no_broadcast() {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
+
+    use tightwire::handshake::Agreed;
+    use tightwire::{Acceptor, Prepared};
+
+    /// The peer needs some eight seconds to read all of it.
+    const LEN: usize = 32 << 20;
+    const PIECE: usize = 32 << 10;
+    const MOST: Duration = Duration::from_secs(2);
+
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    let mut ws: WebSocket = Acceptor::new().take_over(ours, Agreed::default(), Vec::new()).unwrap();
+    let hub = Hub::new(SlowMember::Drop);
+    let _member = hub.join(ws.sender());
+    let reading = thread::spawn(move || {
+        let mut piece = vec![0; PIECE];
+        while let Ok(1..) = peer.read(&mut piece) {
+            thread::sleep(Duration::from_millis(8));
+        }
+    });
+    let message = Prepared::new(&vec![0; LEN][..]);
+    let start = Instant::now();
+    hub.broadcast_prepared(&message);
+    assert!(start.elapsed() < MOST, "a broadcast of {:?}", start.elapsed());
+    for _ in 0..3 {
+        let start = Instant::now();
+        let outcome = ws.recv_timeout(Duration::from_millis(20));
+        assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
+        assert!(start.elapsed() < MOST, "a receive of {:?}", start.elapsed());
+    }
+    drop(ws);
+    reading.join().unwrap();
+}

@@ -1,0 +1,49 @@
+//! Threads of a test, none of which the test awaits for ever.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use std::{panic, thread};
+
+use crate::wire::PATIENCE;
+
+/// A time-out that no test reaches: a call that waits for it fails the test.
+pub const LONG: Duration = Duration::from_secs(3600);
+
+/// A thread whose end a test awaits, but not for ever.
+pub struct Task<T>(mpsc::Receiver<T>, thread::JoinHandle<()>);
+
+impl<T: Send + 'static> Task<T> {
+    pub fn spawn(act: impl FnOnce() -> T + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let act = move || {
+            let _ = sender.send(act());
+        };
+        Self(receiver, thread::spawn(act))
+    }
+
+    #[track_caller]
+    pub fn end(self) -> T {
+        match self.0.recv_timeout(PATIENCE) {
+            Ok(value) => value,
+            Err(RecvTimeoutError::Timeout) => panic!("the call does not return"),
+            Err(RecvTimeoutError::Disconnected) => panic::resume_unwind(self.1.join().unwrap_err()),
+        }
+    }
+}
+
+/// The result of a call that a test awaits, but not for ever.
+#[track_caller]
+pub fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    Task::spawn(act).end()
+}
+
+/// Polls a condition that no event announces.
+#[track_caller]
+pub fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
