@@ -3,12 +3,14 @@
 //! can look up what another uses; elsewhere the clients are there, and the figures are not.
 //!
 //! ```text
-//! cargo run --release --features deflate --example soak -- SECONDS [--seed N]
+//! cargo run --release --features deflate,tls --example soak -- SECONDS [--seed N] [--chaos]
 //! ```
 //!
-//! The server is a process of its own. It ends with 1 if anything was not as it has to be.
+//! The server is a process of its own. It takes half of the time, and the module `chaos` the other
+//! half, or all of it with `--chaos`. The program ends with 1 if anything was not as it has to be.
 
 mod bad;
+mod chaos;
 mod figures;
 mod good;
 mod random;
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let outcome = match arguments.first().map(String::as_str) {
         Some(server::ARGUMENT) => server::serve(),
-        _ => parse(&arguments).and_then(|(duration, seed)| soak(duration, seed)),
+        _ => Arguments::parse(&arguments).and_then(|arguments| arguments.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,27 +72,47 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(arguments: &[String]) -> Outcome<(Duration, u64)> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-    let (mut seconds, mut seed) = (None, now.as_secs());
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "--seed" => seed = rest.next().ok_or("--seed needs a number")?.parse()?,
-            number => seconds = Some(number.parse()?),
+#[derive(Clone, Copy, Debug)]
+struct Arguments {
+    duration: Duration,
+    seed: u64,
+    /// The clients are left out.
+    only_chaos: bool,
+}
+
+impl Arguments {
+    fn parse(arguments: &[String]) -> Outcome<Self> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let (mut seconds, mut seed, mut only_chaos) = (None, now.as_secs(), false);
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                "--seed" => seed = rest.next().ok_or("--seed needs a number")?.parse()?,
+                "--chaos" => only_chaos = true,
+                number => seconds = Some(number.parse()?),
+            }
         }
+        let seconds = seconds.ok_or("soak SECONDS [--seed N] [--chaos]")?;
+        Ok(Self { duration: Duration::from_secs(seconds), seed, only_chaos })
     }
-    let seconds = seconds.ok_or("soak SECONDS [--seed N]")?;
-    Ok((Duration::from_secs(seconds), seed))
+
+    fn run(self) -> Outcome<()> {
+        let Self { duration, seed, only_chaos } = self;
+        println!("seed {seed}");
+        thread::spawn(move || {
+            thread::sleep(duration + 8 * server::PATIENCE);
+            eprintln!("FAILED: somebody waits for ever");
+            std::process::exit(1);
+        });
+        if only_chaos {
+            return chaos::run(duration, seed);
+        }
+        soak(duration / 2, seed)?;
+        chaos::run(duration / 2, seed)
+    }
 }
 
 fn soak(duration: Duration, seed: u64) -> Outcome<()> {
-    println!("seed {seed}");
-    thread::spawn(move || {
-        thread::sleep(duration + 4 * server::PATIENCE);
-        eprintln!("FAILED: somebody waits for ever");
-        std::process::exit(1);
-    });
     let mut server = Process::start()?;
     // Only now are all of its own threads surely there.
     good::in_turn(server.address(), &mut Random::new(seed))?;

@@ -12,6 +12,11 @@ impl Random {
         random
     }
 
+    /// A generator of its own for another thread.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self::new(self.next())
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
