@@ -2,9 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection::Options;
 use super::deadline::Deadline;
 use super::tls::ServerTls;
-use super::connection::Options;
 use super::{Error, Stream, Timeouts, WebSocket, handshake_io};
 use crate::deflate::Deflate;
 use crate::handshake::{

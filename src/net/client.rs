@@ -2,9 +2,9 @@ use std::fmt;
 use std::net::TcpStream;
 
 use super::connecting::Connecting;
+use super::connection::Options;
 use super::deadline::Deadline;
 use super::tls::ClientTls;
-use super::connection::Options;
 use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, handshake_io, proxy};
 use crate::handshake::{
     Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Proxies,

@@ -45,9 +45,6 @@ pub(super) fn write_all(
 ) -> Result<(), Error> {
     let mut bytes = bytes;
     while !bytes.is_empty() {
-        if deadline.is_over() {
-            return Err(Error::Timeout(Operation::Handshake));
-        }
         stream.set_write_timeout(deadline.left())?;
         match stream.write(bytes) {
             Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
@@ -55,6 +52,9 @@ pub(super) fn write_all(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) => {}
             Err(error) => return Err(error.into()),
+        }
+        if !bytes.is_empty() && deadline.is_over() {
+            return Err(Error::Timeout(Operation::Handshake));
         }
     }
     Ok(())

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::deadline::Deadline;
 use super::connection::{Offer, Wait};
+use super::deadline::Deadline;
 use super::{Prepared, Sender, State};
 use crate::frame::CloseCode;
 use crate::protocol::MessageRef;

@@ -28,7 +28,8 @@ mod tls;
 pub use acceptor::Acceptor;
 pub use client::{Client, connect};
 pub use connection::{
-    CloseStatus, ClosedBy, MessageReader, MessageWriter, Messages, Prepared, Receiver, Sender, WebSocket,
+    CloseStatus, ClosedBy, MessageReader, MessageWriter, Messages, Prepared, Receiver, Sender,
+    WebSocket,
 };
 pub use error::{Error, Operation};
 pub use hub::{Broadcast, Hub, Member, SlowMember};

@@ -49,7 +49,12 @@ impl Inbox {
 
     /// Leaves a broadcast, unless the queue is full or refuses. Returns whether it did, and before
     /// that whether the writer was behind.
-    pub(super) fn post_broadcast(&self, status: &Status, message: &Prepared, compresses: bool) -> bool {
+    pub(super) fn post_broadcast(
+        &self,
+        status: &Status,
+        message: &Prepared,
+        compresses: bool,
+    ) -> bool {
         let mut slot = self.lock();
         if slot.broadcasts.len() >= QUEUE_MAX || status.has(REFUSING) {
             return false;

@@ -95,7 +95,6 @@ impl Status {
             }
         }
     }
-
 }
 
 /// The flags that tell what a writer leaves behind.

@@ -142,7 +142,7 @@ impl Registry {
             let grace = Deadline::after(Some(GRACE));
             (table, _) = self.wait(table, own, |_| grace);
         }
-        ShutdownReport { running: table.left_for(own), ..table.report }
+        table.report_for(own)
     }
 
     /// Waits until nothing is left to wait for, and says whether that is so.
@@ -201,12 +201,7 @@ impl Registry {
             let _ = entry.stream.shutdown(Shutdown::Both);
         }
         if table.stop.is_some() {
-            match entry.phase {
-                Phase::Refused => table.report.refused += 1,
-                Phase::Cut => {}
-                _ if was_clean => table.report.closed += 1,
-                _ => table.report.failed += 1,
-            }
+            table.count(&entry, was_clean);
             // Who waits for the end finds the socket closed.
             drop(entry);
             self.changed.notify_all();

@@ -20,7 +20,10 @@ pub(super) struct Table {
     pub(super) stop: Option<Deadline>,
     /// How many entries have `waits`.
     pub(super) waiting: usize,
-    pub(super) report: ShutdownReport,
+    /// What became of the connections, except those whose handlers asked for the shutdown.
+    report: ShutdownReport,
+    /// What became of those.
+    report_of_waiting: ShutdownReport,
 }
 
 #[derive(Debug)]
@@ -91,6 +94,34 @@ impl Table {
         self.entries.len().saturating_sub(exempt)
     }
 
+    /// Counts what became of a connection that is over.
+    pub(super) fn count(&mut self, entry: &Entry, was_clean: bool) {
+        let report = if entry.waits { &mut self.report_of_waiting } else { &mut self.report };
+        match entry.phase {
+            Phase::Refused => report.refused += 1,
+            Phase::Cut => {}
+            _ if was_clean => report.closed += 1,
+            _ => report.failed += 1,
+        }
+    }
+
+    /// The report for a caller whose own connection this is, or for one that has none. The first
+    /// does not hear of its own, nor of those of other handlers that have asked.
+    pub(super) fn report_for(&self, own: Option<u64>) -> ShutdownReport {
+        let (others, waiting) = (self.report, self.report_of_waiting);
+        let running = self.left_for(own);
+        if own.is_some() {
+            return ShutdownReport { running, ..others };
+        }
+        ShutdownReport {
+            closed: others.closed + waiting.closed,
+            failed: others.failed + waiting.failed,
+            refused: others.refused + waiting.refused,
+            cut: others.cut + waiting.cut,
+            running,
+        }
+    }
+
     pub(super) fn cut_refused(&self) {
         for entry in self.entries.values() {
             if matches!(entry.phase, Phase::Refused) {
@@ -105,7 +136,9 @@ impl Table {
             let _ = entry.stream.shutdown(Shutdown::Both);
             if !matches!(entry.phase, Phase::Refused | Phase::Cut) {
                 entry.phase = Phase::Cut;
-                self.report.cut += 1;
+                let report =
+                    if entry.waits { &mut self.report_of_waiting } else { &mut self.report };
+                report.cut += 1;
             }
         }
     }

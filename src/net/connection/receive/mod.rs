@@ -277,11 +277,7 @@ impl Receiver {
     /// The next event that the bytes read so far hold, after doing what it calls for: at the end
     /// of the connection, waiting for that until the deadline. In pieces, `None` may also mean
     /// that a piece was eaten.
-    fn next_event(
-        &mut self,
-        mode: ReadMode,
-        deadline: Deadline,
-    ) -> Result<Option<Event>, Error> {
+    fn next_event(&mut self, mode: ReadMode, deadline: Deadline) -> Result<Option<Event>, Error> {
         loop {
             if self.ending.is_some() {
                 return self.end(deadline);
@@ -359,7 +355,8 @@ impl Receiver {
         if let Ok(Some(event)) = &outcome {
             if let Event::Close(_) = event {
                 // Asked before it is noted: then another thread may send the answer at any time.
-                self.closed_by = if self.shared.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
+                self.closed_by =
+                    if self.shared.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
             }
             self.shared.post_answer(event);
         }

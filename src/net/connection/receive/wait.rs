@@ -44,8 +44,7 @@ impl Receiver {
             Ok(count) => self.heard(if is_late { count.max(LATE_MIN) } else { 0 }),
             // The stream says so by itself: something came that is not data yet.
             Err(error)
-                if error.kind() == io::ErrorKind::Interrupted
-                    && error.raw_os_error().is_none() =>
+                if error.kind() == io::ErrorKind::Interrupted && error.raw_os_error().is_none() =>
             {
                 self.heard(if is_late { LATE_MIN } else { 0 })
             }

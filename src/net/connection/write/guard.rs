@@ -161,10 +161,7 @@ impl Shared {
 
 /// Having it, and giving it back.
 impl<'a> WriteGuard<'a> {
-    fn act<T>(
-        mut self,
-        act: impl FnOnce(&mut Self) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    fn act<T>(mut self, act: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         let outcome = self.take_work().and_then(|()| act(&mut self));
         self.release();
         outcome
@@ -617,4 +614,3 @@ impl WriteGuard<'_> {
         }
     }
 }
-
