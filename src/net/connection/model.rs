@@ -468,7 +468,7 @@ fn an_abort_frees_a_sender_that_waits() {
 
 #[test]
 fn a_broadcast_during_a_send_and_a_ping() {
-    explore("a broadcast, a send and a Ping", Orders::Preemptions(2), || {
+    explore("a broadcast, a send and a Ping", Orders::Preemptions(1), || {
         let connection = Connection::new(0);
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || one.send("m").unwrap());
@@ -555,7 +555,7 @@ fn a_close_a_send_and_a_broadcast() {
 
 #[test]
 fn the_peers_close_a_streamed_message_and_a_send() {
-    explore("the peer's Close, a streamed message and a send", Orders::Preemptions(2), || {
+    explore("the peer's Close, a streamed message and a send", Orders::Preemptions(1), || {
         let connection = Connection::new(0);
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || {
@@ -580,7 +580,7 @@ fn the_peers_close_a_streamed_message_and_a_send() {
 
 #[test]
 fn a_close_of_another_thread_a_feed_and_a_ping() {
-    explore("a Close, a feed and a Ping", Orders::Preemptions(2), || {
+    explore("a Close, a feed and a Ping", Orders::Preemptions(1), || {
         let connection = Connection::new(0);
         let (one, two) = (connection.sender(), connection.sender());
         let feeding = thread::spawn(move || {
@@ -599,7 +599,7 @@ fn a_close_of_another_thread_a_feed_and_a_ping() {
 
 #[test]
 fn a_long_message_a_ping_and_a_broadcast() {
-    explore("a message in fragments, a Ping and a broadcast", Orders::Preemptions(2), || {
+    explore("a message in fragments, a Ping and a broadcast", Orders::Preemptions(1), || {
         let connection = Connection::with_fragments(0, 1);
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || one.send("mn").unwrap());

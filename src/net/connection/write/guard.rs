@@ -34,7 +34,7 @@ use crate::net::connection::status::{
 use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
 use crate::net::stream::WRITE_SLICE;
-use crate::net::sync::{MutexGuard, fence};
+use crate::net::sync::{MutexGuard, fence, left_out};
 use crate::net::{Error, Operation, Stream};
 use crate::protocol::{MessageKind, MessageRef, Role, SendError, State};
 
@@ -179,7 +179,10 @@ impl<'a> WriteGuard<'a> {
             // Pairs with the fences in the inbox: either the other thread finds the writer free,
             // or this one finds what it posted.
             fence("fence of the look");
-            if !shared.status.get().has_work() || is_last && !shared.inbox.has_close() {
+            if left_out("look after the release") || !shared.status.get().has_work() {
+                return;
+            }
+            if is_last && (left_out("look for a Close") || !shared.inbox.has_close()) {
                 return;
             }
             is_last |= slice.get_or_insert_with(Deadline::slice).is_over();
@@ -198,6 +201,9 @@ impl<'a> WriteGuard<'a> {
     /// Writes what has to go out, once. A thread that has waited in vain for the peer to read does
     /// not wait a second time.
     fn write_due(&mut self) {
+        if left_out("write of what is due") {
+            return;
+        }
         if self.writer.is_due() && !self.writer.is_stalled() {
             // An error is not that of the caller's message. The next call meets it again.
             let _ = self.write(&[], Wait::Slice);
