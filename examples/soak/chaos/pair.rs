@@ -86,7 +86,8 @@ impl Pair {
 
     /// Notes the result of a call that sends a message.
     pub(crate) fn note_sent(&self, side: usize, author: usize, outcome: Result<(), Error>) -> Fate {
-        if let Err(Error::Io(_)) = outcome {
+        // A peer that reads only the beginning of a message counts it, too.
+        if let Err(Error::Io(_) | Error::Send(_)) = outcome {
             self.ends[side].unsure[author].store(1, Ordering::SeqCst);
         }
         let fate = self.fate(side, outcome);

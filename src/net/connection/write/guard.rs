@@ -67,6 +67,8 @@ pub(in crate::net::connection) struct WriteGuard<'a> {
     /// The published state when this thread got the writer. Flags that only a writer sets are so
     /// still; work may have come.
     pub(super) seen: Snapshot,
+    /// The stream was called.
+    has_tried: bool,
     /// The end of the caller's own call, once it has waited.
     deadline: Option<Deadline>,
     /// The end of the slice for others, once there was a second thing to do for them.
@@ -155,7 +157,7 @@ impl Shared {
         if seen.has(REFUSING) {
             self.status.clear(REFUSING);
         }
-        WriteGuard { shared: self, writer, seen, deadline: None, slice: None }
+        WriteGuard { shared: self, writer, seen, has_tried: false, deadline: None, slice: None }
     }
 }
 
@@ -174,7 +176,7 @@ impl<'a> WriteGuard<'a> {
         loop {
             self.write_due();
             self.publish();
-            let mut slice = self.slice;
+            let (mut slice, has_tried) = (self.slice, self.has_tried);
             drop(self);
             // Pairs with the fences in the inbox: either the other thread finds the writer free,
             // or this one finds what it posted.
@@ -188,7 +190,7 @@ impl<'a> WriteGuard<'a> {
             is_last |= slice.get_or_insert_with(Deadline::slice).is_over();
             let Some(guard) = shared.try_lock() else { return };
             self = guard;
-            self.slice = slice;
+            (self.slice, self.has_tried) = (slice, has_tried);
             if is_last {
                 shared.inbox.refuse_broadcasts(&shared.status);
                 self.seen = shared.status.get();
@@ -198,13 +200,14 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// Writes what has to go out, once. A thread that has waited in vain for the peer to read does
-    /// not wait a second time.
+    /// Writes what has to go out, once: not only its own bytes, but also those that an earlier
+    /// thread left, because the receiver may be in a long call of its user. A thread that has
+    /// waited in vain for the peer to read does not wait a second time.
     fn write_due(&mut self) {
         if left_out("write of what is due") {
             return;
         }
-        if self.writer.is_due() && !self.writer.is_stalled() {
+        if self.writer.is_due() && !(self.has_tried && self.writer.is_stalled()) {
             // An error is not that of the caller's message. The next call meets it again.
             let _ = self.write(&[], Wait::Slice);
         }
@@ -586,10 +589,7 @@ impl WriteGuard<'_> {
         payload: &mut &[u8],
         wait: Wait,
     ) -> io::Result<()> {
-        if wait == Wait::Slice && payload.len() > ONE_CALL {
-            // It takes several calls, and all of them share the slice.
-            self.slice.get_or_insert_with(Deadline::slice);
-        }
+        self.has_tried = true;
         loop {
             let is_over = match self.writer.write_once(stream, payload) {
                 Ok(_) if self.writer.is_empty() && payload.is_empty() => return Ok(()),
@@ -597,6 +597,7 @@ impl WriteGuard<'_> {
                 Ok(true) => false,
                 Ok(false) => self.is_over(wait),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.is_over(wait),
+                // The call has waited as long as a slice, or a moment.
                 Err(error) if is_timeout(&error) => wait != Wait::Block || self.is_over(wait),
                 Err(error) => return Err(error),
             };
@@ -608,15 +609,17 @@ impl WriteGuard<'_> {
         }
     }
 
-    /// Whether the time of a write is over, one call to the stream of which has left something.
+    /// Whether the time of a write is over that a call to the stream has not finished. The clock
+    /// starts here: most writes are finished by one call, and need none.
     fn is_over(&mut self, wait: Wait) -> bool {
         match wait {
             Wait::Block => {
                 let left = self.shared.timeouts.write.saturating_sub(WRITE_SLICE);
                 self.deadline.get_or_insert_with(|| Deadline::after(Some(left))).is_over()
             }
-            Wait::Slice => self.slice.is_none_or(Deadline::is_over),
-            Wait::Moment => true,
+            Wait::Slice | Wait::Moment => {
+                self.slice.get_or_insert_with(Deadline::slice).is_over()
+            }
         }
     }
 }
