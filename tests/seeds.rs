@@ -27,6 +27,7 @@ replay! {
     request_head
     response_head
     negotiation
+    net_stream
     uri
 }
 

@@ -2,7 +2,9 @@
 //! the feature `deflate` is missing.
 
 use arbitrary::{Result, Unstructured};
+use tightwire::handshake::Agreed;
 use tightwire::protocol::{Inbound, Outbound, Role};
+use tightwire::{Acceptor, Client};
 
 #[cfg(feature = "deflate")]
 use tightwire::deflate::{Deflate, Deflater, Inflater, Params};
@@ -37,6 +39,21 @@ impl Compression {
     /// This sender as it is.
     pub fn outbound(&self, outbound: Outbound, _sender: Role) -> Outbound {
         outbound
+    }
+
+    /// This client as it is.
+    pub fn client(&self, client: Client) -> Client {
+        client
+    }
+
+    /// This acceptor as it is.
+    pub fn acceptor(&self, acceptor: Acceptor) -> Acceptor {
+        acceptor
+    }
+
+    /// Nothing was agreed on.
+    pub fn agreed(&self) -> Agreed {
+        Agreed::default()
     }
 }
 
@@ -76,6 +93,25 @@ impl Compression {
             Role::Server => params.server,
         };
         outbound.with_deflater(Deflater::new(coding, wishes))
+    }
+
+    /// This client, set up to compress as the two ends agreed.
+    pub fn client(&self, client: Client) -> Client {
+        let Some((_, wishes)) = &self.agreed else { return client };
+        client.deflate(wishes.clone())
+    }
+
+    /// This acceptor, set up to compress as the two ends agreed.
+    pub fn acceptor(&self, acceptor: Acceptor) -> Acceptor {
+        let Some((_, wishes)) = &self.agreed else { return acceptor };
+        acceptor.deflate(wishes.clone())
+    }
+
+    /// The result of the opening handshake.
+    pub fn agreed(&self) -> Agreed {
+        let mut agreed = Agreed::default();
+        agreed.deflate = self.agreed.as_ref().map(|(params, _)| *params);
+        agreed
     }
 }
 

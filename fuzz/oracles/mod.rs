@@ -8,6 +8,7 @@ pub mod inbound;
 #[cfg(feature = "deflate")]
 pub mod inflate;
 pub mod negotiation;
+pub mod net_stream;
 pub mod request_head;
 pub mod response_head;
 pub mod round_trip;
