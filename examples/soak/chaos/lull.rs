@@ -15,8 +15,14 @@ use crate::random::Random;
 /// How often each lull repeats its attempt.
 const ROUNDS: usize = 12;
 
+/// Shorter fragments cost a socket more memory than they have bytes.
+const FRAGMENT_MIN: usize = 10_000;
+
 pub(crate) fn lull(pair: &Arc<Pair>, random: &mut Random) {
-    if !pair.plan.is_deflated && random.one_in(2) {
+    // A long message in tiny fragments fills a socket faster than a peer that pauses reads it. Then
+    // its sender gives up in time, and the rest waits for the busy handler.
+    let may_stall = pair.plan.is_deflated && pair.plan.fragment_len < FRAGMENT_MIN;
+    if may_stall || !pair.plan.is_deflated && random.one_in(2) {
         ping_a_feeder(pair, random);
     } else {
         pair.wire.set_calm(true);

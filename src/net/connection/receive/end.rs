@@ -13,7 +13,6 @@ use super::{RETRY, ReadBuffer, Receiver};
 use crate::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::net::connection::close_status::CloseStatus;
-use crate::net::connection::shared::aborted;
 use crate::net::connection::write::Wait;
 use crate::net::deadline::Deadline;
 use crate::net::stream::LINGER_MAX;
@@ -60,9 +59,6 @@ impl Receiver {
         if !self.drain(&mut ending, deadline) {
             self.ending = Some(ending);
             return Err(Error::Timeout(Operation::Receive));
-        }
-        if self.shared.is_aborted() {
-            return Err(self.abandon(aborted()));
         }
         let clean = self.shared.close_is_out() && !self.shared.is_broken();
         self.end_stream();
