@@ -258,6 +258,7 @@ impl<'a> WriteGuard<'a> {
             self.writer = writer;
         }
         self.deadline = Some(deadline);
+        self.seen = self.shared.status.get();
         (self, Ok(()))
     }
 }
