@@ -233,9 +233,8 @@ impl<'a> Round<'a> {
     }
 
     fn offer(&mut self, sender: &Sender) -> Offer {
-        let was_behind = sender.is_behind();
         let offer = sender.offer(self.message, self.wait);
-        if !was_behind && sender.is_behind() {
+        if offer == Offer::Kept {
             self.wait = Wait::Moment;
         }
         offer
@@ -245,7 +244,7 @@ impl<'a> Round<'a> {
     fn is_over_for(&self, delivery: &Delivery<'_>) -> bool {
         let waits = matches!(self.policy, SlowMember::Wait(_));
         match delivery.offer {
-            Offer::Taken => !waits || !delivery.entry.sender.is_behind(),
+            Offer::Taken | Offer::Kept => !waits || !delivery.entry.sender.is_behind(),
             Offer::Busy | Offer::Slow => false,
             Offer::Closed => true,
         }
@@ -265,7 +264,7 @@ impl<'a> Round<'a> {
                 }
             }
         }
-        if delivery.offer != Offer::Taken {
+        if matches!(delivery.offer, Offer::Busy | Offer::Slow) {
             delivery.offer = self.offer(sender);
         }
         let is_lost = delivery.offer == Offer::Slow && !matches!(self.policy, SlowMember::Wait(_));
@@ -279,7 +278,7 @@ impl<'a> Round<'a> {
     /// Counts what came of it, and parts with members that are slow if they are to go.
     fn conclude(&mut self, delivery: &Delivery<'_>) {
         match (delivery.offer, self.policy) {
-            (Offer::Taken, _) => self.report.delivered += 1,
+            (Offer::Taken | Offer::Kept, _) => self.report.delivered += 1,
             (Offer::Closed, _) => self.gone.push(delivery.id),
             (Offer::Busy | Offer::Slow, SlowMember::Disconnect) => {
                 let sender = &delivery.entry.sender;
@@ -297,6 +296,9 @@ impl<'a> Round<'a> {
 
 impl Shared {
     fn remove(&self, ids: &[u64]) {
+        if ids.is_empty() {
+            return;
+        }
         let mut removed = Vec::new();
         let mut registry = self.lock_registry();
         if ids.iter().any(|id| registry.entries.contains_key(id)) {

@@ -233,6 +233,8 @@ impl WebSocket {
                 Ok(Some(_)) | Err(Error::Timeout(Operation::Flush | Operation::Receive)) => {
                     return Err(self.receiver.abandon(Error::Timeout(Operation::Close)));
                 }
+                // Keepalive gave up before the Close frame could be sent.
+                Err(Error::Timeout(_)) => return Err(Error::Timeout(Operation::Close)),
                 Err(error) => return Err(error),
             }
         }

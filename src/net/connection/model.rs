@@ -173,6 +173,10 @@ fn ping() -> Event {
     Event::Ping(b"p".to_vec())
 }
 
+fn is_accepted(offer: Offer) -> bool {
+    matches!(offer, Offer::Taken | Offer::Kept)
+}
+
 /// How many orders a model tries.
 #[derive(Clone, Copy)]
 enum Orders {
@@ -271,7 +275,7 @@ fn a_send_that_times_out_leaves_its_bytes_to_the_receiver() {
         let sender = connection.sender();
         let other = thread::spawn(move || sender.offer(&Prepared::new("b"), Wait::Slice));
         let comes_back = connection.receive(&ping());
-        assert_eq!(other.join().unwrap(), Offer::Taken);
+        assert!(is_accepted(other.join().unwrap()));
         if comes_back || connection.shared.status().needs_receiver() {
             while connection.write_what_waits() {}
         }
@@ -509,7 +513,7 @@ fn two_broadcasters_while_the_peer_does_not_read() {
         let a = thread::spawn(move || one.offer(&Prepared::new("a"), Wait::Slice));
         let b = thread::spawn(move || two.offer(&Prepared::new("b"), Wait::Slice));
         connection.write_what_waits();
-        assert_eq!((a.join().unwrap(), b.join().unwrap()), (Offer::Taken, Offer::Taken));
+        assert!(is_accepted(a.join().unwrap()) && is_accepted(b.join().unwrap()));
         if connection.shared.status().needs_receiver() {
             connection.write_what_waits();
         }

@@ -18,10 +18,10 @@
 //!
 //! To change this file, change `model.rs` with it: it has an invariant for each sentence above.
 
+use std::io;
 use std::net::Shutdown;
 use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
-use std::{io, mem};
 
 use super::prepared::{Frame, Prepared};
 use super::writer::{COPY_MAX, Writer};
@@ -140,10 +140,49 @@ impl Shared {
         guard.publish();
     }
 
+    /// The look after the writer was unlocked: whether others have left something to write.
+    #[inline]
+    fn is_left_work(&self) -> bool {
+        // Pairs with the fences in the inbox: either the other thread finds the writer free, or
+        // this one finds what it posted.
+        fence("fence of the look");
+        !left_out("look after the release") && self.status.get().has_work()
+    }
+
+    /// Writes what others have left while this thread had the writer, until the slice is over.
+    #[cold]
+    fn serve(&self, slice: Option<Deadline>, has_tried: bool) {
+        let mut slice = slice;
+        let mut is_last = false;
+        loop {
+            is_last |= slice.get_or_insert_with(Deadline::slice).is_over();
+            let Some(mut guard) = self.try_lock() else { return };
+            (guard.slice, guard.has_tried) = (slice, has_tried);
+            if is_last {
+                self.inbox.refuse_broadcasts(&self.status);
+                guard.seen = self.status.get();
+            }
+            // An error is not that of the caller's message. The next call meets it again.
+            let _ = guard.take_work();
+            guard.write_due();
+            guard.publish();
+            slice = guard.slice;
+            drop(guard);
+            if !self.is_left_work() {
+                return;
+            }
+            if is_last && (left_out("look for a Close") || !self.inbox.has_close()) {
+                return;
+            }
+        }
+    }
+
+    #[inline]
     fn lock(&self) -> WriteGuard<'_> {
         self.guard(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    #[inline]
     fn try_lock(&self) -> Option<WriteGuard<'_>> {
         match self.writer.try_lock() {
             Ok(writer) => Some(self.guard(writer)),
@@ -152,6 +191,7 @@ impl Shared {
         }
     }
 
+    #[inline]
     fn guard<'a>(&'a self, writer: MutexGuard<'a, Writer>) -> WriteGuard<'a> {
         let seen = self.status.get();
         if seen.has(REFUSING) {
@@ -170,39 +210,21 @@ impl<'a> WriteGuard<'a> {
     }
 
     /// Does what a writer owes to others, and unlocks.
+    #[inline]
     fn release(mut self) {
-        let shared = self.shared;
-        let mut is_last = false;
-        loop {
-            self.write_due();
-            self.publish();
-            let (mut slice, has_tried) = (self.slice, self.has_tried);
-            drop(self);
-            // Pairs with the fences in the inbox: either the other thread finds the writer free,
-            // or this one finds what it posted.
-            fence("fence of the look");
-            if left_out("look after the release") || !shared.status.get().has_work() {
-                return;
-            }
-            if is_last && (left_out("look for a Close") || !shared.inbox.has_close()) {
-                return;
-            }
-            is_last |= slice.get_or_insert_with(Deadline::slice).is_over();
-            let Some(guard) = shared.try_lock() else { return };
-            self = guard;
-            (self.slice, self.has_tried) = (slice, has_tried);
-            if is_last {
-                shared.inbox.refuse_broadcasts(&shared.status);
-                self.seen = shared.status.get();
-            }
-            // An error is not that of the caller's message. The next call meets it again.
-            let _ = self.take_work();
+        self.write_due();
+        self.publish();
+        let Self { shared, writer, slice, has_tried, .. } = self;
+        drop(writer);
+        if shared.is_left_work() {
+            shared.serve(slice, has_tried);
         }
     }
 
     /// Writes what has to go out, once: not only its own bytes, but also those that an earlier
     /// thread left, because the receiver may be in a long call of its user. A thread that has
     /// waited in vain for the peer to read does not wait a second time.
+    #[inline]
     fn write_due(&mut self) {
         if left_out("write of what is due") {
             return;
@@ -215,22 +237,28 @@ impl<'a> WriteGuard<'a> {
 
     /// Publishes what the writer leaves behind, and ends our side of the stream if nothing more
     /// will follow.
+    #[inline]
     fn publish(&mut self) {
         if self.writer.outbound.close_sent() {
-            let can_end = self.writer.is_empty() && !self.writer.is_shut;
-            self.shared.note_close_written();
-            if can_end && self.shared.write_side_is_over() {
-                self.writer.is_shut = true;
-                if let Some(stream) = self.shared.stream() {
-                    // The peer may have ended it first.
-                    let _ = stream.shutdown(Shutdown::Write);
-                }
-            }
+            self.end_write_side();
         }
         let published = status::of_writer(self.writer.progress(), self.writer.in_message);
         if published != self.writer.published {
             self.writer.published = published;
             self.shared.status.replace(FED | BEHIND | IN_MESSAGE, published);
+        }
+    }
+
+    #[cold]
+    fn end_write_side(&mut self) {
+        let can_end = self.writer.is_empty() && !self.writer.is_shut;
+        self.shared.note_close_written();
+        if can_end && self.shared.write_side_is_over() {
+            self.writer.is_shut = true;
+            if let Some(stream) = self.shared.stream() {
+                // The peer may have ended it first.
+                let _ = stream.shutdown(Shutdown::Write);
+            }
         }
     }
 
@@ -267,10 +295,13 @@ impl<'a> WriteGuard<'a> {
 impl WriteGuard<'_> {
     /// Encodes what is in the inbox: a control frame of each kind, and if no message is in
     /// progress, the broadcasts. Nothing is written as long as there is room.
+    #[inline]
     pub(super) fn take_work(&mut self) -> Result<(), Error> {
-        if !self.seen.has(CONTROL | BROADCAST | BROKEN) {
-            return Ok(());
-        }
+        if self.seen.has(CONTROL | BROADCAST | BROKEN) { self.take_seen() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn take_seen(&mut self) -> Result<(), Error> {
         if self.seen.has(BROKEN) {
             return Err(SendError::Closed.into());
         }
@@ -327,6 +358,7 @@ impl WriteGuard<'_> {
 
     /// Publishes that a Close frame is about to be written. Not afterwards: the peer's answer can
     /// be read before the write has returned, and has to be known for an answer.
+    #[inline]
     fn publish_close(&mut self) {
         if self.writer.outbound.close_sent() && !self.writer.is_close_published {
             self.writer.is_close_published = true;
@@ -396,8 +428,8 @@ impl WriteGuard<'_> {
     ) -> Result<(), Error> {
         self.make_room(wait)?;
         let (kind, payload) = (message.kind(), message.plain().payload());
-        self.writer.outbound.may_begin()?;
         if payload.len() > self.shared.fragment_len {
+            self.writer.outbound.may_begin()?;
             return self.put_fragments(kind, payload, wait);
         }
         let deflater = self.writer.outbound.deflater_for(payload.len(), true);
@@ -417,6 +449,7 @@ impl WriteGuard<'_> {
     }
 
     /// Accepts a frame as a server sends it.
+    #[inline]
     fn put_frame(&mut self, frame: &Frame, wait: Wait, flush: Flush) -> Result<(), Error> {
         let bytes = frame.as_bytes();
         if flush == Flush::Later && self.writer.has_room_for(bytes.len()) {
@@ -500,10 +533,13 @@ impl WriteGuard<'_> {
     }
 
     /// Makes sure that the next message may wait: writes the bytes that wait if they are many.
+    #[inline]
     fn make_room(&mut self, wait: Wait) -> Result<(), Error> {
-        if !self.writer.is_full() {
-            return Ok(());
-        }
+        if self.writer.is_full() { self.write_for_room(wait) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn write_for_room(&mut self, wait: Wait) -> Result<(), Error> {
         if self.writer.outbound.close_sent() {
             return Err(SendError::Closed.into());
         }
@@ -566,24 +602,26 @@ impl WriteGuard<'_> {
         let Some(stream) = self.shared.stream() else {
             return Err(SendError::Closed.into());
         };
-        let outcome = match wait {
-            Wait::Moment => {
-                // A stream that cannot be told waits a little longer.
-                let _ = stream.set_write_timeout(Some(MOMENT));
-                let outcome = self.write_until_end(&*stream, &mut payload, wait);
-                let _ = stream.set_write_timeout(Some(WRITE_SLICE));
-                outcome
-            }
-            Wait::Block | Wait::Slice => self.write_until_end(&*stream, &mut payload, wait),
-        };
+        if wait == Wait::Moment {
+            // A stream that cannot be told waits a little longer.
+            let _ = stream.set_write_timeout(Some(MOMENT));
+        }
+        let outcome = self.write_until_end(&*stream, &mut payload, wait);
+        if wait == Wait::Moment {
+            let _ = stream.set_write_timeout(Some(WRITE_SLICE));
+        }
         if let Err(error) = outcome {
             return Err(self.shared.note_broken(error));
         }
-        self.writer.buffer(mem::take(&mut payload), None);
-        if self.writer.is_empty() { Ok(()) } else { Err(Error::Timeout(Operation::Flush)) }
+        if self.writer.is_empty() && payload.is_empty() {
+            return Ok(());
+        }
+        self.writer.buffer(payload, None);
+        Err(Error::Timeout(Operation::Flush))
     }
 
     /// Calls the stream until all is gone, or the time is over.
+    #[inline]
     fn write_until_end(
         &mut self,
         stream: &dyn Stream,
@@ -618,9 +656,8 @@ impl WriteGuard<'_> {
                 let left = self.shared.timeouts.write.saturating_sub(WRITE_SLICE);
                 self.deadline.get_or_insert_with(|| Deadline::after(Some(left))).is_over()
             }
-            Wait::Slice | Wait::Moment => {
-                self.slice.get_or_insert_with(Deadline::slice).is_over()
-            }
+            Wait::Slice => self.slice.get_or_insert_with(Deadline::slice).is_over(),
+            Wait::Moment => true,
         }
     }
 }

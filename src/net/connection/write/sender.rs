@@ -193,8 +193,8 @@ impl Sender {
         })??;
         match outcome {
             Err(Error::Timeout(Operation::Queue)) => None,
-            // What the peer did not take at once is kept.
-            Ok(()) | Err(Error::Timeout(_)) => Some(Offer::Taken),
+            Ok(()) => Some(Offer::Taken),
+            Err(Error::Timeout(_)) => Some(Offer::Kept),
             Err(_) => Some(Offer::Closed),
         }
     }
@@ -231,6 +231,8 @@ impl Sender {
 pub(in crate::net) enum Offer {
     /// It is on its way, or in the inbox.
     Taken,
+    /// As `Taken`, but the peer did not take all of it in time.
+    Kept,
     /// The inbox is full: messages come faster than the thread that has the writer writes them.
     Busy,
     /// The inbox is full, because the peer does not read or a long message is in progress.

@@ -131,6 +131,7 @@ impl Writer {
 
     /// Copies the front of a payload behind the bytes that wait, so that one call to the stream
     /// takes both, and returns the rest of it.
+    #[inline]
     pub(super) fn buffer_front<'a>(&mut self, payload: &'a [u8]) -> &'a [u8] {
         if self.is_empty() {
             return payload;
@@ -142,6 +143,7 @@ impl Writer {
 
     /// Calls the stream once: with the bytes that wait, or if there are none, with `payload`.
     /// Returns whether it took all that it was given.
+    #[inline]
     pub(super) fn write_once(
         &mut self,
         stream: &dyn Stream,
@@ -172,6 +174,7 @@ impl Writer {
     /// Notes that the first `count` of the bytes that wait are gone. What is left is moved only
     /// when that frees half of the buffer: a peer that takes little at a time costs no more than
     /// one that takes much.
+    #[inline]
     fn forget(&mut self, count: usize) {
         self.written += count;
         if self.is_empty() {
