@@ -127,11 +127,12 @@ impl Acceptor {
         self
     }
 
-    /// Reads a request and answers it. What is no valid handshake gets the fitting HTTP status,
-    /// never a silent close.
+    /// Reads a request and answers it. A request that is not a valid handshake gets the fitting
+    /// HTTP status, never a silent close.
     ///
-    /// It takes at most [`Timeouts::handshake`](crate::Timeouts); a client that is refused has
-    /// [`Timeouts::linger`](crate::Timeouts) more to read the answer and end TCP.
+    /// This takes at most [`Timeouts::handshake`](crate::Timeouts), for TLS, the request and the
+    /// answer. A client that is refused has [`Timeouts::linger`](crate::Timeouts) more to read the
+    /// answer and end TCP.
     ///
     /// # Errors
     ///

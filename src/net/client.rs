@@ -152,8 +152,14 @@ impl Client {
     /// from name resolution to the end of the handshake, shares one deadline. A `wss:` URI gets
     /// TLS on top, if this was built with the feature `tls`.
     ///
-    /// A name and password in the URI go out as Basic authorization. Redirects are not
+    /// A name and password in the URI are sent as Basic authorization. Redirects are not
     /// followed.
+    ///
+    /// Only the deadline, [`Timeouts::handshake`](crate::Timeouts), ends this call early: `std`
+    /// cannot interrupt name resolution or connecting. To cancel an opening handshake from another
+    /// thread, open the TCP connection yourself, keep a
+    /// [`try_clone`](std::net::TcpStream::try_clone) of it, and call
+    /// [`handshake`](Self::handshake): `docs/recipes.md` has the code.
     ///
     /// # Errors
     ///
@@ -176,8 +182,10 @@ impl Client {
     }
 
     /// Makes the opening handshake on a stream that is connected already, for instance a
-    /// `UnixStream`, or one with TLS. The URI says what to ask for; where it leads is not
-    /// looked at.
+    /// `UnixStream`, or one with TLS. The host and port of the URI only fill the request.
+    ///
+    /// Another thread can cancel this call: shut the stream down through another handle of it, and
+    /// the call returns `Io`.
     ///
     /// # Errors
     ///

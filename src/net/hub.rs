@@ -11,10 +11,10 @@ use crate::protocol::MessageRef;
 
 /// A set of connections that are sent the same messages.
 ///
-/// Clones are the same hub. Any thread may broadcast, join and leave at any time, several at
-/// once, and handlers of connections too. There is no thread behind it: who broadcasts writes.
+/// Clones are the same hub. Several threads, such as handlers of connections, may broadcast,
+/// join and leave at the same time. The hub has no thread: the thread that broadcasts writes.
 ///
-/// A chat server, in which everybody hears everybody:
+/// A chat server that sends each message to all of its clients:
 ///
 /// ```no_run
 /// use tightwire::{Hub, Server, SlowMember};
@@ -35,19 +35,26 @@ use crate::protocol::MessageRef;
 ///
 /// # Slow members
 ///
-/// No member holds up the others. A broadcast waits for nobody who sends on the same
-/// connection, and writes to a member only if that has taken all that was written before, for
-/// 10 ms at most. What the peer does not take in that time is kept, and goes out when somebody
-/// next sends or receives on the connection: messages arrive whole and in order, or not at all.
+/// No member holds up the others. A broadcast does not wait for threads that send on the same
+/// connection, and writes to a member only if the peer has taken all earlier bytes. The first
+/// member whose peer does not take the message costs the broadcast 10 ms, and each further one
+/// about a millisecond. The connection keeps the rest of the message. The receiver, or the next
+/// thread that sends on the connection, writes it, so messages arrive whole and in order.
 ///
-/// Meanwhile up to 16 broadcasts wait for the connection, also while another thread writes to
-/// it, or a [`MessageWriter`](crate::MessageWriter) is not finished. A member further behind is
-/// _slow_, and the hub does to it what its [`SlowMember`] says, after all others were served.
+/// In the meantime up to 16 broadcasts wait for the connection. They also wait while another
+/// thread writes to it, or until a [`MessageWriter`](crate::MessageWriter) is finished. If 16 wait
+/// already, the member is _slow_. The hub serves all others first, and then treats the slow ones
+/// as its [`SlowMember`] specifies. If 16 wait only because other threads write faster than the
+/// connection takes the bytes, the broadcast first tries again, for a second at most.
 ///
-/// Each connection needs somebody to receive on it, as always: it is there that a peer is missed
-/// which is gone, and that what was kept is sent. A receiver that is waiting already may see to
-/// that only after [`Timeouts::close`](crate::Timeouts), so messages larger than what the system
-/// buffers, some 100 KB, are best sent by a hub that waits.
+/// Each connection needs a thread that receives on it. That thread notices a dead peer, and writes
+/// the bytes that the peer did not take before. If it is already waiting in a read when a
+/// broadcast leaves such bytes, it may notice them only after [`Timeouts::ping`] or
+/// [`Timeouts::close`], whichever is shorter. So messages larger than the buffers of the system,
+/// some 100 KB, are best sent by a hub that waits.
+///
+/// [`Timeouts::ping`]: crate::Timeouts
+/// [`Timeouts::close`]: crate::Timeouts
 ///
 /// # Order
 ///
@@ -63,22 +70,25 @@ pub struct Hub {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SlowMember {
-    /// Ends its connection, if it does not even take more when asked a last time. It is sent
-    /// Close 1008, which only reaches a peer that reads again just then. So every member gets
-    /// every message, or is gone.
+    /// Disconnects the member after a last attempt to write. It is sent Close 1008, which arrives
+    /// only if its peer starts to read again at that moment. With this policy every member either
+    /// gets every message or is disconnected.
     Disconnect,
-    /// Does not send the message to it. It may be asked to take more, once a second.
+    /// Does not send this message to the member. Once a second, a broadcast tries to write the
+    /// bytes that wait for it.
     Drop,
-    /// Waits until it has taken what was broadcast before and all of this message, but for
-    /// all slow members together no longer than this; then, as `Drop`.
+    /// Waits until the peer has taken the earlier broadcasts and all of this message, for all slow
+    /// members together no longer than this duration. After that, as `Drop`. Members that become
+    /// slow during the broadcast add to the duration: 10 ms for the first and about a millisecond
+    /// for each further one.
     Wait(Duration),
 }
 
-/// What became of a message for each member, or of all messages so far.
+/// Counts of what happened to one broadcast, or to all of them ([`Hub::totals`]).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Broadcast {
-    /// Members for which it was accepted: it is on its way, or waits behind what is.
+    /// Members for which it was accepted: it was written, or waits after earlier bytes.
     pub delivered: u64,
     /// Members that were slow and did not get it.
     pub dropped: u64,
@@ -120,8 +130,8 @@ struct Entry {
 /// A slow member whose messages are dropped costs its broadcasters a write in this time.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Other threads write to a member all the time: the longest wait for a place in its backlog.
-/// One that writes to a slow peer says so earlier.
+/// The longest wait for a place in the inbox of a member to which other threads write all the
+/// time. If its peer does not read, the member is slow, and this wait does not apply.
 const BUSY_MAX: Duration = Duration::from_secs(1);
 
 /// Between two rounds over members that did not take all.
@@ -214,8 +224,8 @@ struct Round<'a> {
     message: &'a Prepared,
     report: Broadcast,
     gone: Vec<u64>,
-    /// How long a write may wait for the next member. One that has become slow costs a slice, each
-    /// further one a moment.
+    /// How long a write may wait for the next member. The first one that becomes slow costs a
+    /// slice, each further one a moment.
     wait: Wait,
 }
 

@@ -4,39 +4,42 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one write waits for the peer to read. Short, so that a thread that may not wait need
-/// not first tell the stream so; one that may calls again.
+/// How long one write waits for the peer to read, and how long a thread works for others. It is
+/// short, so that a thread that must not wait can write without changing the timeout of the
+/// stream first. A thread that may wait longer calls again.
 pub(super) const WRITE_SLICE: Duration = Duration::from_millis(10);
 
-/// How many bytes are read from a peer that has been sent our last ones, while it is waited for to
-/// end its side.
+/// How many bytes we read while we wait for the peer to end its side of the stream.
 pub(super) const LINGER_MAX: usize = 4 << 20;
 
 /// A byte stream that one thread may read while another writes: hence `&self`.
 ///
-/// It is what a WebSocket runs on: a [`TcpStream`], on Unix a `UnixStream`, or a type of your
-/// own, for instance around TLS. Reading must not wait for a write in progress, nor the other
-/// way round: two peers that both send would stop each other for ever.
+/// A WebSocket runs on a [`TcpStream`], on Unix a `UnixStream`, or a type of your own, for
+/// instance around TLS. A read must not wait for a write in progress, nor a write for a read:
+/// otherwise two peers that both send could stop each other for ever.
 pub trait Stream: Debug + Send + Sync + 'static {
     /// Reads what has arrived into `buffer`, or waits for some; 0 is the end of the stream.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` or `TimedOut` when the read time-out is over, and `Interrupted` if the caller
-    /// is to look at its deadline and call again; nothing was read then. An `Interrupted` that
-    /// does not come from the system ([`raw_os_error`](io::Error::raw_os_error)) says besides
-    /// that the peer is there: it has sent something that is no data yet.
+    /// `WouldBlock` or `TimedOut` when the read timeout is over, and `Interrupted` if the caller
+    /// must look at its deadline and call again; nothing was read then. An `Interrupted` that
+    /// does not come from the system ([`raw_os_error`](io::Error::raw_os_error)) also means that
+    /// the peer is alive: it has sent bytes that are not data yet, such as a part of a record.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Writes from the front of `buffer`, and returns how many bytes it took.
     ///
     /// The next call begins with the first byte that was not taken, unless there is none: the
     /// caller may add to the bytes that wait, but not change them. An encrypting stream relies on
-    /// that, because part of a record may be gone before all of it is.
+    /// that, because it may have written a part of a record.
+    ///
+    /// There is no call for several buffers: on Linux, `writev` raises SIGPIPE where the peer has
+    /// closed its end, and the `send` behind [`TcpStream`] does not.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` or `TimedOut` when the write time-out is over; nothing was taken then.
+    /// `WouldBlock` or `TimedOut` when the write timeout is over; nothing was taken then.
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
 
     /// Bounds how long a later read waits; never called with zero.
@@ -53,16 +56,19 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// What the system says.
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Ends one direction or both, which also wakes a thread that is blocked in them.
+    /// Ends one direction or both, which also wakes a thread that is blocked in them. Any thread
+    /// may call this, while others read and write: see [`Sender::abort`](crate::Sender::abort).
     ///
     /// # Errors
     ///
     /// What the system says.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 
-    /// Called once, before everything else: makes the calls of the stream wait, if it could be
-    /// one that does not (`O_NONBLOCK`), and small writes go out at once, if it would hold them
-    /// back (`TCP_NODELAY`).
+    /// Prepares the stream, before any other call: sets it to blocking, if it could be in
+    /// non-blocking mode (`O_NONBLOCK`), and has small writes sent at once, if the system would
+    /// delay them (`TCP_NODELAY`). It may be called twice, for TLS and for the opening handshake.
+    ///
+    /// By default it does nothing.
     ///
     /// # Errors
     ///

@@ -38,8 +38,9 @@ use crate::protocol::{
 /// It is a [`Sender`] and a [`Receiver`] in one. [`sender`](Self::sender) gives another sender,
 /// for another thread; [`split`](Self::split) takes the two apart.
 ///
-/// Dropping it, and all its senders, ends TCP without a closing handshake: the peer takes that
-/// for a failure (§7.1.5, code 1006). [`close`](Self::close) is the way to part in order.
+/// Dropping a `WebSocket` closes the TCP connection without a closing handshake, even if clones of
+/// its `Sender` are alive; the peer reports code 1006 (§7.1.5). Call [`close`](Self::close) to shut
+/// down cleanly.
 ///
 /// ```no_run
 /// let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
@@ -169,8 +170,8 @@ impl WebSocket {
         self.sender.send(message)
     }
 
-    /// Accepts a message that goes out with the next [`flush`](Self::flush),
-    /// [`send`](Self::send), or [`recv`](Self::recv) that has to wait: see [`Sender::feed`].
+    /// Accepts a message that is written with the next [`flush`](Self::flush),
+    /// [`send`](Self::send), or [`recv`](Self::recv) that must wait: see [`Sender::feed`].
     ///
     /// # Errors
     ///
@@ -188,7 +189,7 @@ impl WebSocket {
         self.sender.send_prepared(message)
     }
 
-    /// Writes what was fed: see [`Sender::flush`].
+    /// Writes fed messages: see [`Sender::flush`].
     ///
     /// # Errors
     ///
@@ -206,19 +207,22 @@ impl WebSocket {
         self.sender.ping(data)
     }
 
-    /// Closes the connection: sends a Close frame, waits for that of the peer, and ends TCP in
-    /// the order of §7.1.1. Messages that still come are discarded; to have them, call
-    /// [`Sender::close`] and go on receiving.
+    /// Closes the connection: sends a Close frame, waits for the peer's, and ends TCP in the order
+    /// of §7.1.1. Messages that arrive in the meantime are discarded. To keep them, call
+    /// [`Sender::close`] and receive until `None`.
     ///
-    /// A connection that is closed already stays so.
+    /// All of this takes no longer than [`Timeouts::close`](crate::Timeouts). It does not wait for
+    /// threads that send: a thread that is writing sends the Close frame after its frame.
+    ///
+    /// On a connection that has ended, this does nothing.
     ///
     /// # Errors
     ///
     /// - `Send(ReasonTooLong)`, `Send(ForbiddenCloseCode)`: nothing was sent.
-    /// - `Timeout(Close)` if the peer does not answer within
-    ///   [`Timeouts::close`](crate::Timeouts), and `Timeout(Flush)` if it does not even read:
-    ///   the connection was cut.
-    /// - `Protocol` or `Io` if it fails on the way.
+    /// - `Timeout(Close)` if the peer does not read or does not answer in time: the connection was
+    ///   cut.
+    /// - `Protocol` if the peer breaks a rule instead of answering.
+    /// - `Io` if the transport fails, or another thread calls [`Sender::abort`].
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         if self.receiver.close_status().is_some() {
             return Ok(());

@@ -2,8 +2,9 @@
 //!
 //! Each test is a model: a few threads on one connection, whose stream keeps what is written. Loom
 //! runs it again and again, each time in another order, and with every value that an atomic may
-//! still show to a thread. Models of two threads are exhaustive. Those of three are too many
-//! orders for that: they are bounded by how often a thread is stopped where it could go on.
+//! still show to a thread. Most models of two threads are exhaustive. The others, and all of three
+//! threads, have too many orders for that: they are bounded by the number of preemptions, that is,
+//! of places where a thread stops although it could continue.
 //!
 //! 1. A Pong, Ping or Close that was posted is written, or the receiver knows of it.
 //! 2. A broadcast that was accepted is written, in order, or the connection is closed.

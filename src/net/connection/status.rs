@@ -1,16 +1,16 @@
 //! The published state of a connection: what every thread may know without waiting for a lock.
 //!
-//! | flag | who sets it | holding | who clears it |
+//! | flag | set by | holding | cleared by |
 //! | --- | --- | --- | --- |
 //! | `CONTROL` | a thread that posts a Pong, Ping or Close | the slot | the thread that encodes it, when `BEHIND` is set |
 //! | `BROADCAST` | a thread that posts a broadcast | the slot | the thread that takes the last one |
-//! | `REFUSING` | a writer whose slice is over | writer and slot | the next writer |
-//! | `FED`, `BEHIND`, `IN_MESSAGE` | the writer | the writer | the writer |
-//! | `CLOSE_SENT` | the writer, before it writes a Close frame | the writer | nobody |
-//! | `CLOSE_RECEIVED`, `FAILED` | the receiver, with the duty that follows | the slot | nobody |
-//! | `BROKEN`, `ABORTED` | any thread | nothing | nobody |
+//! | `REFUSING` | a writing thread whose slice is over | writer and slot | the next writing thread |
+//! | `FED`, `BEHIND`, `IN_MESSAGE` | the writing thread | the writer | the writing thread |
+//! | `CLOSE_SENT` | the writing thread, before it writes a Close frame | the writer | never |
+//! | `CLOSE_RECEIVED`, `FAILED` | the receiver, when it posts the Close that follows | the slot | never |
+//! | `BROKEN`, `ABORTED` | any thread | nothing | never |
 //!
-//! A status of zero means that nothing is in the way of a message: one load tells.
+//! A status of zero means that a message can be sent at once. One load finds that out.
 
 use crate::net::sync::{AtomicU16, Ordering};
 use crate::protocol::State;

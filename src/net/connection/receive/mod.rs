@@ -34,11 +34,13 @@ use crate::protocol::{Event, Inbound, Message, MessageRef, Role, SendError};
 
 /// The half of a connection that receives.
 ///
-/// It has to be read from for the connection to live: it is in [`recv`](Self::recv) that Pings
-/// and Close frames are met and answered, and that a peer is missed which has gone silent.
+/// A connection needs a thread that receives. [`recv`](Self::recv) answers Pings and Close frames,
+/// notices a silent peer, and writes the bytes that the peer did not take when they were sent.
 ///
-/// Dropping it ends the connection, for all senders too. That all senders are dropped means
-/// nothing to it: it goes on until the peer ends.
+/// Dropping the receiver ends the connection, for all senders too. It does not end when all
+/// senders are dropped: it receives until the peer ends.
+///
+/// Once the connection has ended, the receiver closes the socket, even if senders are kept.
 #[derive(Debug)]
 pub struct Receiver {
     shared: Arc<Shared>,
@@ -125,20 +127,25 @@ impl Receiver {
         self
     }
 
-    /// Waits for the next message; `None` is the end of a connection that closed in order.
+    /// Waits for the next message; `None` is the end of a connection after a closing handshake.
     ///
-    /// Pings are answered on the way, and the closing handshake of a peer that closes is
-    /// completed (§5.5, §7). Before it waits, it writes what was fed.
+    /// In the meantime it answers Pings, and completes the closing handshake of a peer that closes
+    /// (§5.5, §7). Before it waits, it writes fed messages and all other bytes that wait. It never
+    /// waits for a thread that sends.
     ///
     /// # Errors
     ///
     /// - `Protocol` if the peer broke the rules; it was told so and the connection is closed.
     /// - `Io` if the transport failed, or ended with no Close frame (`UnexpectedEof`).
-    /// - `Timeout(Flush)` if for [`Timeouts::write`](crate::Timeouts) the peer neither reads
-    ///   what is to be written nor sends anything; the next call goes on. A receiver that was
-    ///   split off leaves that to the senders.
-    /// - `Timeout(Close)` if the peer does not answer our Close frame, `Timeout(Pong)` if it is
-    ///   silent and does not answer a Ping: the connection was cut.
+    /// - `Timeout(Flush)` if for [`Timeouts::write`](crate::Timeouts) the peer neither reads the
+    ///   bytes that wait for it nor sends anything; the next call continues. After a split, only
+    ///   senders return this.
+    /// - `Timeout(Close)` if the peer does not answer our Close frame within
+    ///   [`Timeouts::close`](crate::Timeouts). An answer that came in time is read, however late
+    ///   the call. The connection was cut.
+    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping: the connection was cut.
+    ///   After our Close frame there are no such Pings.
+    /// - `Io(ConnectionAborted)` after [`Sender::abort`](crate::Sender::abort).
     ///
     /// After `None`, and after an error that ended the connection, it returns `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
@@ -149,9 +156,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `Timeout(Receive)` if by then no message was complete, nor the connection over. What has
-    /// arrived of a message is kept, and the next call goes on with it, or with the end.
-    /// Otherwise as for [`recv`](Self::recv).
+    /// `Timeout(Receive)` if by then no message is complete and the connection has not ended. The
+    /// bytes that have arrived are kept, and the next call continues with the message, or with the
+    /// end of the connection. Otherwise as for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
         self.recv_by(Deadline::after(Some(timeout)))
     }
@@ -173,8 +180,9 @@ impl Receiver {
         Ok(deadline)
     }
 
-    /// How far the connection is from its end. When both Close frames have passed it is still
-    /// `Closing`, until a receive has seen the end of TCP or waited long enough (§7.1.4).
+    /// How far the connection is from its end. When both Close frames have passed, it is still
+    /// `Closing` until a receive has seen the end of TCP, or has waited for that up to
+    /// [`Timeouts::linger`](crate::Timeouts) (§7.1.4).
     pub fn state(&self) -> State {
         match (&self.status, &self.ending) {
             (Some(_), _) => State::Closed,

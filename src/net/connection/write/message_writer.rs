@@ -9,12 +9,13 @@ use crate::protocol::{MessageKind, SendError};
 /// A message that is sent while it is written, in fragments (§5.4): made by
 /// [`Sender::writer`].
 ///
-/// [`finish`](Self::finish) ends the message. Dropped before that, after some of it went out, it
-/// closes the connection with 1011: the peer must not take a part for the whole.
+/// [`finish`](Self::finish) ends the message. If the writer is dropped before that, and a fragment
+/// was sent, it closes the connection with 1011, so that the peer does not take the part for the
+/// whole message.
 ///
-/// From its first fragment to its end other senders of the connection wait with their messages,
-/// as long as [`Timeouts::write`](crate::Timeouts) says; Pings and Close frames go out between
-/// the fragments.
+/// From the first fragment to the end of the message, other senders of the connection wait with
+/// their messages, up to [`Timeouts::write`](crate::Timeouts). Broadcasts wait in the inbox of the
+/// connection. Pings, Pongs and Close frames are sent between the fragments.
 #[derive(Debug)]
 pub struct MessageWriter {
     sender: Sender,

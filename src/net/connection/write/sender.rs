@@ -11,9 +11,12 @@ use crate::protocol::{MessageKind, MessageRef, SendError};
 
 /// The half of a connection that sends.
 ///
-/// Clones send on the same connection, from any thread: messages never mix, and who calls waits
-/// until those before it are written. A call that waits for the peer to read does so for as
-/// long as [`Timeouts::write`](crate::Timeouts) says.
+/// Clones send on the same connection, from any thread. Messages are never interleaved; a call
+/// waits until earlier ones have been written. It then waits for the peer to read for up to
+/// [`Timeouts::write`](crate::Timeouts).
+///
+/// A sender that is kept does not keep the connection open: when the receiver has reached the end,
+/// the socket is closed, and sending fails with `Send(Closed)`.
 #[derive(Clone, Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
@@ -36,21 +39,22 @@ impl Sender {
     /// Sends a message: a `&str` as text, bytes as binary, or a
     /// [`&Message`](crate::Message) as what it is (§6.1).
     ///
-    /// It is on its way when this returns.
+    /// On success the operating system has accepted all of it. That does not mean that the peer
+    /// has read it.
     ///
     /// # Errors
     ///
     /// - `Send(Closed)` once the connection is closing.
-    /// - `Timeout(Flush)` if the peer did not read all of it in time: it is accepted, and goes
-    ///   on with the next call that writes. `Timeout(Queue)` if earlier messages still wait:
-    ///   this one was not accepted.
-    /// - `Io` if the transport failed.
+    /// - `Timeout(Flush)` if the peer did not read all of it in time. The message was accepted: do
+    ///   not send it again. The receiver, or the next call that writes, continues with the rest.
+    /// - `Timeout(Queue)` if earlier messages still wait: this one was not accepted.
+    /// - `Io` if the transport failed, or [`abort`](Self::abort) ended the call.
     pub fn send<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
         self.put(message.into(), Flush::Now)
     }
 
-    /// Accepts a message that need not be on its way yet: it goes out with the next
-    /// [`flush`](Self::flush) or [`send`](Self::send), or once 64 KiB have gathered.
+    /// Accepts a message that may be written later: with the next [`flush`](Self::flush) or
+    /// [`send`](Self::send), by a receive before it waits, or once 64 KiB wait.
     ///
     /// # Errors
     ///
@@ -105,7 +109,7 @@ impl Sender {
         })
     }
 
-    /// Writes what was fed, and what a call that timed out left over.
+    /// Writes fed messages, the rest of calls that timed out, and the broadcasts that wait.
     ///
     /// # Errors
     ///
@@ -123,8 +127,12 @@ impl Sender {
         self.shared.with_writer(|guard| guard.put_ping(data))
     }
 
-    /// Sends a Close frame: the peer gets to know that no more messages follow, and why
-    /// (§7.1.2). The receiving half still gives out what the peer sends before it answers.
+    /// Sends a Close frame: it tells the peer that no more messages follow, and why (§7.1.2). The
+    /// receiver still delivers the messages that the peer sends before it answers.
+    ///
+    /// As every send, it waits for earlier ones. The peer has [`Timeouts::close`](crate::Timeouts)
+    /// to answer. An answer that came in time counts, even if the program receives later. From then
+    /// on there are no keepalive Pings.
     ///
     /// # Errors
     ///
@@ -135,11 +143,13 @@ impl Sender {
         self.shared.with_writer(|guard| guard.put_close(&frame))
     }
 
-    /// Ends the connection at once, from any thread: a thread that is blocked on it, in a receive,
-    /// a send or a close, comes back with an error. Nothing more is sent, so the peer reports code
-    /// 1006 (§7.1.5); [`close`](Self::close) is how to part with a closing handshake.
+    /// Ends the connection at once, from any thread. A receive, send or close that is blocked on it
+    /// in another thread returns an error: `Io` with `ConnectionAborted`, or `Send(Closed)`. No
+    /// Close frame is sent, so the peer reports code 1006 (§7.1.5). Use [`close`](Self::close) for a
+    /// closing handshake.
     ///
-    /// A connection that has ended stays as it is.
+    /// The receiver closes the socket with its next receive, or when it is dropped. On a connection
+    /// that has ended, this does nothing.
     pub fn abort(&self) {
         self.shared.abort();
     }
@@ -172,7 +182,7 @@ impl Sender {
             let is_slow = shared.status.has(BEHIND | IN_MESSAGE);
             return if is_slow { Offer::Slow } else { Offer::Busy };
         }
-        // The receiver meets a failure again.
+        // The receiver reports a failure.
         if !shared.is_behind() {
             let _ = shared.try_flush(wait);
         }

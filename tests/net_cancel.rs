@@ -1,0 +1,43 @@
+//! An opening handshake can be cancelled from another thread, by shutting down a second handle of
+//! its stream.
+
+#[path = "wire/task.rs"]
+mod task;
+mod wire;
+
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+use task::{LONG, Task};
+use tightwire::{Client, Error, Timeouts};
+use wire::Raw;
+
+#[test]
+fn shutting_a_clone_of_the_stream_down_cancels_a_handshake() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let handle = stream.try_clone().unwrap();
+    let mut timeouts = Timeouts::default();
+    timeouts.handshake = LONG;
+    let client = Client::new().timeouts(timeouts);
+    let connecting = Task::spawn(move || client.handshake("ws://127.0.0.1/", stream));
+
+    // The server reads the request, and never answers.
+    let mut server = Raw::new(listener.accept().unwrap().0);
+    assert!(server.read_head().starts_with("GET / HTTP/1.1\r\n"));
+    handle.shutdown(Shutdown::Both).unwrap();
+    let outcome = connecting.end();
+    assert!(matches!(outcome, Err(Error::Io(_))), "{outcome:?}");
+}
+
+#[test]
+fn a_handshake_on_a_stream_that_was_shut_down_fails_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    stream.try_clone().unwrap().shutdown(Shutdown::Both).unwrap();
+    let mut timeouts = Timeouts::default();
+    timeouts.handshake = LONG;
+    let client = Client::new().timeouts(timeouts);
+    let connecting = Task::spawn(move || client.handshake("ws://127.0.0.1/", stream));
+    let outcome = connecting.end();
+    assert!(matches!(outcome, Err(Error::Io(_))), "{outcome:?}");
+}
