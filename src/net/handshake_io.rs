@@ -45,7 +45,8 @@ pub(super) fn write_all(
 ) -> Result<(), Error> {
     let mut bytes = bytes;
     while !bytes.is_empty() {
-        stream.set_write_timeout(deadline.left())?;
+        // A stream may apply it to each of several pieces.
+        stream.set_write_timeout(deadline.earlier(Deadline::slice()).left())?;
         match stream.write(bytes) {
             Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),

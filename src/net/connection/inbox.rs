@@ -20,6 +20,16 @@ pub(super) const QUEUE_MAX: usize = 16;
 /// A broadcast, and whether its sender has it compressed.
 pub(super) type Broadcast = (Prepared, bool);
 
+/// What the inbox does with a broadcast.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Post {
+    Done,
+    /// As many wait as may.
+    Full,
+    /// The thread that has the writer takes no more.
+    Refused,
+}
+
 #[derive(Debug)]
 pub(super) struct Inbox {
     slot: Mutex<Slot>,
@@ -47,23 +57,25 @@ impl Inbox {
         fence("fence of a control frame");
     }
 
-    /// Leaves a broadcast, unless the queue is full or refuses. Returns whether it did, and before
-    /// that whether the writer was behind.
+    /// Leaves a broadcast, unless the queue is full or refuses.
     pub(super) fn post_broadcast(
         &self,
         status: &Status,
         message: &Prepared,
         compresses: bool,
-    ) -> bool {
+    ) -> Post {
         let mut slot = self.lock();
-        if slot.broadcasts.len() >= QUEUE_MAX || status.has(REFUSING) {
-            return false;
+        if status.has(REFUSING) {
+            return Post::Refused;
+        }
+        if slot.broadcasts.len() >= QUEUE_MAX {
+            return Post::Full;
         }
         slot.broadcasts.push_back((message.clone(), compresses));
         status.set(BROADCAST);
         drop(slot);
         fence("fence of a broadcast");
-        true
+        Post::Done
     }
 
     /// Hands the control frames to `take`.

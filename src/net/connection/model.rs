@@ -124,7 +124,7 @@ impl Connection {
 
     fn write_what_waits(&self) -> bool {
         if self.shared.has_unwritten() {
-            let _ = self.shared.try_flush(Wait::Slice);
+            let _ = self.shared.try_flush_briefly();
         }
         self.shared.status().needs_receiver()
     }
@@ -413,6 +413,37 @@ fn broadcasts_after_the_end_of_a_slice() {
                 other => assert_eq!(other, Offer::Busy),
             }
         }
+    });
+}
+
+#[test]
+fn a_pong_that_is_on_its_way_makes_no_peer_slow() {
+    end_slices_at_once();
+    explore("broadcasts during a Ping", Orders::Preemptions(2), || {
+        let connection = Connection::new(0);
+        let sender = connection.sender();
+        let other = thread::spawn(move || {
+            ["a", "b", "c"].map(|text| sender.offer(&Prepared::new(text), Wait::Slice))
+        });
+        if connection.receive(&ping()) {
+            connection.write_what_waits();
+        }
+        for offer in other.join().unwrap() {
+            assert!(matches!(offer, Offer::Taken | Offer::Busy), "{offer:?}");
+        }
+        connection.assert_written(&[(PONG, "p")]);
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_slow_once_the_inbox_is_full() {
+    explore("a full inbox", Orders::All, || {
+        let connection = Connection::new(20);
+        let offers: Vec<_> =
+            (0..18).map(|_| connection.sender().offer(&Prepared::new("b"), Wait::Slice)).collect();
+        assert_eq!(offers[0], Offer::Kept);
+        assert!(offers[1..17].iter().all(|offer| *offer == Offer::Taken));
+        assert_eq!(offers[17], Offer::Slow);
     });
 }
 

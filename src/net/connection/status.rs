@@ -5,7 +5,7 @@
 //! | `CONTROL` | a thread that posts a Pong, Ping or Close | the slot | the thread that encodes it, when `BEHIND` is set |
 //! | `BROADCAST` | a thread that posts a broadcast | the slot | the thread that takes the last one |
 //! | `REFUSING` | a writing thread whose slice is over | writer and slot | the next writing thread |
-//! | `FED`, `BEHIND`, `IN_MESSAGE` | the writing thread | the writer | the writing thread |
+//! | `FED`, `BEHIND`, `STALLED`, `IN_MESSAGE` | the writing thread | the writer | the writing thread |
 //! | `CLOSE_SENT` | the writing thread, before it writes a Close frame | the writer | never |
 //! | `CLOSE_RECEIVED`, `FAILED` | the receiver, when it posts the Close that follows | the slot | never |
 //! | `BROKEN`, `ABORTED` | any thread | nothing | never |
@@ -37,6 +37,8 @@ pub(super) const FAILED: u16 = 1 << 8;
 pub(super) const BROKEN: u16 = 1 << 9;
 /// This side ended the connection at once.
 pub(super) const ABORTED: u16 = 1 << 10;
+/// The last call to the stream did not take all that it was given.
+pub(super) const STALLED: u16 = 1 << 11;
 
 /// How far the writer has come with the bytes that wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,13 +100,13 @@ impl Status {
 }
 
 /// The flags that tell what a writer leaves behind.
-pub(super) const fn of_writer(progress: Progress, in_message: bool) -> u16 {
+pub(super) const fn of_writer(progress: Progress, in_message: bool, is_stalled: bool) -> u16 {
     let progress = match progress {
         Progress::Clean => 0,
         Progress::Fed => FED,
         Progress::Behind => BEHIND,
     };
-    progress | if in_message { IN_MESSAGE } else { 0 }
+    progress | if in_message { IN_MESSAGE } else { 0 } | if is_stalled { STALLED } else { 0 }
 }
 
 /// The flags, except one that this run of the model leaves out.
@@ -122,6 +124,7 @@ fn kept(flags: u16) -> u16 {
         ("FAILED", FAILED),
         ("BROKEN", BROKEN),
         ("ABORTED", ABORTED),
+        ("STALLED", STALLED),
     ];
     let left_out = names.into_iter().find(|(name, _)| crate::net::sync::left_out(name));
     flags & !left_out.map_or(0, |(_, flag)| flag)

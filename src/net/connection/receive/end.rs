@@ -13,7 +13,6 @@ use super::{RETRY, ReadBuffer, Receiver};
 use crate::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::net::connection::close_status::CloseStatus;
-use crate::net::connection::write::Wait;
 use crate::net::deadline::Deadline;
 use crate::net::stream::LINGER_MAX;
 use crate::net::{Error, Operation};
@@ -79,7 +78,7 @@ impl Receiver {
     /// deadline.
     fn drain(&mut self, ending: &mut Ending, deadline: Deadline) -> bool {
         loop {
-            if self.shared.try_flush(Wait::Slice).is_err() || self.shared.is_aborted() {
+            if self.shared.try_flush_briefly().is_err() || self.shared.is_aborted() {
                 return true;
             }
             // The thread that had the writer may have left the rest to the receiver.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::keepalive::Action;
 use super::{RETRY, Receiver};
 use crate::net::connection::shared::aborted;
-use crate::net::connection::write::Wait;
 use crate::net::deadline::Deadline;
 use crate::net::error::{is_timeout, unexpected_eof};
 use crate::net::stream::WRITE_SLICE;
@@ -22,7 +21,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// How much is read after the deadline of the closing handshake: more than a system buffers.
 const LATE_MAX: usize = 8 << 20;
 /// A read counts for at least this much of it: a peer could send byte after byte.
-const LATE_MIN: usize = 4 << 10;
+const LATE_MIN: usize = 32 << 10;
 
 impl Receiver {
     /// Writes what has to go out first, as far as the peer takes it, then reads once.
@@ -30,7 +29,7 @@ impl Receiver {
         // The peer's answer to our Close frame may have come in time, but the caller late.
         let is_late = self.shared.close_deadline().is_over();
         self.write_what_waits()?;
-        self.check_room()?;
+        self.watch_room();
         let timeout = if is_late { MOMENT } else { self.read_timeout_until(deadline) };
         let outcome = self.fill(timeout);
         if self.shared.is_aborted() {
@@ -63,7 +62,7 @@ impl Receiver {
         if !self.shared.has_unwritten() {
             return Ok(());
         }
-        match self.shared.try_flush(Wait::Slice) {
+        match self.shared.try_flush_briefly() {
             // Bytes that the peer sent before its end broke may still be there to be read.
             Ok(()) | Err(Error::Io(_) | Error::Send(_)) => Ok(()),
             Err(error) => Err(error),
@@ -81,20 +80,22 @@ impl Receiver {
         Ok(())
     }
 
+    /// Starts the clock of a peer that does not read, unless the sender is in other hands: then
+    /// that one is told.
+    fn watch_room(&mut self) {
+        if self.is_detached || !self.shared.is_behind() {
+            self.room_deadline = None;
+        } else if self.room_deadline.is_none() {
+            self.room_deadline = Some(Deadline::after(Some(self.shared.timeouts.write)));
+        }
+    }
+
     /// Gives up on a peer that neither reads nor sends. As long as it may do either, both are
     /// tried in turn: it may itself be waiting for us to read.
     fn check_room(&mut self) -> Result<(), Error> {
-        if self.is_detached || !self.shared.is_behind() {
+        if self.room_deadline.is_some_and(Deadline::is_over) {
             self.room_deadline = None;
-            return Ok(());
-        }
-        match self.room_deadline {
-            None => self.room_deadline = Some(Deadline::after(Some(self.shared.timeouts.write))),
-            Some(deadline) if deadline.is_over() => {
-                self.room_deadline = None;
-                return Err(Error::Timeout(Operation::Flush));
-            }
-            Some(_) => {}
+            return Err(Error::Timeout(Operation::Flush));
         }
         Ok(())
     }
@@ -125,6 +126,7 @@ impl Receiver {
         if !self.shared.close_sent() {
             self.keep_alive(waited)?;
         }
+        self.check_room()?;
         if deadline.is_over() { Err(Error::Timeout(Operation::Receive)) } else { Ok(()) }
     }
 
@@ -135,7 +137,7 @@ impl Receiver {
                 self.shared.on_idle();
                 self.shared.post_ping(&data);
                 // Now: the peer's time to answer runs, and the caller may be long in coming back.
-                let _ = self.shared.try_flush(Wait::Slice);
+                let _ = self.shared.try_flush_briefly();
             }
             Action::GiveUp => return Err(self.abandon(Error::Timeout(Operation::Pong))),
         }

@@ -29,7 +29,8 @@ use crate::frame::CloseFrame;
 use crate::net::connection::inbox::QUEUE_MAX;
 use crate::net::connection::shared::Shared;
 use crate::net::connection::status::{
-    self, BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, FED, IN_MESSAGE, REFUSING, Snapshot,
+    self, BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, FED, IN_MESSAGE, REFUSING, STALLED,
+    Snapshot,
 };
 use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
@@ -69,6 +70,8 @@ pub(in crate::net::connection) struct WriteGuard<'a> {
     pub(super) seen: Snapshot,
     /// The stream was called.
     has_tried: bool,
+    /// This thread does not go on for others for a whole slice.
+    is_brief: bool,
     /// The end of the caller's own call, once it has waited.
     deadline: Option<Deadline>,
     /// The end of the slice for others, once there was a second thing to do for them.
@@ -120,9 +123,25 @@ impl Shared {
     /// Writes all that waits, unless another thread has the writer: then that thread writes what
     /// has to go out.
     pub(in crate::net::connection) fn try_flush(&self, wait: Wait) -> Result<(), Error> {
+        self.try_flush_with(|guard| guard.write(&[], wait))
+    }
+
+    /// As [`try_flush`](Self::try_flush), for the receiver: it does not go on for others that
+    /// broadcast without end, because its peer waits to be read from.
+    pub(in crate::net::connection) fn try_flush_briefly(&self) -> Result<(), Error> {
+        self.try_flush_with(|guard| {
+            guard.is_brief = true;
+            guard.write(&[], Wait::Slice)
+        })
+    }
+
+    fn try_flush_with(
+        &self,
+        write: impl FnOnce(&mut WriteGuard<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let outcome = self.try_with_writer(|guard| {
             guard.take_work()?;
-            guard.write(&[], wait)
+            write(guard)
         });
         match outcome {
             None | Some(Err(Error::Timeout(_))) => Ok(()),
@@ -151,16 +170,17 @@ impl Shared {
 
     /// Writes what others have left while this thread had the writer, until the slice is over.
     #[cold]
-    fn serve(&self, slice: Option<Deadline>, has_tried: bool) {
+    fn serve(&self, slice: Option<Deadline>, has_tried: bool, is_brief: bool) {
         let mut slice = slice;
-        let mut is_last = false;
+        let mut is_last = is_brief;
         loop {
-            is_last |= slice.get_or_insert_with(Deadline::slice).is_over();
+            is_last = is_last || slice.get_or_insert_with(Deadline::slice).is_over();
             let Some(mut guard) = self.try_lock() else { return };
             (guard.slice, guard.has_tried) = (slice, has_tried);
             if is_last {
                 self.inbox.refuse_broadcasts(&self.status);
                 guard.seen = self.status.get();
+                guard.is_brief = true;
             }
             // An error is not that of the caller's message. The next call meets it again.
             let _ = guard.take_work();
@@ -179,16 +199,29 @@ impl Shared {
 
     #[inline]
     fn lock(&self) -> WriteGuard<'_> {
-        self.guard(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+        self.guard(self.writer.lock().unwrap_or_else(|poisoned| self.take_over(poisoned)))
     }
 
     #[inline]
     fn try_lock(&self) -> Option<WriteGuard<'_>> {
         match self.writer.try_lock() {
             Ok(writer) => Some(self.guard(writer)),
-            Err(TryLockError::Poisoned(poisoned)) => Some(self.guard(poisoned.into_inner())),
+            Err(TryLockError::Poisoned(poisoned)) => Some(self.guard(self.take_over(poisoned))),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// The writer after a stream has panicked inside a write: a frame may be cut, so nothing can
+    /// follow it.
+    #[cold]
+    fn take_over<'a>(
+        &self,
+        poisoned: PoisonError<MutexGuard<'a, Writer>>,
+    ) -> MutexGuard<'a, Writer> {
+        if !self.is_broken() {
+            self.abort();
+        }
+        poisoned.into_inner()
     }
 
     #[inline]
@@ -197,7 +230,8 @@ impl Shared {
         if seen.has(REFUSING) {
             self.status.clear(REFUSING);
         }
-        WriteGuard { shared: self, writer, seen, has_tried: false, deadline: None, slice: None }
+        let (has_tried, is_brief, deadline, slice) = (false, false, None, None);
+        WriteGuard { shared: self, writer, seen, has_tried, is_brief, deadline, slice }
     }
 }
 
@@ -214,10 +248,10 @@ impl<'a> WriteGuard<'a> {
     fn release(mut self) {
         self.write_due();
         self.publish();
-        let Self { shared, writer, slice, has_tried, .. } = self;
+        let Self { shared, writer, slice, has_tried, is_brief, .. } = self;
         drop(writer);
         if shared.is_left_work() {
-            shared.serve(slice, has_tried);
+            shared.serve(slice, has_tried, is_brief);
         }
     }
 
@@ -242,10 +276,12 @@ impl<'a> WriteGuard<'a> {
         if self.writer.outbound.close_sent() {
             self.end_write_side();
         }
-        let published = status::of_writer(self.writer.progress(), self.writer.in_message);
+        let Writer { in_message, .. } = *self.writer;
+        let (progress, is_stalled) = (self.writer.progress(), self.writer.is_stalled());
+        let published = status::of_writer(progress, in_message, is_stalled);
         if published != self.writer.published {
             self.writer.published = published;
-            self.shared.status.replace(FED | BEHIND | IN_MESSAGE, published);
+            self.shared.status.replace(FED | BEHIND | IN_MESSAGE | STALLED, published);
         }
     }
 
@@ -262,10 +298,11 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// Publishes that bytes wait for the peer, or are about to.
-    fn publish_behind(&mut self) {
-        self.writer.published |= BEHIND;
-        self.shared.status.set(BEHIND);
+    /// Publishes that bytes wait for the peer to read, while this thread waits with them.
+    #[cold]
+    fn publish_stalled(&mut self) {
+        self.writer.published |= BEHIND | STALLED;
+        self.shared.status.set(BEHIND | STALLED);
     }
 
     /// Waits until no message is in progress.
@@ -347,10 +384,15 @@ impl WriteGuard<'_> {
             self.writer.set_due();
             match self.put_prepared(&message, Wait::Slice, Flush::Later) {
                 // After a Close frame no message follows.
-                Ok(()) | Err(Error::Send(_)) => {}
+                Ok(()) | Err(Error::Send(SendError::Closed)) => {}
+                Err(Error::Send(error)) => return Err(self.fail_to_encode(error)),
                 // The peer did not take all: the message is kept, and later ones stay in the inbox.
                 Err(Error::Timeout(_)) => return Ok(()),
                 Err(error) => return Err(error),
+            }
+            // Long messages take a call each. The last round takes all, because nobody comes after it.
+            if self.writer.is_empty() && !self.is_brief && self.is_over(Wait::Slice) {
+                return Ok(());
             }
         }
         Ok(())
@@ -633,7 +675,7 @@ impl WriteGuard<'_> {
             let is_over = match self.writer.write_once(stream, payload) {
                 Ok(_) if self.writer.is_empty() && payload.is_empty() => return Ok(()),
                 // The payload goes out in another call than the bytes before it.
-                Ok(true) => false,
+                Ok(true) => continue,
                 Ok(false) => self.is_over(wait),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.is_over(wait),
                 // The call has waited as long as a slice, or a moment.
@@ -644,7 +686,7 @@ impl WriteGuard<'_> {
                 return Ok(());
             }
             // Threads that must not wait learn at once that there is something to wait for.
-            self.publish_behind();
+            self.publish_stalled();
         }
     }
 

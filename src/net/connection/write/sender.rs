@@ -4,8 +4,9 @@ use super::guard::{Flush, Part, Wait};
 use super::message_writer::MessageWriter;
 use super::prepared::Prepared;
 use crate::frame::{CloseCode, CloseFrame};
+use crate::net::connection::inbox::Post;
 use crate::net::connection::shared::Shared;
-use crate::net::connection::status::{BEHIND, BROADCAST, IN_MESSAGE};
+use crate::net::connection::status::{BEHIND, BROADCAST, IN_MESSAGE, STALLED};
 use crate::net::{Error, Operation, State};
 use crate::protocol::{MessageKind, MessageRef, SendError};
 
@@ -178,9 +179,10 @@ impl Sender {
                 return offer;
             }
         }
-        if !shared.inbox.post_broadcast(&shared.status, message, self.compresses) {
-            let is_slow = shared.status.has(BEHIND | IN_MESSAGE);
-            return if is_slow { Offer::Slow } else { Offer::Busy };
+        match shared.inbox.post_broadcast(&shared.status, message, self.compresses) {
+            Post::Done => {}
+            Post::Full if shared.status.has(STALLED | IN_MESSAGE) => return Offer::Slow,
+            Post::Full | Post::Refused => return Offer::Busy,
         }
         // The receiver reports a failure.
         if !shared.is_behind() {
