@@ -34,7 +34,7 @@ fn a_member_whose_pong_is_being_written_is_not_slow() {
     pipe.await_writer();
     let broadcasting = {
         let hub = hub.clone();
-        Task::spawn(move || (0..BROADCASTS).for_each(|_| drop(hub.broadcast("x"))))
+        Task::spawn(move || (0..BROADCASTS).for_each(|_| _ = hub.broadcast("x")))
     };
     // The inbox is full now, and the peer has refused nothing.
     await_that("broadcasts", || hub.totals().delivered >= 16);

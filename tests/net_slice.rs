@@ -39,7 +39,8 @@ impl Flood {
         (timeouts.write, timeouts.close, timeouts.ping) = (LONG, LONG, None);
         let pipe = Pipe::new(Role::Server);
         let (sender, receiver) = pipe.open(timeouts).split();
-        let hub = Hub::new(SlowMember::Drop);
+        // A broadcast that the connection refuses for now is not tried again: the write waits for it.
+        let hub = Hub::new(SlowMember::Wait(Duration::ZERO));
         let member = hub.join(sender.clone());
         let stops = Arc::new(AtomicBool::new(false));
 
