@@ -11,7 +11,7 @@ use std::{fmt, mem};
 use tightwire::handshake::Agreed;
 use tightwire::{Acceptor, Client, Role, Stream, Timeouts, WebSocket};
 
-use crate::wire::{PATIENCE, masked};
+use super::wire::{PATIENCE, masked};
 
 /// A frame: its first byte and its payload, unmasked.
 pub type Frame = (u8, Vec<u8>);

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{panic, thread};
 
-use crate::wire::PATIENCE;
+use super::wire::PATIENCE;
 
 /// A time-out that no test reaches: a call that waits for it fails the test.
 pub const LONG: Duration = Duration::from_secs(3600);

@@ -18,7 +18,7 @@ use tightwire::rustls::{
 };
 use tightwire::{Acceptor, Client, Server, Stream, TlsStream};
 
-use crate::wire::{PATIENCE, Raw};
+use super::wire::{PATIENCE, Raw};
 
 /// Who signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);

@@ -1,0 +1,36 @@
+//! The tests of an open connection that need no real time to pass, in one program, for the mutation
+//! tests of `src/net/connection` (docs/testing.md). `cargo test` leaves it out, as it runs the same
+//! tests file by file.
+
+#![allow(clippy::duplicate_mod, reason = "each file brings the helpers it shares")]
+
+#[path = "net_abort.rs"]
+mod net_abort;
+#[path = "net_calls.rs"]
+mod net_calls;
+#[path = "net_claims.rs"]
+mod net_claims;
+#[path = "net_close_deadline.rs"]
+mod net_close_deadline;
+#[path = "net_closing.rs"]
+mod net_closing;
+#[path = "net_deadlines.rs"]
+mod net_deadlines;
+#[path = "net_descriptors.rs"]
+mod net_descriptors;
+#[path = "net_hub.rs"]
+mod net_hub;
+#[path = "net_hub_busy.rs"]
+mod net_hub_busy;
+#[path = "net_hub_wait.rs"]
+mod net_hub_wait;
+#[path = "net_keepalive.rs"]
+mod net_keepalive;
+#[path = "net_linger.rs"]
+mod net_linger;
+#[path = "net_pongs.rs"]
+mod net_pongs;
+#[path = "net_slice.rs"]
+mod net_slice;
+#[path = "net_streaming.rs"]
+mod net_streaming;
