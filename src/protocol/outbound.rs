@@ -94,6 +94,7 @@ impl Outbound {
     /// # Errors
     ///
     /// As for [`fragment`](Self::fragment).
+    #[inline]
     pub(crate) fn payload<'a>(
         &mut self,
         kind: MessageKind,
@@ -112,6 +113,7 @@ impl Outbound {
     }
 
     /// What would compress a message that begins with a part of this length.
+    #[inline]
     pub(crate) fn deflater_for(&self, len: usize, fin: bool) -> Option<&Deflater> {
         let deflater = self.deflater.as_ref().filter(|_| self.compresses)?;
         (!fin || len >= deflater.min_len()).then_some(deflater)

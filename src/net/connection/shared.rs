@@ -81,14 +81,17 @@ impl Shared {
         self.role
     }
 
+    #[inline]
     pub(super) fn status(&self) -> Snapshot {
         self.status.get()
     }
 
+    #[inline]
     pub(super) fn state(&self) -> State {
         self.status.get().state()
     }
 
+    #[inline]
     pub(super) fn close_sent(&self) -> bool {
         self.status.has(CLOSE_SENT)
     }
@@ -97,16 +100,25 @@ impl Shared {
         self.status.has(BROKEN)
     }
 
+    #[inline]
     pub(super) fn is_aborted(&self) -> bool {
         self.status.has(ABORTED)
     }
 
     /// Whether the peer has yet to take bytes that have to go out.
+    #[inline]
     pub(super) fn is_behind(&self) -> bool {
         self.status.has(BEHIND)
     }
 
+    /// Whether the receiver is responsible for bytes or for work, or a broadcast waits.
+    #[inline]
+    pub(super) fn may_need_receiver(&self) -> bool {
+        self.status.has(CONTROL | BROADCAST | BEHIND)
+    }
+
     /// Whether anything waits, here or in the inbox, that a thread could write.
+    #[inline]
     pub(super) fn has_unwritten(&self) -> bool {
         self.status.has(CONTROL | BROADCAST | FED | BEHIND)
     }

@@ -65,16 +65,19 @@ impl Status {
         Self(AtomicU16::new(0))
     }
 
+    #[inline]
     pub(super) fn get(&self) -> Snapshot {
         Snapshot(self.0.load(Ordering::SeqCst))
     }
 
     /// Whether any of these flags is set.
+    #[inline]
     pub(super) fn has(&self, flags: u16) -> bool {
         self.get().has(flags)
     }
 
     /// Sets these flags, and returns the state before that.
+    #[inline]
     pub(super) fn set(&self, flags: u16) -> Snapshot {
         Snapshot(self.0.fetch_or(kept(flags), Ordering::SeqCst))
     }
@@ -100,6 +103,7 @@ impl Status {
 }
 
 /// The flags that tell what a writer leaves behind.
+#[inline]
 pub(super) const fn of_writer(progress: Progress, in_message: bool, is_stalled: bool) -> u16 {
     let progress = match progress {
         Progress::Clean => 0,
@@ -137,10 +141,12 @@ const fn kept(flags: u16) -> u16 {
 
 impl Snapshot {
     /// Whether any of these flags is set.
+    #[inline]
     pub(super) const fn has(self, flags: u16) -> bool {
         self.0 & flags != 0
     }
 
+    #[inline]
     pub(super) const fn state(self) -> State {
         match (self.has(CLOSE_SENT), self.has(CLOSE_RECEIVED)) {
             _ if self.has(FAILED | BROKEN) => State::Closed,
@@ -151,16 +157,19 @@ impl Snapshot {
     }
 
     /// Whether the inbox holds something that can be written now.
+    #[inline]
     pub(super) const fn has_work(self) -> bool {
         !self.has(BEHIND | BROKEN) && (self.has(CONTROL) || self.has_broadcast())
     }
 
     /// Whether the receiver is responsible for bytes or for work: it has to come back soon.
+    #[inline]
     pub(super) const fn needs_receiver(self) -> bool {
         !self.has(BROKEN) && (self.has(CONTROL | BEHIND) || self.has_broadcast())
     }
 
     /// A broadcast waits for the end of a message in progress.
+    #[inline]
     const fn has_broadcast(self) -> bool {
         self.has(BROADCAST) && !self.has(IN_MESSAGE)
     }

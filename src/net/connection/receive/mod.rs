@@ -279,7 +279,15 @@ impl Receiver {
     /// Writes the Pongs that gathered, once for all Pings that came together, and other bytes for
     /// which the receiver is responsible: the caller may take long over what it is handed. A peer
     /// that does not take them is asked again only now and then.
+    #[inline]
     fn answer_pings(&mut self) {
+        if self.has_pinged || self.shared.may_need_receiver() {
+            self.write_own_bytes();
+        }
+    }
+
+    #[cold]
+    fn write_own_bytes(&mut self) {
         let has_pinged = core::mem::take(&mut self.has_pinged);
         let is_asked_again = || self.retry_at.is_none_or(Deadline::is_over);
         if has_pinged || self.shared.status().needs_receiver() && is_asked_again() {

@@ -90,6 +90,7 @@ impl Shared {
 
     /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
     /// being streamed. Both waits share one deadline.
+    #[inline]
     pub(super) fn with_writer_between_messages<T>(
         &self,
         act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
@@ -237,6 +238,7 @@ impl Shared {
 
 /// Having it, and giving it back.
 impl<'a> WriteGuard<'a> {
+    #[inline]
     fn act<T>(mut self, act: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         let outcome = self.take_work().and_then(|()| act(&mut self));
         self.release();

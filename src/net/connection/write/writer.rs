@@ -54,34 +54,41 @@ impl Writer {
     }
 
     /// The bytes that wait.
+    #[inline]
     fn unwritten(&self) -> &[u8] {
         self.pending.get(self.written..).unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.written == self.pending.len()
     }
 
     /// Whether so many bytes wait that no others may join them.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.unwritten().len() >= FLUSH_AT
     }
 
     /// Whether a payload of this length, too, can wait for the caller.
+    #[inline]
     pub(super) fn has_room_for(&self, payload_len: usize) -> bool {
         self.unwritten().len() + payload_len < FLUSH_AT
     }
 
     /// Whether bytes wait that have to be written.
+    #[inline]
     pub(super) fn is_due(&self) -> bool {
         self.is_due && !self.is_empty()
     }
 
     /// Whether the peer did not take all at the last call to the stream.
+    #[inline]
     pub(super) fn is_stalled(&self) -> bool {
         self.is_stalled && !self.is_empty()
     }
 
+    #[inline]
     pub(super) fn progress(&self) -> Progress {
         match (self.is_empty(), self.is_due) {
             (true, _) => Progress::Clean,
@@ -111,6 +118,7 @@ impl Writer {
 
     /// Encodes the header of a part of a message. The payload has to follow it, masked with the
     /// key that is returned if there is one.
+    #[inline]
     pub(super) fn encode_header(
         &mut self,
         kind: MessageKind,
@@ -122,6 +130,7 @@ impl Writer {
 
     /// Copies a payload, or what is left of it, behind the bytes that wait, masked if there is a
     /// key.
+    #[inline]
     pub(super) fn buffer(&mut self, payload: &[u8], key: Option<MaskingKey>) {
         match key {
             Some(key) => key.append(payload, 0, &mut self.pending),
