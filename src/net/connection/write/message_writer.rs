@@ -1,6 +1,7 @@
 use std::io::{self, Write};
 
-use super::guard::{Part, Wait};
+use super::guard::Wait;
+use super::put::Part;
 use super::sender::Sender;
 use crate::frame::{CloseCode, Utf8Check};
 use crate::net::{Error, Operation};

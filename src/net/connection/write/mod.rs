@@ -4,6 +4,7 @@
 mod guard;
 mod message_writer;
 mod prepared;
+mod put;
 mod sender;
 mod writer;
 

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use super::guard::{Flush, Part, Wait};
+use super::guard::Wait;
 use super::message_writer::MessageWriter;
 use super::prepared::Prepared;
+use super::put::{Flush, Part};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::net::connection::inbox::Post;
 use crate::net::connection::shared::Shared;

@@ -1,0 +1,229 @@
+//! How a message of the caller becomes frames, and how many calls to the stream it takes.
+//!
+//! A short payload is copied behind its header, so that one call takes both. A long one goes out
+//! from where it lies, after a front that is copied; a client masks a copy of it, piece by piece.
+
+use super::guard::{Wait, WriteGuard};
+use super::prepared::{Frame, Prepared};
+use super::writer::COPY_MAX;
+use crate::frame::CloseFrame;
+use crate::net::connection::status::CONTROL;
+use crate::net::{Error, Operation};
+use crate::protocol::{MessageKind, MessageRef, Role, SendError};
+
+/// A client masks a long payload in pieces of this many bytes.
+const MASK_LEN: usize = 64 << 10;
+
+/// Whether a message is written at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flush {
+    Now,
+    /// With later ones, or once there are many.
+    Later,
+}
+
+/// A part of a message that is streamed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) kind: MessageKind,
+    pub(super) payload: &'a [u8],
+    pub(super) is_first: bool,
+    pub(super) fin: bool,
+}
+
+/// Messages of the caller.
+impl WriteGuard<'_> {
+    pub(super) fn set_compression(&mut self, compresses: bool) {
+        self.writer.outbound.set_compression(compresses);
+    }
+
+    /// Accepts a message; with [`Flush::Now`], writes all that waits.
+    pub(super) fn put(&mut self, message: MessageRef<'_>, flush: Flush) -> Result<(), Error> {
+        self.make_room(Wait::Block)?;
+        let (kind, payload) = (message.kind(), message.as_bytes());
+        self.writer.outbound.may_begin()?;
+        if payload.len() > self.shared.fragment_len {
+            return self.put_fragments(kind, payload, Wait::Block);
+        }
+        let payload = self.writer.outbound.payload(kind, payload, true)?;
+        if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
+            let key = self.writer.encode_header(kind, payload.len(), true)?;
+            self.writer.buffer(&payload, key);
+            if !self.writer.is_full() {
+                return Ok(());
+            }
+            return self.write(&[], Wait::Block);
+        }
+        self.write_frame(kind, &payload, true, Wait::Block)
+    }
+
+    /// Accepts a message whose frame was encoded before. From a server it goes out as it is; a
+    /// client has to mask it (§5.3).
+    pub(super) fn put_prepared(
+        &mut self,
+        message: &Prepared,
+        wait: Wait,
+        flush: Flush,
+    ) -> Result<(), Error> {
+        self.make_room(wait)?;
+        let (kind, payload) = (message.kind(), message.plain().payload());
+        if payload.len() > self.shared.fragment_len {
+            self.writer.outbound.may_begin()?;
+            return self.put_fragments(kind, payload, wait);
+        }
+        let deflater = self.writer.outbound.deflater_for(payload.len(), true);
+        let deflated = deflater.map(|deflater| message.deflated(deflater));
+        self.writer.outbound.begin_prepared(deflated.is_some())?;
+        let frame = deflated.as_deref().unwrap_or_else(|| message.plain());
+        if self.writer.outbound.role() == Role::Client {
+            let key = self.writer.encode_header(kind, frame.payload().len(), true)?;
+            self.writer.buffer(frame.payload(), key);
+            return if flush == Flush::Now || self.writer.is_full() {
+                self.write(&[], wait)
+            } else {
+                Ok(())
+            };
+        }
+        self.put_frame(frame, wait, flush)
+    }
+
+    /// Accepts a frame as a server sends it.
+    #[inline]
+    fn put_frame(&mut self, frame: &Frame, wait: Wait, flush: Flush) -> Result<(), Error> {
+        let bytes = frame.as_bytes();
+        if flush == Flush::Later && self.writer.has_room_for(bytes.len()) {
+            self.writer.buffer(bytes, None);
+            return Ok(());
+        }
+        let rest = self.writer.buffer_front(bytes);
+        self.write(rest, wait)
+    }
+
+    /// Accepts a part of a streamed message, and writes all that waits.
+    pub(super) fn put_part(&mut self, part: Part<'_>) -> Result<(), Error> {
+        if part.is_first {
+            self.writer.outbound.may_begin()?;
+        }
+        self.make_room(Wait::Block)?;
+        let payload = self.writer.outbound.payload(part.kind, part.payload, part.fin)?;
+        let outcome = self.write_frame(part.kind, &payload, part.fin, Wait::Block);
+        if part.fin {
+            self.shared.message_end.notify_all();
+        }
+        outcome
+    }
+
+    /// Accepts a long message in fragments, and between them takes the control frames that were
+    /// left in the inbox (§5.4).
+    fn put_fragments(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        wait: Wait,
+    ) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        let mut left = payload.len();
+        for part in payload.chunks(self.shared.fragment_len) {
+            left -= part.len();
+            if self.shared.status.has(CONTROL) {
+                self.take_control()?;
+            }
+            let encoded = self.writer.outbound.payload(kind, part, left == 0);
+            let part = encoded.map_err(|error| self.fail_to_encode(error))?;
+            outcome = match outcome {
+                Ok(()) if wait == Wait::Block || left == 0 => {
+                    self.write_frame(kind, &part, left == 0, wait)
+                }
+                // The peer does not read: the rest is kept like the rest of a single frame. A
+                // thread that may not wait writes once, when all is there.
+                outcome => self.buffer_frame(kind, &part, left == 0).and(outcome),
+            };
+            match outcome {
+                Ok(()) | Err(Error::Timeout(_)) => {}
+                Err(Error::Send(error)) => return Err(self.fail_to_encode(error)),
+                Err(_) => break,
+            }
+        }
+        outcome
+    }
+
+    /// Writes the bytes that wait, and then the broadcasts that waited for the peer to take them.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        self.write(&[], Wait::Block)?;
+        self.seen = self.shared.status.get();
+        self.take_work()?;
+        self.write(&[], Wait::Block)
+    }
+
+    pub(in crate::net::connection) fn on_idle(&mut self) {
+        self.writer.on_idle();
+    }
+
+    pub(super) fn put_ping(&mut self, data: &[u8]) -> Result<(), Error> {
+        self.make_room(Wait::Block)?;
+        self.writer.encode_ping(data)?;
+        self.write(&[], Wait::Block)
+    }
+
+    /// Sends a Close frame. There is always room for it.
+    pub(super) fn put_close(&mut self, frame: &CloseFrame) -> Result<(), Error> {
+        self.writer.encode_close(frame)?;
+        self.write(&[], Wait::Block)
+    }
+
+    /// Makes sure that the next message may wait: writes the bytes that wait if they are many.
+    #[inline]
+    fn make_room(&mut self, wait: Wait) -> Result<(), Error> {
+        if self.writer.is_full() { self.write_for_room(wait) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn write_for_room(&mut self, wait: Wait) -> Result<(), Error> {
+        if self.writer.outbound.close_sent() {
+            return Err(SendError::Closed.into());
+        }
+        self.write(&[], wait).map_err(|error| match error {
+            Error::Timeout(Operation::Flush) => Error::Timeout(Operation::Queue),
+            other => other,
+        })
+    }
+
+    fn buffer_frame(&mut self, kind: MessageKind, payload: &[u8], fin: bool) -> Result<(), Error> {
+        let key = self.writer.encode_header(kind, payload.len(), fin)?;
+        self.writer.in_message = !fin;
+        self.writer.buffer(payload, key);
+        Ok(())
+    }
+
+    /// Encodes a frame, and writes it behind the bytes that wait. A long payload goes out from
+    /// where it lies; a client masks a copy of it, piece by piece.
+    fn write_frame(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        let key = self.writer.encode_header(kind, payload.len(), fin)?;
+        self.writer.in_message = !fin;
+        if payload.len() <= COPY_MAX {
+            self.writer.buffer(payload, key);
+            return self.write(&[], wait);
+        }
+        if key.is_none() {
+            let rest = self.writer.buffer_front(payload);
+            return self.write(rest, wait);
+        }
+        let mut outcome = Ok(());
+        // A piece is a multiple of four, so all of them begin at the same byte of the key.
+        for piece in payload.chunks(MASK_LEN) {
+            self.writer.buffer(piece, key);
+            match outcome {
+                Ok(()) => outcome = self.write(&[], wait),
+                Err(Error::Timeout(_)) => {}
+                Err(_) => break,
+            }
+        }
+        outcome
+    }
+}
