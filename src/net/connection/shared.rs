@@ -131,8 +131,8 @@ impl Shared {
         }
     }
 
-    /// Notes that a Close frame was written, or a part of it. From here on the peer has time to
-    /// answer, not while it has yet to read.
+    /// Notes that a Close frame was handed to the stream: the peer's time to answer begins, even if
+    /// it has not read the frame.
     pub(super) fn note_close_written(&self) {
         self.close_written_at.get_or_init(Instant::now);
     }

@@ -147,7 +147,7 @@ impl Receiver {
     ///   [`Timeouts::close`](crate::Timeouts). An answer that came in time is read, however late
     ///   the call. The connection was cut.
     /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping: the connection was cut.
-    ///   After our Close frame there are no such Pings.
+    ///   The receiver sends no such Pings once our Close frame was sent.
     /// - `Io(ConnectionAborted)` after [`Sender::abort`](crate::Sender::abort).
     ///
     /// After `None`, and after an error that ended the connection, it returns `None`.

@@ -28,7 +28,7 @@ impl Receiver {
     pub(super) fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
         // The peer's answer to our Close frame may have come in time, but the caller late.
         let is_late = self.shared.close_deadline().is_over();
-        self.write_what_waits()?;
+        self.write_what_waits();
         self.watch_room();
         let timeout = if is_late { MOMENT } else { self.read_timeout_until(deadline) };
         let outcome = self.fill(timeout);
@@ -57,15 +57,11 @@ impl Receiver {
     }
 
     /// Writes the bytes for which the receiver is responsible, and those that the caller fed.
-    fn write_what_waits(&mut self) -> Result<(), Error> {
+    fn write_what_waits(&mut self) {
         self.has_pinged = false;
-        if !self.shared.has_unwritten() {
-            return Ok(());
-        }
-        match self.shared.try_flush_briefly() {
+        if self.shared.has_unwritten() {
             // Bytes that the peer sent before its end broke may still be there to be read.
-            Ok(()) | Err(Error::Io(_) | Error::Send(_)) => Ok(()),
-            Err(error) => Err(error),
+            let _ = self.shared.try_flush_briefly();
         }
     }
 

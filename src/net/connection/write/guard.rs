@@ -5,7 +5,7 @@
 //! writer owes the others three things, and [`WriteGuard::release`] is where it pays:
 //!
 //! 1. It takes what is in the inbox and writes it, together with all other bytes that have to go
-//!    out, but for no longer than one slice (`WRITE_SLICE`).
+//!    out. After one slice (`WRITE_SLICE`) it does so once more, and then stops.
 //! 2. It publishes what it leaves behind: `Clean`, `Fed` or `Behind`.
 //! 3. It unlocks, and then looks into the inbox again: a thread that posted before the unlocking
 //!    may have found the writer taken. The fences make sure that one of the two sees the other.
@@ -151,9 +151,11 @@ impl Shared {
     /// calls it, and is responsible for that write.
     pub(in crate::net::connection) fn try_encode_pending(&self) {
         let Some(mut guard) = self.try_lock() else { return };
-        // An error here is met again, and reported, by the next write.
-        let _ = guard.take_control();
-        guard.publish();
+        if guard.seen.has(CONTROL) {
+            // The next write meets an error again, and reports it.
+            let _ = guard.take_control();
+            guard.publish();
+        }
     }
 
     /// The look after the writer was unlocked: whether others have left something to write.
@@ -254,8 +256,8 @@ impl<'a> WriteGuard<'a> {
     }
 
     /// Writes what has to go out, once: not only its own bytes, but also those that an earlier
-    /// thread left, because the receiver may be in a long call of its user. A thread that has
-    /// waited in vain for the peer to read does not wait a second time.
+    /// thread left, because the receiver may be in a long call of its user. A thread whose last
+    /// write stalled does not try again.
     #[inline]
     fn write_due(&mut self) {
         if left_out("write of what is due") {
@@ -349,8 +351,8 @@ impl WriteGuard<'_> {
         Ok(())
     }
 
-    /// Encodes the control frames in the inbox. They make the writer `Behind` in the same step, so
-    /// that at no moment nobody seems to have them.
+    /// Encodes the control frames in the inbox. The step that clears `CONTROL` sets `BEHIND`, so that
+    /// one of the two always shows them.
     pub(super) fn take_control(&mut self) -> Result<(), Error> {
         let Self { shared, writer, .. } = self;
         let outcome = shared.inbox.take_control(|owed| {
