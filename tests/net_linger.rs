@@ -94,48 +94,85 @@ fn a_server_that_shuts_down_does_not_wait_for_clients_that_keep_tcp_open() {
     drop(raw);
 }
 
-/// The most that is read of a peer that has nothing more to say, and one read more.
-const MOST: usize = (4 << 20) + (1 << 20);
+/// The most that is read of a peer that has nothing more to say.
+const MAX: usize = 4 << 20;
+/// The same, and one read more.
+const MOST: usize = MAX + (1 << 20);
 
 #[test]
-fn a_peer_that_sends_without_end_after_its_close_frame_is_not_read_without_end() {
+fn a_peer_that_sends_without_end_after_its_last_frame_is_not_read_without_end() {
     for role in [Role::Client, Role::Server] {
-        let pipe = Pipe::new(role);
-        let mut ws = pipe.open(timeouts(LONG));
-        pipe.feed(&pipe.frame(0x88, &close_body(1000, "")), Then::Noise);
-        let (outcome, ws) = in_time(move || (ws.recv(), ws));
-        assert_eq!(outcome.unwrap(), None);
-        assert!(ws.close_status().unwrap().was_clean());
-        let given = pipe.state().given;
-        assert!(given <= MOST, "{given} bytes were read");
+        for (first, payload) in [(0x88, close_body(1000, "")), (0x83, Vec::new())] {
+            let pipe = Pipe::new(role);
+            let mut ws = pipe.open(timeouts(LINGER));
+            pipe.feed(&pipe.frame(first, &payload), Then::Noise);
+            let (outcome, ws) = in_time(move || (ws.recv(), ws));
+            match first {
+                0x88 => assert_eq!(outcome.unwrap(), None),
+                _ => assert!(matches!(outcome, Err(Error::Protocol(_))), "{outcome:?}"),
+            }
+            assert_eq!(ws.close_status().unwrap().was_clean(), first == 0x88);
+            let given = pipe.state().given;
+            assert!(given <= MOST, "{given} bytes were read");
+        }
     }
 }
 
 #[test]
-fn a_peer_that_sends_without_end_after_it_was_failed_is_not_read_without_end() {
+fn a_peer_of_which_no_more_is_read_has_the_linger_time_to_read_our_close_frame() {
+    // To close the socket, with unread bytes in it, would reset the connection.
     for role in [Role::Client, Role::Server] {
-        let pipe = Pipe::new(role);
-        let mut ws = pipe.open(timeouts(LONG));
-        pipe.feed(&pipe.frame(0x83, b""), Then::Noise);
-        let outcome = in_time(move || ws.recv());
-        assert!(matches!(outcome, Err(Error::Protocol(_))), "{outcome:?}");
-        let given = pipe.state().given;
-        assert!(given <= MOST, "{given} bytes were read");
+        for (first, payload) in [(0x88, close_body(1000, "")), (0x83, Vec::new())] {
+            let pipe = Pipe::new(role);
+            let mut ws = pipe.open(timeouts(LONG));
+            let sender = ws.sender();
+            pipe.feed(&pipe.frame(first, &payload), Then::Noise);
+            let receive = Task::spawn(move || ws.recv());
+            pipe.await_that("the most is read", |state| state.given > MAX);
+            assert!(!pipe.state().is_shut);
+            assert_eq!(pipe.opcodes(), [0x88]);
+            sender.abort();
+            let outcome = receive.end();
+            match first {
+                0x88 => assert_eq!(outcome.unwrap(), None),
+                _ => assert!(matches!(outcome, Err(Error::Protocol(_))), "{outcome:?}"),
+            }
+            let given = pipe.state().given;
+            assert!(given <= MOST, "{given} bytes were read");
+        }
     }
 }
+
+const REFUSED: [&str; 2] = ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "no request\r\n\r\n"];
 
 #[test]
 fn a_client_that_sends_without_end_after_it_was_refused_is_not_read_without_end() {
-    let no_upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    for request in [no_upgrade, "no request\r\n\r\n"] {
+    for request in REFUSED {
         let pipe = Pipe::new(Role::Server);
         pipe.feed(request.as_bytes(), Then::Noise);
-        let (acceptor, stream) = (Acceptor::new().timeouts(timeouts(LONG)), pipe.stream());
+        let (acceptor, stream) = (Acceptor::new().timeouts(timeouts(LINGER)), pipe.stream());
         let outcome = in_time(move || acceptor.accept(stream).map(drop));
         assert!(matches!(outcome, Err(Error::Handshake(_))), "{outcome:?}");
         let given = pipe.state().given;
         assert!(given <= MOST, "{given} bytes were read");
         assert!(pipe.state().written.starts_with(b"HTTP/1.1 4"));
+    }
+}
+
+#[test]
+fn a_client_of_which_no_more_is_read_has_the_linger_time_to_read_its_refusal() {
+    for request in REFUSED {
+        let pipe = Pipe::new(Role::Server);
+        pipe.feed(request.as_bytes(), Then::Noise);
+        let (acceptor, stream) = (Acceptor::new().timeouts(timeouts(LONG)), pipe.stream());
+        let accept = Task::spawn(move || acceptor.accept(stream).map(drop));
+        // Only little by little, which notices its end.
+        pipe.await_that("more is read", |state| state.given > MAX + 4096);
+        assert!(!pipe.state().is_shut);
+        pipe.feed(b"", Then::End);
+        let outcome = accept.end();
+        assert!(matches!(outcome, Err(Error::Handshake(_))), "{outcome:?}");
+        assert!(pipe.state().is_shut);
     }
 }
 

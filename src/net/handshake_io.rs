@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::thread;
 use std::time::Duration;
 
 use super::deadline::Deadline;
@@ -17,6 +18,9 @@ const MAX_BODY: usize = 4 << 10;
 const READ_LEN: usize = 1 << 10;
 /// How long a refusal's body is waited for, and a refused client's last bytes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The time between two reads of a peer that has sent more than [`LINGER_MAX`] bytes.
+const LINGER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Reads a head into `buffer` and returns its length; what follows it was read ahead.
 pub(super) fn read_head(
@@ -112,14 +116,14 @@ pub(super) fn answer_last(
     Ok(stream.shutdown(Shutdown::Write)?)
 }
 
-/// Reads to the end of the stream, but no more than [`LINGER_MAX`] bytes: a reset, which unread
-/// bytes would cause, could overtake the last answer.
+/// Reads to the end of the stream: a reset, which unread bytes would cause, could overtake the
+/// last answer. After [`LINGER_MAX`] bytes it reads only as much as it takes to notice the end.
 pub(super) fn linger(stream: &dyn Stream, deadline: Deadline) {
     let (mut rest, mut read_len) = (Vec::new(), 0);
     while let Ok(count @ 1..) = read_some(stream, deadline, &mut rest) {
         read_len += count;
         if read_len > LINGER_MAX {
-            return;
+            thread::sleep(LINGER_PAUSE.min(deadline.left().unwrap_or(LINGER_PAUSE)));
         }
         rest.clear();
     }

@@ -21,7 +21,8 @@ pub struct Timeouts {
     pub close: Duration,
     /// For the end of TCP, once both Close frames have passed, or the connection or the opening
     /// handshake has failed: how long we wait for the peer to end its side, so that a reset does
-    /// not destroy our last bytes on their way. 1 s by default. We read at most 4 MiB in that time.
+    /// not destroy our last bytes on their way. 1 s by default. We read 4 MiB
+    /// in that time, and leave the rest to the flow control of TCP.
     pub linger: Duration,
     /// How long the peer may be silent before [`recv`] sends it a Ping (§5.5.2); 20 s by default,
     /// `None` for never. It needs a thread that receives, and stops once a Close frame was sent.

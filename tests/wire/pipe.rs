@@ -253,6 +253,7 @@ impl Stream for PipeStream {
             }
         };
         state.given += count;
+        self.0.changed.notify_all();
         Ok(count)
     }
 

@@ -4,7 +4,8 @@
 //! peer reads all of it (§7.1.1). To close a socket with unread bytes in it makes the system send a
 //! reset, and a reset destroys what is still on its way. So the receiver reads on until the peer
 //! ends its side: for as long as [`Timeouts::linger`](crate::Timeouts), once our last byte is out,
-//! and no more than [`LINGER_MAX`] bytes. RFC 9112 §9.6 describes the same for HTTP.
+//! and no more than [`LINGER_MAX`] bytes: what a peer sends beyond these is left to the flow
+//! control of TCP. RFC 9112 §9.6 describes the same for HTTP.
 
 use std::io::ErrorKind;
 use std::thread;
@@ -93,15 +94,20 @@ impl Receiver {
             if !is_out {
                 timeout = timeout.min(RETRY);
             }
-            match self.fill(timeout).map_err(|error| error.kind()) {
-                // A peer that sends no more may still read, also one that cut TLS off.
-                Ok(0) | Err(ErrorKind::UnexpectedEof) if !is_out => thread::sleep(timeout),
-                Ok(0) => return true,
-                Ok(count) => ending.read_len += count,
-                Err(ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(_) => return true,
+            if ending.read_len > LINGER_MAX {
+                // The peer may still have to read our last frame, before a reset drops it.
+                thread::sleep(timeout.min(RETRY));
+            } else {
+                match self.fill(timeout).map_err(|error| error.kind()) {
+                    // A peer that sends no more may still read, also one that cut TLS off.
+                    Ok(0) | Err(ErrorKind::UnexpectedEof) if !is_out => thread::sleep(timeout),
+                    Ok(0) => return true,
+                    Ok(count) => ending.read_len += count,
+                    Err(ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    Err(_) => return true,
+                }
             }
-            if last.is_over() || ending.read_len > LINGER_MAX {
+            if last.is_over() {
                 return true;
             }
             if deadline.is_over() {
