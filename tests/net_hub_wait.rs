@@ -17,8 +17,8 @@ use tightwire::{Hub, Prepared, Role, SlowMember, Timeouts};
 const SLOW: u32 = 50;
 const FAST: u32 = 5;
 const WAIT: Duration = Duration::from_millis(50);
-/// The most that one slow member may add to that.
-const SHARE: Duration = Duration::from_millis(5);
+/// The most that slow members may add to that.
+const SLICE: Duration = Duration::from_millis(10);
 
 #[test]
 fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
@@ -28,7 +28,6 @@ fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
     let all = slow.iter().chain(&fast);
     let all: Vec<_> = all.map(|pipe| pipe.open(Timeouts::default())).collect();
     let _members: Vec<_> = all.iter().map(|ws| hub.join(ws.sender())).collect();
-    let most = WAIT + SLOW * SHARE;
     for number in 0..4 {
         let (hub, message) = (hub.clone(), Prepared::new(&number.to_string()));
         let report = Task::spawn(move || hub.broadcast_prepared(&message)).end();
@@ -37,7 +36,7 @@ fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
         // The time that the broadcast gave to members that took nothing does not depend on the
         // speed of this machine.
         let blocked: Duration = slow.iter().map(|pipe| mem::take(&mut pipe.state().blocked)).sum();
-        assert!(blocked <= most, "broadcast {number}: {blocked:?} of {most:?}");
+        assert!(blocked <= SLICE, "broadcast {number}: {blocked:?}");
     }
     for pipe in &fast {
         let expected: Vec<_> = (0..4).map(|i: i32| (0x81, i.to_string().into_bytes())).collect();
@@ -54,7 +53,6 @@ fn a_broadcast_waits_for_a_member_that_reads_again_in_time() {
     let broadcast = Task::spawn(move || hub.broadcast("message"));
     // The other members do not wait for the slow one.
     fast.await_frame(0x81, b"message");
-    slow.await_writer();
     slow.set_room(usize::MAX);
     let report = broadcast.end();
     assert_eq!((report.delivered, report.dropped), (2, 0));

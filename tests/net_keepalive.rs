@@ -1,5 +1,9 @@
 //! Pings into silence, and what comes of them.
 
+#[path = "wire/pipe.rs"]
+mod pipe;
+#[path = "wire/task.rs"]
+mod task;
 mod wire;
 
 use std::io::{self, ErrorKind};
@@ -8,9 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pipe::Pipe;
+use task::Task;
 use tightwire::handshake::Agreed;
 use tightwire::{
-    Acceptor, Client, CloseCode, Error, Message, Operation, State, Stream, Timeouts, WebSocket,
+    Acceptor, Client, CloseCode, Error, Hub, Message, Operation, Role, SlowMember, State, Stream,
+    Timeouts, WebSocket,
 };
 use wire::{PATIENCE, close_body, hex};
 
@@ -236,4 +243,29 @@ fn what_is_not_data_yet_is_a_sign_of_life() {
     let nothing = ws.recv_timeout(Duration::from_millis(200));
     assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
     assert!(stream.written.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_write_that_does_not_wait_is_no_silence_of_the_peer() {
+    // A read waits for the shorter of the two.
+    let silence = Duration::from_secs(60);
+    let mut timeouts = timeouts(0, 0);
+    (timeouts.ping, timeouts.close) = (Some(silence), silence);
+    let (slow, pipe) = (Pipe::with_room(0), Pipe::new(Role::Server));
+    let [slow_ws, mut ws] = [&slow, &pipe].map(|pipe| pipe.open(timeouts));
+    let hub = Hub::new(SlowMember::Drop);
+    let _members = [&slow_ws, &ws].map(|ws| hub.join(ws.sender()));
+    let receive = Task::spawn(move || ws.recv().unwrap());
+    pipe.await_reader();
+    // The first member does not read, so the broadcast does not wait for this one. Meanwhile its
+    // receiver comes back from one read, and begins others.
+    let peer = pipe.clone();
+    pipe.during_try_write(move || {
+        peer.feed_frame(0x8a, b"");
+        peer.await_that("reads that do not wait", |state| state.refused_reads > 1);
+    });
+    assert_eq!(hub.broadcast("broadcast").delivered, 2);
+    pipe.feed_frame(0x81, b"message");
+    assert_eq!(receive.end(), Some(Message::from("message")));
+    assert_eq!(pipe.frames(), [(0x81, b"broadcast".to_vec())], "no Ping");
 }

@@ -37,9 +37,10 @@ use crate::protocol::MessageRef;
 ///
 /// No member holds up the others. A broadcast does not wait for threads that send on the same
 /// connection, and writes to a member only if the peer has taken all earlier bytes. The first
-/// member whose peer does not take the message costs the broadcast 10 ms, and each further one
-/// about a millisecond. The connection keeps the rest of the message. The receiver, or the next
-/// thread that sends on the connection, writes it, so messages arrive whole and in order.
+/// member whose peer does not take all of the message holds the broadcast up for 10 ms. All
+/// further ones share another 10 ms. Then the connection keeps the rest of the message. The
+/// receiver, or the next thread that sends on the connection, writes it, so messages arrive whole
+/// and in order.
 ///
 /// In the meantime up to 16 broadcasts wait for the connection. They also wait while another
 /// thread writes to it, or until a [`MessageWriter`](crate::MessageWriter) is finished. If 16 wait
@@ -78,9 +79,8 @@ pub enum SlowMember {
     /// bytes that wait for it.
     Drop,
     /// Waits until the peer has taken the earlier broadcasts and all of this message, for all slow
-    /// members together no longer than this duration. After that, as `Drop`. Members that become
-    /// slow during the broadcast add to the duration: 10 ms for the first and about a millisecond
-    /// for each further one.
+    /// members together no longer than this duration. After that, as `Drop`. The first member that
+    /// becomes slow during the broadcast may add 10 ms.
     Wait(Duration),
 }
 
@@ -224,9 +224,9 @@ struct Round<'a> {
     message: &'a Prepared,
     report: Broadcast,
     gone: Vec<u64>,
-    /// How long a write may wait for the next member. The first one that becomes slow costs a
-    /// slice, each further one a moment.
-    wait: Wait,
+    /// The end of the time that those members share which did not take all of it, once there is
+    /// one.
+    slice: Option<Deadline>,
 }
 
 /// How far a message has come on its way to a member.
@@ -239,22 +239,27 @@ struct Delivery<'a> {
 impl<'a> Round<'a> {
     fn new(policy: SlowMember, message: &'a Prepared) -> Self {
         let (report, gone) = (Broadcast::default(), Vec::new());
-        Self { policy, message, report, gone, wait: Wait::Slice }
+        Self { policy, message, report, gone, slice: None }
     }
 
-    fn offer(&mut self, sender: &Sender) -> Offer {
-        let offer = sender.offer(self.message, self.wait);
-        if offer == Offer::Kept {
-            self.wait = Wait::Moment;
-        }
-        offer
+    /// Offers it to a member. The first one that does not take all has held the broadcast up for
+    /// a slice. No further one does.
+    fn offer(&self, sender: &Sender) -> Offer {
+        let wait = if self.slice.is_none() { Wait::Slice } else { Wait::Never };
+        sender.offer(self.message, wait)
     }
 
     /// Whether all was done with this member that there is to do, or never is.
-    fn is_over_for(&self, delivery: &Delivery<'_>) -> bool {
+    fn is_over_for(&mut self, delivery: &Delivery<'_>) -> bool {
         let waits = matches!(self.policy, SlowMember::Wait(_));
+        let has_got_it = !delivery.entry.sender.is_behind();
         match delivery.offer {
-            Offer::Taken | Offer::Kept => !waits || !delivery.entry.sender.is_behind(),
+            Offer::Taken => !waits || has_got_it,
+            Offer::Kept => {
+                let is_over = self.slice.is_none_or(Deadline::is_over);
+                self.slice.get_or_insert_with(Deadline::slice);
+                has_got_it || !waits && is_over
+            }
             Offer::Busy | Offer::Slow => false,
             Offer::Closed => true,
         }
@@ -264,15 +269,15 @@ impl<'a> Round<'a> {
     fn retry(&mut self, delivery: &mut Delivery<'_>) -> bool {
         let Entry { sender, rest } = delivery.entry;
         match self.policy {
-            SlowMember::Disconnect | SlowMember::Wait(_) => sender.retry(Wait::Moment),
-            SlowMember::Drop => {
+            SlowMember::Drop if delivery.offer != Offer::Kept => {
                 let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
                 if rest.is_over() {
                     *rest = Deadline::after(Some(RETRY));
                     drop(rest);
-                    sender.retry(Wait::Moment);
+                    sender.retry(Wait::Never);
                 }
             }
+            _ => sender.retry(Wait::Never),
         }
         if matches!(delivery.offer, Offer::Busy | Offer::Slow) {
             delivery.offer = self.offer(sender);
@@ -292,7 +297,7 @@ impl<'a> Round<'a> {
             (Offer::Closed, _) => self.gone.push(delivery.id),
             (Offer::Busy | Offer::Slow, SlowMember::Disconnect) => {
                 let sender = &delivery.entry.sender;
-                sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Moment);
+                sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Never);
                 // Another broadcast may do the same just now.
                 self.report.disconnected += u64::from(sender.abort_first());
                 self.gone.push(delivery.id);

@@ -42,6 +42,21 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// `WouldBlock` or `TimedOut` when the write timeout is over; nothing was taken then.
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
 
+    /// As [`write`](Self::write), but does not wait: it takes what there is room for. A hub and a
+    /// server that shuts down call it, because other connections wait for the same thread.
+    ///
+    /// A read in another thread that begins in the meantime may fail with `WouldBlock`. It is then
+    /// called again.
+    ///
+    /// By default it calls `write`, which waits for 10 ms at most: the write time-out.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room; nothing was taken then.
+    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.write(buffer)
+    }
+
     /// Bounds how long a later read waits; never called with zero.
     ///
     /// # Errors
@@ -92,6 +107,13 @@ impl Stream for TcpStream {
         (&mut &*self).write(buffer)
     }
 
+    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.set_nonblocking(true)?;
+        let outcome = (&mut &*self).write(buffer);
+        self.set_nonblocking(false)?;
+        outcome
+    }
+
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         Self::set_read_timeout(self, timeout)
     }
@@ -121,6 +143,10 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         (**self).write(buffer)
+    }
+
+    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        (**self).try_write(buffer)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -157,6 +183,13 @@ impl Stream for std::os::unix::net::UnixStream {
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         (&mut &*self).write(buffer.get(..UNIX_WRITE_MAX).unwrap_or(buffer))
+    }
+
+    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.set_nonblocking(true)?;
+        let outcome = (&mut &*self).write(buffer);
+        self.set_nonblocking(false)?;
+        outcome
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

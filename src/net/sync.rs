@@ -1,16 +1,16 @@
 //! Where the locks and atomics of a connection come from: std, or the model checker.
 //!
 //! `tests/model/run` builds the crate with `--cfg loom`. Then loom tries every order in which the
-//! threads of `connection/model.rs` can meet, and every value that an atomic may still show to
+//! threads of `connection/model` can meet, and every value that an atomic may still show to
 //! each of them. It can also leave out one part of the mechanism, to see that the model notices.
 
 #[cfg(not(loom))]
-pub(super) use std::sync::atomic::{AtomicU16, Ordering};
+pub(super) use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 #[cfg(not(loom))]
 pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(loom)]
-pub(super) use loom::sync::atomic::{AtomicU16, Ordering};
+pub(super) use loom::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 #[cfg(loom)]
 pub(super) use self::checked::{

@@ -28,10 +28,11 @@ struct Shared {
     role: Role,
     state: Mutex<State>,
     changed: Condvar,
-    after_write: Mutex<Option<Arc<AfterWrite>>>,
+    after_write: Mutex<Option<Arc<Act>>>,
+    during_try_write: Mutex<Option<Arc<Act>>>,
 }
 
-type AfterWrite = dyn Fn() + Send + Sync;
+type Act = dyn Fn() + Send + Sync;
 
 #[derive(Default)]
 pub struct State {
@@ -42,6 +43,10 @@ pub struct State {
     pub given: usize,
     /// How many reads found nothing and began to wait.
     pub idle_reads: usize,
+    /// A write that does not wait goes on, and so reads do not wait either.
+    is_nonblocking: bool,
+    /// How many reads found nothing and did not wait.
+    pub refused_reads: usize,
     /// What writes have taken.
     pub written: Vec<u8>,
     /// The frames in `written`, and how many of its bytes they are.
@@ -81,7 +86,8 @@ impl Pipe {
     pub fn new(role: Role) -> Self {
         let state = State { room: usize::MAX, ..State::default() };
         let (state, changed) = (Mutex::new(state), Condvar::new());
-        Self(Arc::new(Shared { role, state, changed, after_write: Mutex::default() }))
+        let (after_write, during_try_write) = Default::default();
+        Self(Arc::new(Shared { role, state, changed, after_write, during_try_write }))
     }
 
     /// A stream for a server whose peer stops reading after this many bytes.
@@ -141,6 +147,11 @@ impl Pipe {
     /// Calls this in each write, after the write has taken its bytes and before it returns.
     pub fn after_write(&self, act: impl Fn() + Send + Sync + 'static) {
         *self.0.after_write.lock().unwrap() = Some(Arc::new(act));
+    }
+
+    /// Calls this in each write that does not wait, before it takes any bytes.
+    pub fn during_try_write(&self, act: impl Fn() + Send + Sync + 'static) {
+        *self.0.during_try_write.lock().unwrap() = Some(Arc::new(act));
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -228,6 +239,11 @@ fn parse_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
 impl Stream for PipeStream {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.state.lock().unwrap();
+        if !state.has_input() && state.is_nonblocking {
+            state.refused_reads += 1;
+            self.0.changed.notify_all();
+            return Err(ErrorKind::WouldBlock.into());
+        }
         if !state.has_input() {
             state.idle_reads += 1;
             self.0.changed.notify_all();
@@ -290,6 +306,18 @@ impl Stream for PipeStream {
             act();
         }
         Ok(count)
+    }
+
+    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.state.lock().unwrap().is_nonblocking = true;
+        let during = self.0.during_try_write.lock().unwrap().clone();
+        if let Some(act) = during {
+            act();
+        }
+        let has_room = self.0.state.lock().unwrap().has_room();
+        let outcome = if has_room { self.write(buffer) } else { Err(ErrorKind::WouldBlock.into()) };
+        self.0.state.lock().unwrap().is_nonblocking = false;
+        outcome
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

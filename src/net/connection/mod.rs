@@ -1,7 +1,7 @@
 //! An open connection: a [`Sender`] and a [`Receiver`], and what they share.
 //!
 //! Read `status` first, then `inbox` and `shared`, then `write/guard`: at any line of them it is
-//! decided which thread will write which bytes. `receive` comes last. `model.rs` states the
+//! decided which thread will write which bytes. `receive` comes last. `model` states the
 //! invariants, and tries every order in which the threads can meet.
 
 mod close_status;
@@ -11,6 +11,7 @@ mod model;
 mod receive;
 mod shared;
 mod status;
+mod try_writes;
 mod write;
 
 use std::net::SocketAddr;

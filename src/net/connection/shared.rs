@@ -27,6 +27,7 @@ use super::status::{
     ABORTED, BEHIND, BROADCAST, BROKEN, CLOSE_RECEIVED, CLOSE_SENT, CONTROL, FAILED, FED, Snapshot,
     Status,
 };
+use super::try_writes::TryWrites;
 use super::write::{Wait, Writer};
 use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     /// Notified when a streamed message ends, or when the connection closes before it can.
     pub(super) message_end: Condvar,
     pub(super) status: Status,
+    pub(super) try_writes: TryWrites,
     close_written_at: OnceLock<Instant>,
 }
 
@@ -68,6 +70,7 @@ impl Shared {
             writer: Mutex::new(Writer::new(outbound)),
             message_end: Condvar::new(),
             status: Status::new(),
+            try_writes: TryWrites::new(),
             close_written_at: OnceLock::new(),
         }
     }

@@ -112,13 +112,8 @@ impl Registry {
                 refuser::answer(&stream, NoPlace::Stopping);
             }
         }
-        // Those whose peers do not read come last: each costs a wait, and there can be many.
-        let (behind, ready): (Vec<_>, Vec<_>) = open.into_iter().partition(Sender::is_behind);
-        for sender in ready {
-            sender.close_soon(CloseCode::GOING_AWAY, Wait::Moment);
-        }
-        for sender in behind.iter().take_while(|_| !deadline.is_over()) {
-            sender.close_soon(CloseCode::GOING_AWAY, Wait::Moment);
+        for sender in open {
+            sender.close_soon(CloseCode::GOING_AWAY, Wait::Never);
         }
     }
 
@@ -165,9 +160,9 @@ impl Registry {
             if retry.is_over() {
                 let unheard = table.unheard();
                 drop(table);
-                // Their receivers may wait for long before they look again. Each can cost a wait.
+                // Their receivers may wait for long before they look again.
                 for sender in unheard.iter().take_while(|_| !is_over(&self.lock())) {
-                    sender.retry(Wait::Moment);
+                    sender.retry(Wait::Never);
                 }
                 table = self.lock();
                 retry = Deadline::after(Some(RETRY));
@@ -298,10 +293,10 @@ mod tests {
     use crate::handshake::Agreed;
     use crate::net::{Acceptor, State, Stream, Timeouts, WebSocket};
 
-    /// A peer that reads so many writes, and counts those that came.
-    #[derive(Debug, Default)]
+    /// A peer that reads or does not, and counts the writes that may wait for it.
+    #[derive(Debug)]
     struct Peer {
-        reads: usize,
+        reads: bool,
         writes: AtomicUsize,
     }
 
@@ -311,10 +306,12 @@ mod tests {
         }
 
         fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-            match self.writes.fetch_add(1, Ordering::SeqCst) {
-                count if count < self.reads => Ok(buffer.len()),
-                _ => Err(io::ErrorKind::WouldBlock.into()),
-            }
+            self.writes.fetch_add(1, Ordering::SeqCst);
+            self.try_write(buffer)
+        }
+
+        fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+            if self.reads { Ok(buffer.len()) } else { Err(io::ErrorKind::WouldBlock.into()) }
         }
 
         fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
@@ -331,15 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn a_shutdown_does_not_wait_for_each_peer_that_does_not_read() {
+    fn a_shutdown_waits_for_no_peer_that_does_not_read() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tcp = Arc::new(TcpStream::connect(address).unwrap());
         let registry = Arc::new(Registry::default());
         let timeouts = Timeouts { write: Duration::from_millis(1), ..Timeouts::default() };
         let acceptor = Acceptor::new().timeouts(timeouts);
-        let open = |reads| -> (Arc<Peer>, WebSocket, Ticket) {
-            let peer = Arc::new(Peer { reads, ..Peer::default() });
+        let open = |reads: bool| -> (Arc<Peer>, WebSocket, Ticket) {
+            let peer = Arc::new(Peer { reads, writes: AtomicUsize::new(0) });
             let stream = Arc::clone(&peer);
             let ws = acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap();
             let _ = ws.sender().send("Hello");
@@ -347,10 +344,11 @@ mod tests {
             assert!(ticket.may_answer() && ticket.open(ws.sender()));
             (peer, ws, ticket)
         };
-        let (stuck, ready) = (open(0), open(2));
-        let written = stuck.0.writes.load(Ordering::SeqCst);
+        let all = [open(false), open(true)];
+        let count = |peer: &Peer| peer.writes.load(Ordering::SeqCst);
+        let before = all.each_ref().map(|(peer, ..)| count(peer));
         registry.begin_shutdown(Deadline::over());
-        assert_eq!(stuck.0.writes.load(Ordering::SeqCst), written);
-        assert!(ready.1.state() != State::Open, "it was sent a Close frame");
+        assert_eq!(all.each_ref().map(|(peer, ..)| count(peer)), before);
+        assert!(all.iter().all(|(_, ws, _)| ws.state() != State::Open), "a Close frame was left");
     }
 }

@@ -3,8 +3,6 @@ use std::io::{self, Write};
 
 use rustls::Connection;
 
-use crate::net::Stream;
-
 /// Records on their way to the peer: encrypted already, so that they can neither be changed nor
 /// put into another order, and not taken by the stream yet.
 #[derive(Debug, Default)]
@@ -72,12 +70,15 @@ impl Outgoing {
     }
 
     /// Writes once, if there is anything to write.
-    pub(super) fn write(&mut self, stream: &dyn Stream) -> io::Result<()> {
+    pub(super) fn write(
+        &mut self,
+        write: impl FnOnce(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         if self.is_empty() {
             return Ok(());
         }
         let waiting = self.records.get(self.written..).unwrap_or_default();
-        match stream.write(waiting)? {
+        match write(waiting)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             // A stream may claim more than it was given.
             count => self.written += count.min(waiting.len()),

@@ -58,8 +58,9 @@ pub struct TlsStream {
 
 /// More is not read ahead of the decryption.
 const MAX_INCOMING: usize = 64 << 10;
-/// How long the last record may wait for the peer to read, when nothing is waited for any more.
-const MOMENT: Duration = Duration::from_millis(1);
+
+/// How bytes get to the stream below: with a wait or without.
+type Write = fn(&dyn Stream, &[u8]) -> io::Result<usize>;
 
 impl TlsStream {
     /// Makes the TLS handshake of a client, within `timeout`. The server's certificate has to be
@@ -181,7 +182,7 @@ impl TlsStream {
                 Err(TryLockError::WouldBlock) => return,
             };
             let collected = outgoing.collect(&mut lock(&self.session));
-            let _ = collected.and_then(|()| outgoing.write(&*self.stream));
+            let _ = collected.and_then(|()| outgoing.write(|bytes| self.stream.write(bytes)));
             drop(outgoing);
             if !self.owes() {
                 return;
@@ -196,13 +197,18 @@ impl TlsStream {
 
     /// Writes until all of `buffer` is gone or the stream has no room for more. Less is encrypted
     /// at once, but to stop there would say that there is no room.
-    fn write_while_room(&self, outgoing: &mut Outgoing, buffer: &[u8]) -> io::Result<()> {
+    fn write_while_room(
+        &self,
+        outgoing: &mut Outgoing,
+        buffer: &[u8],
+        write: Write,
+    ) -> io::Result<()> {
         let mut deadline = None;
         loop {
             while let Some(piece) = outgoing.next_piece(buffer) {
                 outgoing.encrypt(&mut lock(&self.session), piece)?;
             }
-            outgoing.write(&*self.stream)?;
+            outgoing.write(|bytes| write(&*self.stream, bytes))?;
             if !outgoing.is_empty() || outgoing.untold() >= buffer.len() {
                 return Ok(());
             }
@@ -214,14 +220,37 @@ impl TlsStream {
         }
     }
 
+    /// Writes from the front of `buffer`, and returns how many of its bytes are gone.
+    fn encrypt_and(&self, write: Write, buffer: &[u8]) -> io::Result<usize> {
+        let mut outgoing = lock(&self.outgoing);
+        let outcome = self.write_while_room(&mut outgoing, buffer, write);
+        let gone = outgoing.take_untold();
+        let is_stuck = !outgoing.is_empty();
+        drop(outgoing);
+        if self.owes() {
+            self.try_send();
+        }
+        match outcome {
+            // An error is met again.
+            _ if gone > 0 => Ok(gone),
+            Ok(()) if is_stuck => Err(io::ErrorKind::WouldBlock.into()),
+            outcome => outcome.map(|()| 0),
+        }
+    }
+
     /// Announces the end of what we send, and waits a while for the peer to take that.
-    fn announce_end(&self, outgoing: &mut Outgoing, deadline: Deadline) -> io::Result<()> {
+    fn announce_end(
+        &self,
+        outgoing: &mut Outgoing,
+        deadline: Deadline,
+        write: Write,
+    ) -> io::Result<()> {
         let mut session = lock(&self.session);
         session.send_close_notify();
         outgoing.collect(&mut session)?;
         drop(session);
         while !outgoing.is_empty() {
-            match outgoing.write(&*self.stream) {
+            match outgoing.write(|bytes| write(&*self.stream, bytes)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) && !deadline.is_over() => {}
                 outcome => outcome?,
@@ -263,20 +292,11 @@ impl Stream for TlsStream {
     }
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        let mut outgoing = lock(&self.outgoing);
-        let outcome = self.write_while_room(&mut outgoing, buffer);
-        let gone = outgoing.take_untold();
-        let is_stuck = !outgoing.is_empty();
-        drop(outgoing);
-        if self.owes() {
-            self.try_send();
-        }
-        match outcome {
-            // An error is met again.
-            _ if gone > 0 => Ok(gone),
-            Ok(()) if is_stuck => Err(io::ErrorKind::WouldBlock.into()),
-            outcome => outcome.map(|()| 0),
-        }
+        self.encrypt_and(<dyn Stream>::write, buffer)
+    }
+
+    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.encrypt_and(<dyn Stream>::try_write, buffer)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -293,13 +313,14 @@ impl Stream for TlsStream {
             Shutdown::Write => {
                 let deadline = Deadline::after(Some(PATIENCE));
                 // If the peer does not take it, the end comes without.
-                let _ = self.announce_end(&mut lock(&self.outgoing), deadline);
+                let mut outgoing = lock(&self.outgoing);
+                let _ = self.announce_end(&mut outgoing, deadline, <dyn Stream>::write);
             }
             // Whoever is blocked in a write has to be woken, not waited for.
             Shutdown::Both => {
                 if let Ok(mut outgoing) = self.outgoing.try_lock() {
-                    let _ = self.stream.set_write_timeout(Some(MOMENT));
-                    let _ = self.announce_end(&mut outgoing, Deadline::over());
+                    let deadline = Deadline::over();
+                    let _ = self.announce_end(&mut outgoing, deadline, <dyn Stream>::try_write);
                 }
             }
         }

@@ -24,6 +24,7 @@ pub use self::message_reader::MessageReader;
 pub use self::messages::Messages;
 use super::close_status::{CloseStatus, ClosedBy};
 use super::shared::Shared;
+use super::try_writes::Count;
 use super::write::Wait;
 use crate::ProtocolError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -51,6 +52,8 @@ pub struct Receiver {
     buffer: ReadBuffer,
     /// What the stream was last told.
     read_timeout: Option<Duration>,
+    /// The count of writes that do not wait, before the last read.
+    try_writes: Count,
     keepalive: Keepalive,
     /// Whether the sender is in other hands: then it is told of a peer that does not read.
     is_detached: bool,
@@ -100,12 +103,14 @@ impl Receiver {
         read_ahead: Vec<u8>,
     ) -> io::Result<Self> {
         let keepalive = Keepalive::new(&shared.timeouts);
+        let try_writes = shared.try_writes.count();
         let mut receiver = Self {
             shared,
             stream: Some(stream),
             inbound,
             buffer: ReadBuffer::new(read_ahead),
             read_timeout: None,
+            try_writes,
             keepalive,
             is_detached: false,
             room_deadline: None,

@@ -4,8 +4,8 @@
 //! the caller's deadline, that of the closing handshake, the next step of keepalive, or the next
 //! try to write bytes for which it is responsible. A read that is cut short loses nothing.
 
-use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use super::keepalive::Action;
 use super::{RETRY, Receiver};
@@ -31,6 +31,9 @@ impl Receiver {
         self.write_what_waits();
         self.watch_room();
         let timeout = if is_late { MOMENT } else { self.read_timeout_until(deadline) };
+        let count = self.shared.try_writes.count();
+        // The clock is read only where other threads make such writes.
+        let start = (mem::replace(&mut self.try_writes, count) != count).then(Instant::now);
         let outcome = self.fill(timeout);
         if self.shared.is_aborted() {
             return Err(self.abandon(aborted()));
@@ -47,11 +50,16 @@ impl Receiver {
             {
                 self.heard(if is_late { LATE_MIN } else { 0 })
             }
-            // The read waited for an unknown time, in which nothing came.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.timed_out(Duration::ZERO, deadline)
+            Err(error)
+                if is_timeout(&error) && self.shared.try_writes.is_unchanged_since(count) =>
+            {
+                self.timed_out(timeout, deadline)
             }
-            Err(error) if is_timeout(&error) => self.timed_out(timeout, deadline),
+            // The read waited for an unknown time, in which nothing came.
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
+                let waited = start.map_or(Duration::ZERO, |start| start.elapsed());
+                self.timed_out(waited, deadline)
+            }
             Err(error) => Err(self.abandon(error.into())),
         }
     }

@@ -16,7 +16,7 @@
 //! control frame that comes after the slice was posted by the receiver, which looks before it
 //! reads; only a Close may come from elsewhere, and for that the writer is taken once more.
 //!
-//! To change this file, change `model.rs` with it: it has an invariant for each sentence above.
+//! To change this file, change `model` with it: it has an invariant for each sentence above.
 
 use std::io;
 use std::net::Shutdown;
@@ -45,12 +45,9 @@ pub(in crate::net) enum Wait {
     Block,
     /// For one slice: the thread has something better to do.
     Slice,
-    /// For about a millisecond: other connections wait for the same thread.
-    Moment,
+    /// Not at all: other connections wait for the same thread.
+    Never,
 }
-
-/// The time-out of a write of which many follow each other.
-const MOMENT: Duration = Duration::from_millis(1);
 
 /// How often a thread that waits for the end of a streamed message looks whether the connection
 /// has ended, or the inbox has something for it.
@@ -64,14 +61,28 @@ pub(in crate::net::connection) struct WriteGuard<'a> {
     /// The published state when this thread got the writer. Flags that only a writer sets are so
     /// still; work may have come.
     pub(super) seen: Snapshot,
-    /// The stream was called.
-    has_tried: bool,
-    /// This thread does not go on for others for a whole slice.
-    is_brief: bool,
     /// The end of the caller's own call, once it has waited.
     deadline: Option<Deadline>,
-    /// The end of the slice for others, once there was a second thing to do for them.
+    pub(super) others: ForOthers,
+}
+
+/// How far a thread goes for others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ForOthers {
+    /// How long a write for them may wait: never as long as `Block`.
+    pub(super) wait: Wait,
+    /// This thread does not go on for them for a whole slice.
+    is_brief: bool,
+    /// The end of the slice, once there was a second thing to do for them.
     slice: Option<Deadline>,
+    /// The stream was called.
+    has_tried: bool,
+}
+
+impl Default for ForOthers {
+    fn default() -> Self {
+        Self { wait: Wait::Slice, is_brief: false, slice: None, has_tried: false }
+    }
 }
 
 /// Taking the writer.
@@ -120,25 +131,20 @@ impl Shared {
     /// Writes all that waits, unless another thread has the writer: then that thread writes what
     /// has to go out.
     pub(in crate::net::connection) fn try_flush(&self, wait: Wait) -> Result<(), Error> {
-        self.try_flush_with(|guard| guard.write(&[], wait))
+        self.try_flush_as(ForOthers { wait, ..ForOthers::default() })
     }
 
     /// As [`try_flush`](Self::try_flush), for the receiver: it does not go on for others that
     /// broadcast without end, because its peer waits to be read from.
     pub(in crate::net::connection) fn try_flush_briefly(&self) -> Result<(), Error> {
-        self.try_flush_with(|guard| {
-            guard.is_brief = true;
-            guard.write(&[], Wait::Slice)
-        })
+        self.try_flush_as(ForOthers { is_brief: true, ..ForOthers::default() })
     }
 
-    fn try_flush_with(
-        &self,
-        write: impl FnOnce(&mut WriteGuard<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn try_flush_as(&self, others: ForOthers) -> Result<(), Error> {
         let outcome = self.try_with_writer(|guard| {
+            guard.others = others;
             guard.take_work()?;
-            write(guard)
+            guard.write(&[], others.wait)
         });
         match outcome {
             None | Some(Err(Error::Timeout(_))) => Ok(()),
@@ -169,28 +175,26 @@ impl Shared {
 
     /// Writes what others have left while this thread had the writer, until the slice is over.
     #[cold]
-    fn serve(&self, slice: Option<Deadline>, has_tried: bool, is_brief: bool) {
-        let mut slice = slice;
-        let mut is_last = is_brief;
+    fn serve(&self, mut others: ForOthers) {
         loop {
-            is_last = is_last || slice.get_or_insert_with(Deadline::slice).is_over();
+            let is_over = others.slice.get_or_insert_with(Deadline::slice).is_over();
+            others.is_brief = others.is_brief || is_over;
             let Some(mut guard) = self.try_lock() else { return };
-            (guard.slice, guard.has_tried) = (slice, has_tried);
-            if is_last {
+            guard.others = others;
+            if others.is_brief {
                 self.inbox.refuse_broadcasts(&self.status);
                 guard.seen = self.status.get();
-                guard.is_brief = true;
             }
             // An error is not that of the caller's message. The next call meets it again.
             let _ = guard.take_work();
             guard.write_due();
             guard.publish();
-            slice = guard.slice;
+            others.slice = guard.others.slice;
             drop(guard);
             if !self.is_left_work() {
                 return;
             }
-            if is_last && (left_out("look for a Close") || !self.inbox.has_close()) {
+            if others.is_brief && (left_out("look for a Close") || !self.inbox.has_close()) {
                 return;
             }
         }
@@ -229,8 +233,7 @@ impl Shared {
         if seen.has(REFUSING) {
             self.status.clear(REFUSING);
         }
-        let (has_tried, is_brief, deadline, slice) = (false, false, None, None);
-        WriteGuard { shared: self, writer, seen, has_tried, is_brief, deadline, slice }
+        WriteGuard { shared: self, writer, seen, deadline: None, others: ForOthers::default() }
     }
 }
 
@@ -248,10 +251,10 @@ impl<'a> WriteGuard<'a> {
     fn release(mut self) {
         self.write_due();
         self.publish();
-        let Self { shared, writer, slice, has_tried, is_brief, .. } = self;
+        let Self { shared, writer, others, .. } = self;
         drop(writer);
         if shared.is_left_work() {
-            shared.serve(slice, has_tried, is_brief);
+            shared.serve(others);
         }
     }
 
@@ -263,9 +266,9 @@ impl<'a> WriteGuard<'a> {
         if left_out("write of what is due") {
             return;
         }
-        if self.writer.is_due() && !(self.has_tried && self.writer.is_stalled()) {
+        if self.writer.is_due() && !(self.others.has_tried && self.writer.is_stalled()) {
             // An error is not that of the caller's message. The next call meets it again.
-            let _ = self.write(&[], Wait::Slice);
+            let _ = self.write(&[], self.others.wait);
         }
     }
 
@@ -372,7 +375,7 @@ impl WriteGuard<'_> {
 
     fn take_broadcasts(&mut self) -> Result<(), Error> {
         for _ in 0..QUEUE_MAX {
-            if self.writer.is_full() && self.write(&[], Wait::Slice).is_err() {
+            if self.writer.is_full() && self.write(&[], self.others.wait).is_err() {
                 // The peer is slow: the rest stays in the inbox.
                 return Ok(());
             }
@@ -382,7 +385,7 @@ impl WriteGuard<'_> {
             };
             self.writer.outbound.set_compression(compresses);
             self.writer.set_due();
-            match self.put_prepared(&message, Wait::Slice, Flush::Later) {
+            match self.put_prepared(&message, self.others.wait, Flush::Later) {
                 // After a Close frame no message follows.
                 Ok(()) | Err(Error::Send(SendError::Closed)) => {}
                 Err(Error::Send(error)) => return Err(self.fail_to_encode(error)),
@@ -391,7 +394,7 @@ impl WriteGuard<'_> {
                 Err(error) => return Err(error),
             }
             // Long messages take a call each. The last round takes all, because nobody comes after it.
-            if self.writer.is_empty() && !self.is_brief && self.is_over(Wait::Slice) {
+            if self.writer.is_empty() && !self.others.is_brief && self.is_over(Wait::Slice) {
                 return Ok(());
             }
         }
@@ -430,15 +433,7 @@ impl WriteGuard<'_> {
         let Some(stream) = self.shared.stream() else {
             return Err(SendError::Closed.into());
         };
-        if wait == Wait::Moment {
-            // A stream that cannot be told waits a little longer.
-            let _ = stream.set_write_timeout(Some(MOMENT));
-        }
-        let outcome = self.write_until_end(&*stream, &mut payload, wait);
-        if wait == Wait::Moment {
-            let _ = stream.set_write_timeout(Some(WRITE_SLICE));
-        }
-        if let Err(error) = outcome {
+        if let Err(error) = self.write_until_end(&*stream, &mut payload, wait) {
             return Err(self.shared.note_broken(error));
         }
         if self.writer.is_empty() && payload.is_empty() {
@@ -456,15 +451,21 @@ impl WriteGuard<'_> {
         payload: &mut &[u8],
         wait: Wait,
     ) -> io::Result<()> {
-        self.has_tried = true;
+        self.others.has_tried = true;
         loop {
-            let is_over = match self.writer.write_once(stream, payload) {
+            let outcome = match wait {
+                Wait::Never => self.try_once(stream, payload),
+                Wait::Block | Wait::Slice => {
+                    self.writer.write_once(|bytes| stream.write(bytes), payload)
+                }
+            };
+            let is_over = match outcome {
                 Ok(_) if self.writer.is_empty() && payload.is_empty() => return Ok(()),
                 // The payload goes out in another call than the bytes before it.
                 Ok(true) => continue,
                 Ok(false) => self.is_over(wait),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.is_over(wait),
-                // The call has waited as long as a slice, or a moment.
+                // The call has waited as long as a slice, or was not to wait.
                 Err(error) if is_timeout(&error) => wait != Wait::Block || self.is_over(wait),
                 Err(error) => return Err(error),
             };
@@ -484,8 +485,15 @@ impl WriteGuard<'_> {
                 let left = self.shared.timeouts.write.saturating_sub(WRITE_SLICE);
                 self.deadline.get_or_insert_with(|| Deadline::after(Some(left))).is_over()
             }
-            Wait::Slice => self.slice.get_or_insert_with(Deadline::slice).is_over(),
-            Wait::Moment => true,
+            Wait::Slice => self.others.slice.get_or_insert_with(Deadline::slice).is_over(),
+            Wait::Never => true,
         }
+    }
+
+    #[cold]
+    fn try_once(&mut self, stream: &dyn Stream, payload: &mut &[u8]) -> io::Result<bool> {
+        let Self { shared, writer, .. } = self;
+        let try_write = |bytes: &[u8]| shared.try_writes.during(|| stream.try_write(bytes));
+        writer.write_once(try_write, payload)
     }
 }

@@ -198,6 +198,7 @@ impl Sender {
             if guard.seen.has(IN_THE_WAY) {
                 return None;
             }
+            guard.others.wait = wait;
             let taken = guard.take_work();
             Some(taken.and_then(|()| {
                 guard.set_compression(self.compresses);

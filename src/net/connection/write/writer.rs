@@ -7,7 +7,6 @@
 use std::io;
 
 use crate::frame::{CloseFrame, MaskingKey};
-use crate::net::Stream;
 use crate::net::connection::status::Progress;
 use crate::protocol::{MessageKind, Outbound, Owed, SendError};
 
@@ -155,7 +154,7 @@ impl Writer {
     #[inline]
     pub(super) fn write_once(
         &mut self,
-        stream: &dyn Stream,
+        write: impl FnOnce(&[u8]) -> io::Result<usize>,
         payload: &mut &[u8],
     ) -> io::Result<bool> {
         self.is_due = true;
@@ -164,7 +163,7 @@ impl Writer {
         let buffer = if has_waiting { self.unwritten() } else { *payload };
         let len = buffer.len();
         // A stream is anybody's code: more than it was given is not gone.
-        let count = stream.write(buffer)?.min(len);
+        let count = write(buffer)?.min(len);
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -1,0 +1,210 @@
+//! The invariants of a connection, in every order in which its threads can meet.
+//!
+//! Each test is a model: a few threads on one connection, whose stream keeps what is written. Loom
+//! runs it again and again, each time in another order, and with every value that an atomic may
+//! still show to a thread. Most models of two threads are exhaustive. The others, and all of three
+//! threads, have too many orders for that: they are bounded by the number of preemptions, that is,
+//! of places where a thread stops although it could continue.
+//!
+//! 1. A Pong, Ping or Close that was posted is written, or the receiver knows of it.
+//! 2. A broadcast that was accepted is written, in order, or the connection is closed.
+//! 3. No message stands between the fragments of another.
+//! 4. Nothing but a Pong follows a Close frame.
+//! 5. An abort frees the threads that wait.
+//! 6. Only messages that the caller fed wait, unless the peer does not read.
+//! 7. A read that met a write that does not wait knows it.
+//!
+//! `tests/model/run` runs the models, and then leaves out one fence or flag at a time: each time
+//! a model has to fail.
+
+mod three_threads;
+mod two_threads;
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use loom::sync::atomic::{AtomicBool as LoomBool, Ordering as LoomOrdering};
+use loom::thread;
+
+use super::shared::Shared;
+use super::write::{Offer, Sender};
+use crate::net::{Stream, Timeouts};
+use crate::protocol::{Event, Outbound};
+
+/// A stream that keeps what is written. At first it refuses some writes, as a slow peer would.
+#[derive(Debug, Default)]
+struct Sink {
+    bytes: Mutex<Vec<u8>>,
+    stalls: AtomicUsize,
+    /// Something was written: where the model is about what the peer does then.
+    has_written: LoomBool,
+    /// Our side was ended.
+    is_ended: AtomicBool,
+}
+
+impl Stream for Sink {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
+        if self.stalls.load(Ordering::SeqCst) > 0 {
+            self.stalls.fetch_sub(1, Ordering::SeqCst);
+            thread::yield_now();
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.bytes.lock().unwrap().extend_from_slice(buffer);
+        self.has_written.store(true, LoomOrdering::Release);
+        Ok(buffer.len())
+    }
+
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        self.is_ended.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// A connection of a server, as its receiver has it.
+struct Connection {
+    sink: Arc<Sink>,
+    shared: Arc<Shared>,
+    _stream: Arc<dyn Stream>,
+}
+
+/// A frame: its first byte and its payload.
+type Frame = (u8, Vec<u8>);
+
+const TEXT: u8 = 0x81;
+const TEXT_BEGINS: u8 = 0x01;
+const LAST_FRAGMENT: u8 = 0x80;
+const CLOSE: u8 = 0x88;
+const PONG: u8 = 0x8A;
+
+impl Connection {
+    fn new(stalls: usize) -> Self {
+        Self::with_fragments(stalls, 1 << 20)
+    }
+
+    fn with_fragments(stalls: usize, fragment_len: usize) -> Self {
+        let sink = Arc::new(Sink { stalls: stalls.into(), ..Sink::default() });
+        let stream: Arc<dyn Stream> = Arc::new(Arc::clone(&sink));
+        let shared = Shared::new(&stream, Outbound::server(), Timeouts::default(), fragment_len);
+        Self { sink, shared: Arc::new(shared), _stream: stream }
+    }
+
+    fn sender(&self) -> Sender {
+        Sender::new(Arc::clone(&self.shared))
+    }
+
+    /// What the receiver does with an event before it reads on. Returns whether it has to come
+    /// back soon.
+    fn receive(&self, event: &Event) -> bool {
+        self.shared.post_answer(event);
+        if let Event::Ping(_) = event {
+            self.shared.try_encode_pending();
+        }
+        self.write_what_waits()
+    }
+
+    /// As [`receive`](Self::receive), for a receiver that found the writer taken at first.
+    fn receive_unencoded(&self, event: &Event) -> bool {
+        self.shared.post_answer(event);
+        self.write_what_waits()
+    }
+
+    fn write_what_waits(&self) -> bool {
+        if self.shared.has_unwritten() {
+            let _ = self.shared.try_flush_briefly();
+        }
+        self.shared.status().needs_receiver()
+    }
+
+    /// What was written, all of it whole frames in an order that the protocol allows.
+    fn frames(&self) -> Vec<Frame> {
+        let bytes = self.sink.bytes.lock().unwrap().clone();
+        let (mut rest, mut frames) = (&bytes[..], Vec::new());
+        while let [first, len, tail @ ..] = rest {
+            let (payload, next) = tail.split_at(usize::from(*len));
+            frames.push((*first, payload.to_vec()));
+            rest = next;
+        }
+        assert!(rest.is_empty(), "half a header: {rest:x?}");
+        let (mut in_message, mut is_closed) = (false, false);
+        for (first, _) in &frames {
+            let (fin, opcode) = (first & 0x80 != 0, first & 0x0F);
+            assert!(!is_closed || opcode == 0xA, "after a Close frame: {frames:x?}");
+            match opcode {
+                0..=2 => {
+                    assert_eq!(in_message, opcode == 0, "inside a message: {frames:x?}");
+                    in_message = !fin;
+                }
+                8 => is_closed = true,
+                _ => {}
+            }
+        }
+        frames
+    }
+
+    /// Sees that these frames were written.
+    #[track_caller]
+    fn assert_written(&self, expected: &[(u8, &str)]) {
+        let frames = self.frames();
+        for (first, payload) in expected {
+            let is_it = |(f, p): &Frame| f == first && p == payload.as_bytes();
+            assert!(frames.iter().any(is_it), "{first:x} {payload} is not in {frames:x?}");
+        }
+    }
+
+    fn closes(&self) -> usize {
+        self.frames().iter().filter(|(first, _)| *first == CLOSE).count()
+    }
+}
+
+fn ping() -> Event {
+    Event::Ping(b"p".to_vec())
+}
+
+fn is_accepted(offer: Offer) -> bool {
+    matches!(offer, Offer::Taken | Offer::Kept)
+}
+
+/// How many orders a model tries.
+#[derive(Clone, Copy)]
+enum Orders {
+    All,
+    /// Those in which threads are stopped this often.
+    Preemptions(usize),
+}
+
+#[track_caller]
+fn explore(name: &str, orders: Orders, model: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&executions);
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 20_000;
+    builder.preemption_bound = match orders {
+        Orders::All => None,
+        Orders::Preemptions(count) => Some(count),
+    };
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        model();
+    });
+    let bound = match orders {
+        Orders::All => "all orders".to_owned(),
+        Orders::Preemptions(count) => format!("at most {count} preemptions"),
+    };
+    // In one piece: the tests of a run print side by side.
+    eprint!("\nmodel: {} executions, {bound}: {name}\n", executions.load(Ordering::SeqCst));
+}
