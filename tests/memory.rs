@@ -13,8 +13,8 @@ use allocation_counter::measure;
 use tightwire::handshake::{Agreed, HandshakeError, HttpError};
 use tightwire::protocol::{Connection, Event, Inbound, Outbound};
 use tightwire::{
-    Acceptor, Client, Error, Limits, Message, Operation, ProtocolError, Role, Stream, Timeouts,
-    WebSocket,
+    Acceptor, Client, Error, Hub, Limits, Message, Operation, ProtocolError, Role, SlowMember,
+    Stream, Timeouts, WebSocket,
 };
 use wire::masked;
 
@@ -449,6 +449,31 @@ fn what_waited_for_a_slow_peer_is_given_back_once_it_is_gone() {
         stream.takes.store(true, Ordering::Relaxed);
         heap.count(|| ws.flush()).unwrap();
         assert!(heap.held < 80 * KIB as i64, "{role:?}: {heap:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_has_ended_holds_no_bytes_for_a_sender_that_is_kept() {
+    for ends_by_abort in [false, true] {
+        let fed = Fed::default();
+        fed.takes.store(false, Ordering::Relaxed);
+        let mut heap = Heap::default();
+        let kept = heap.count(|| {
+            let mut ws = fed.open(Role::Server);
+            let hub = Hub::new(SlowMember::Drop);
+            let _member = hub.join(ws.sender());
+            let outcome = ws.send(&vec![0; 1 << 20][..]);
+            assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
+            assert_eq!(hub.broadcast(&vec![0; 1 << 20][..]).delivered, 1);
+            let sender = ws.sender();
+            if ends_by_abort {
+                sender.abort();
+            }
+            assert!(matches!(ws.recv(), Err(Error::Io(_))));
+            sender
+        });
+        assert!(heap.held < 8 * KIB as i64, "{} bytes are held", heap.held);
+        drop(kept);
     }
 }
 

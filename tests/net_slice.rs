@@ -47,14 +47,12 @@ impl Flood {
         let (ask, asked) = mpsc::channel::<()>();
         let (report, is_full) = mpsc::channel::<()>();
         thread::spawn({
-            let (pipe, hub) = (pipe.clone(), hub.clone());
+            let hub = hub.clone();
             move || {
-                let mut sent = 0;
                 while asked.recv().is_ok() {
-                    while sent < broadcasts(&pipe) + BACKLOG {
-                        let _ = hub.broadcast(std::str::from_utf8(BROADCAST.1).unwrap());
-                        sent += 1;
-                    }
+                    let text = str::from_utf8(BROADCAST.1).unwrap();
+                    // Until the queue is full, or takes no more in this slice.
+                    while hub.broadcast(text).delivered > 0 {}
                     if report.send(()).is_err() {
                         return;
                     }
@@ -73,10 +71,14 @@ impl Flood {
         (Self { pipe, hub, sender, _member: member, stops }, receiver)
     }
 
-    /// Waits for broadcasts that follow those written so far.
-    fn await_broadcasts(&self, count: usize) {
-        let end = broadcasts(&self.pipe) + count;
+    /// Begins a send, and waits for broadcasts of its slice: a queue full of them at the least.
+    fn begin_send(&self) -> Task<Result<(), Error>> {
+        let frames_before = self.pipe.state().frames.len();
+        let sender = self.sender.clone();
+        let sending = Task::spawn(move || sender.send("message"));
+        let end = frames_before + 1 + BACKLOG;
         self.pipe.await_that("broadcasts", |state| state.frames.len() >= end);
+        sending
     }
 }
 
@@ -85,12 +87,6 @@ impl Drop for Flood {
     fn drop(&mut self) {
         self.stops.store(true, Ordering::SeqCst);
     }
-}
-
-/// How many broadcasts were written.
-fn broadcasts(pipe: &Pipe) -> usize {
-    let state = pipe.state();
-    state.frames.iter().filter(|(first, payload)| (*first, &payload[..]) == BROADCAST).count()
 }
 
 #[test]
@@ -155,17 +151,14 @@ fn a_ping_of_the_peer_is_answered_between_broadcasts_that_never_end() {
     let receiving = Task::spawn(move || {
         let _ = receiver.recv();
     });
-    // The sender writes broadcasts until its slice is over, then the receiver does.
-    let sender = flood.sender.clone();
-    let sending = Task::spawn(move || sender.send("message"));
     flood.pipe.await_reader();
-    flood.await_broadcasts(3 * BACKLOG);
     for ping in [b"one", b"two"] {
+        // The sender writes broadcasts until its slice is over.
+        let sending = flood.begin_send();
         flood.pipe.feed_frame(0x89, ping);
         flood.pipe.await_frame(0x8a, ping);
-        flood.await_broadcasts(3 * BACKLOG);
+        sending.end().unwrap();
     }
-    sending.end().unwrap();
     flood.pipe.feed(b"", Then::End);
     receiving.end();
 }
@@ -177,9 +170,7 @@ fn a_close_of_the_peer_is_answered_between_broadcasts_that_never_end() {
         let outcome = receiver.recv();
         (outcome, receiver.close_status().cloned())
     });
-    let sender = flood.sender.clone();
-    let sending = Task::spawn(move || sender.send("message"));
-    flood.await_broadcasts(3 * BACKLOG);
+    let sending = flood.begin_send();
     let body = close_body(1000, "");
     flood.pipe.feed(&flood.pipe.frame(0x88, &body), Then::End);
     flood.pipe.await_frame(0x88, &body);

@@ -157,7 +157,7 @@ impl Acceptor {
         may_answer: impl FnOnce() -> bool,
     ) -> Result<(Box<WebSocket>, Request), Error> {
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
-        let stream = match self.tls.apply(Box::new(stream), deadline) {
+        let stream = match self.tls.apply(Box::new(stream), deadline, self.linger()) {
             Ok(stream) => stream,
             Err(error) if may_answer() => return Err(error),
             Err(_) => return Err(HandshakeError::Answered(503).into()),
@@ -296,7 +296,7 @@ impl Acceptor {
     }
 
     /// How long a client may take to end its side of the stream after our last byte.
-    const fn linger(&self) -> Duration {
+    pub(super) const fn linger(&self) -> Duration {
         self.options.timeouts.linger
     }
 }

@@ -6,9 +6,10 @@
 //! sees the one sees the other.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::PoisonError;
 
-use super::status::{BROADCAST, CONTROL, REFUSING, Status};
+use super::status::{BROADCAST, BROKEN, CONTROL, REFUSING, Status};
 use super::write::Prepared;
 use crate::net::sync::{Mutex, MutexGuard, fence};
 use crate::protocol::Owed;
@@ -26,7 +27,7 @@ pub(super) enum Post {
     Done,
     /// As many wait as may.
     Full,
-    /// The thread that has the writer takes no more.
+    /// The thread that has the writer takes no more, or the connection has ended.
     Refused,
 }
 
@@ -65,7 +66,7 @@ impl Inbox {
         compresses: bool,
     ) -> Post {
         let mut slot = self.lock();
-        if status.has(REFUSING) {
+        if status.has(REFUSING | BROKEN) {
             return Post::Refused;
         }
         if slot.broadcasts.len() >= QUEUE_MAX {
@@ -90,6 +91,15 @@ impl Inbox {
             status.clear(BROADCAST);
         }
         first
+    }
+
+    /// Gives up the broadcasts of a connection that has ended. None follows.
+    pub(super) fn discard_broadcasts(&self, status: &Status) {
+        let mut slot = self.lock();
+        let discarded = mem::take(&mut slot.broadcasts);
+        status.clear(BROADCAST);
+        drop(slot);
+        drop(discarded);
     }
 
     /// Takes no more broadcasts until the next thread has the writer.

@@ -199,9 +199,11 @@ impl Shared {
         self.end_with(ABORTED | BROKEN)
     }
 
-    /// Ends the stream, for the receiver.
+    /// Ends the stream, for the receiver, and gives up what waited for it: a sender may be kept.
     pub(super) fn end(&self) {
         self.end_with(BROKEN);
+        self.inbox.discard_broadcasts(&self.status);
+        self.discard_pending();
     }
 
     fn end_with(&self, flags: u16) -> bool {

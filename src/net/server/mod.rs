@@ -129,7 +129,7 @@ impl Server {
     {
         let Self { listener, acceptor, on_error, max_connections, stack_size, registry } = self;
         let is_secure = acceptor.tls.is_on();
-        let refuser = Refuser::spawn(is_secure)?;
+        let refuser = Refuser::spawn(is_secure, acceptor.linger())?;
         if let Some(_accepting) = registry.begin_accepting(is_secure) {
             let service = Arc::new(Service { acceptor, on_error, handler });
             let (registry, refuser) = (&registry, &refuser);

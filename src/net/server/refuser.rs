@@ -3,6 +3,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::registry::NoPlace;
 use crate::handshake::Response;
@@ -17,6 +18,7 @@ pub(super) struct Refuser {
     thread: Option<JoinHandle<()>>,
     /// A client that expects TLS cannot be told: the handshake is nothing to make here.
     is_secure: bool,
+    linger_for: Duration,
 }
 
 /// A client that has its answer, and until when it may take to read it.
@@ -35,13 +37,13 @@ impl Refuser {
     /// # Errors
     ///
     /// If the system gives no thread.
-    pub(super) fn spawn(is_secure: bool) -> io::Result<Self> {
+    pub(super) fn spawn(is_secure: bool, linger_for: Duration) -> io::Result<Self> {
         let (queue, refused) = mpsc::sync_channel(MAX_REFUSED);
         let thread = thread::Builder::new()
             .name("tightwire refusals".into())
             .stack_size(STACK_SIZE)
             .spawn(move || linger(&refused))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), is_secure })
+        Ok(Self { queue: Some(queue), thread: Some(thread), is_secure, linger_for })
     }
 
     /// Answers with 503, and ends the connection once the client has read that.
@@ -53,7 +55,7 @@ impl Refuser {
             answer(&stream, why);
         }
         if let Some(queue) = &self.queue {
-            let refused = Refused { stream, deadline: Deadline::after(Some(PATIENCE)) };
+            let refused = Refused { stream, deadline: Deadline::after(Some(self.linger_for)) };
             // If too many wait, this one is closed at once.
             let _ = queue.try_send(refused);
         }
@@ -102,7 +104,8 @@ mod tests {
         let stream = Arc::new(listener.accept().unwrap().0);
         // A queue that nobody empties.
         let (queue, _refused) = mpsc::sync_channel(1);
-        let refuser = Refuser { queue: Some(queue), thread: None, is_secure: false };
+        let refuser =
+            Refuser { queue: Some(queue), thread: None, is_secure: false, linger_for: PATIENCE };
         let (sender, done) = mpsc::channel();
         thread::spawn(move || {
             for _ in 0..3 {

@@ -1,5 +1,7 @@
 //! What stands in for TLS where the feature `tls` is off: nothing is ever encrypted.
 
+use std::time::Duration;
+
 use super::deadline::Deadline;
 use super::{Error, Stream};
 use crate::handshake::Uri;
@@ -38,6 +40,7 @@ impl ServerTls {
         self,
         stream: Box<dyn Stream>,
         _deadline: Deadline,
+        _linger_for: Duration,
     ) -> Result<Box<dyn Stream>, Error> {
         Ok(stream)
     }

@@ -1,12 +1,13 @@
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection};
 
 use super::handshake::{failure, perform};
 use super::{HTTP_1_1, TlsStream};
 use crate::net::deadline::Deadline;
-use crate::net::handshake_io::{self, PATIENCE};
+use crate::net::handshake_io;
 use crate::net::{Acceptor, Error, Stream};
 
 impl Acceptor {
@@ -49,9 +50,12 @@ impl ServerTls {
         &self,
         stream: Box<dyn Stream>,
         deadline: Deadline,
+        linger_for: Duration,
     ) -> Result<Box<dyn Stream>, Error> {
         match &self.config {
-            Some(config) => Ok(Box::new(handshake(stream, Arc::clone(config), deadline)?)),
+            Some(config) => {
+                Ok(Box::new(handshake(stream, Arc::clone(config), deadline, linger_for)?))
+            }
             None => Ok(stream),
         }
     }
@@ -61,13 +65,14 @@ pub(super) fn handshake(
     stream: Box<dyn Stream>,
     config: Arc<ServerConfig>,
     deadline: Deadline,
+    linger_for: Duration,
 ) -> Result<TlsStream, Error> {
     let mut session = ServerConnection::new(config).map_err(failure)?.into();
     let outcome = perform(&*stream, &mut session, deadline);
     if let Err(Error::Tls(_)) = &outcome {
         // A reset, which unread bytes would cause, could overtake the alert.
         if stream.shutdown(Shutdown::Write).is_ok() {
-            handshake_io::linger(&*stream, Deadline::after(Some(PATIENCE)));
+            handshake_io::linger(&*stream, Deadline::after(Some(linger_for)));
         }
     }
     outcome.map(|()| TlsStream::new(stream, session))

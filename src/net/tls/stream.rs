@@ -99,7 +99,8 @@ impl TlsStream {
         config: impl Into<Arc<ServerConfig>>,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        server::handshake(Box::new(stream), config.into(), Deadline::after(Some(timeout)))
+        let deadline = Deadline::after(Some(timeout));
+        server::handshake(Box::new(stream), config.into(), deadline, PATIENCE)
     }
 
     /// One whose handshake is over.

@@ -164,6 +164,14 @@ impl Shared {
         }
     }
 
+    /// Gives up the bytes that wait on a connection that has ended. If another thread has the
+    /// writer, its write fails, and it does so.
+    pub(in crate::net::connection) fn discard_pending(&self) {
+        if let Some(mut guard) = self.try_lock() {
+            guard.writer.discard();
+        }
+    }
+
     /// The look after the writer was unlocked: whether others have left something to write.
     #[inline]
     fn is_left_work(&self) -> bool {
@@ -431,9 +439,11 @@ impl WriteGuard<'_> {
         self.publish_close();
         let mut payload = payload;
         let Some(stream) = self.shared.stream() else {
+            self.writer.discard();
             return Err(SendError::Closed.into());
         };
         if let Err(error) = self.write_until_end(&*stream, &mut payload, wait) {
+            self.writer.discard();
             return Err(self.shared.note_broken(error));
         }
         if self.writer.is_empty() && payload.is_empty() {

@@ -133,8 +133,8 @@ impl Sender {
     /// receiver still delivers the messages that the peer sends before it answers.
     ///
     /// As every send, it waits for earlier ones. The peer has [`Timeouts::close`](crate::Timeouts)
-    /// to answer. An answer that came in time counts, even if the program receives later. From then
-    /// on there are no keepalive Pings.
+    /// to answer. An answer that came in time counts, even if the program receives later. No
+    /// keepalive Ping follows the Close frame.
     ///
     /// # Errors
     ///

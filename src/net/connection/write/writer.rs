@@ -195,6 +195,13 @@ impl Writer {
         }
     }
 
+    /// Gives up the bytes that wait: nobody will take them.
+    pub(super) fn discard(&mut self) {
+        self.pending = Vec::new();
+        self.written = 0;
+        self.on_idle();
+    }
+
     /// Gives up memory that an idle connection does not need.
     pub(super) fn on_idle(&mut self) {
         self.outbound.rest();
