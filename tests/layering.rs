@@ -3,8 +3,12 @@
 //!
 //! Sources are read as tokens, without comments and strings. Each path, in a `use` or inline, is
 //! followed to the module of the crate or to the crate that it begins with.
+//!
+//! No file may need another one that needs it, not even through others: then neither could be read
+//! first. The same holds for the folders of `net`. A name is followed through the `use` items of
+//! the modules that hand it on, to the file that defines it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -143,6 +147,12 @@ fn end_of_raw_string(chars: &[char], quote: usize, hashes: usize) -> usize {
 struct Named {
     module: Vec<String>,
     segments: Vec<String>,
+    /// It only hands a name on (`pub use`), or says where something is visible (`pub(in ...)`).
+    needs_nothing: bool,
+}
+
+fn word(text: &str) -> Token {
+    Token::Word(text.to_owned())
 }
 
 /// All paths of a file. `use a::{b, c as d}` is `a::b` and `a::c`; `use a::*` is `a::*`.
@@ -160,24 +170,33 @@ fn paths(file: &str, source: &str) -> Vec<Named> {
                 braces.push(true);
                 i += 3;
             }
-            [Token::Word(word), ..] if word == "use" => {
+            [Token::Word(keyword), ..] if keyword == "use" => {
                 let mut tree = Vec::new();
+                let before = i.checked_sub(1).and_then(|i| tokens.get(i));
+                let needs_nothing =
+                    before.is_some_and(|token| *token == word("pub") || *token == Token::Sign(')'));
                 i = use_tree(&tokens, i + 1, &[], &mut tree);
-                found.extend(
-                    tree.into_iter().map(|segments| Named { module: module.clone(), segments }),
-                );
+                found.extend(tree.into_iter().map(|segments| Named {
+                    module: module.clone(),
+                    segments,
+                    needs_nothing,
+                }));
             }
             [Token::Word(e), Token::Word(c), Token::Word(name), ..]
                 if e == "extern" && c == "crate" =>
             {
-                found.push(Named { module: module.clone(), segments: vec![name.clone()] });
+                let segments = vec![name.clone()];
+                found.push(Named { module: module.clone(), segments, needs_nothing: false });
                 i += 3;
             }
             [Token::Word(name), Token::Sign('!'), ..] => {
-                found.push(Named { module: module.clone(), segments: vec![format!("{name}!")] });
+                let segments = vec![format!("{name}!")];
+                found.push(Named { module: module.clone(), segments, needs_nothing: false });
                 i += 2;
             }
             [Token::Word(_), Token::Colons, ..] => {
+                let before = i.checked_sub(1).and_then(|i| tokens.get(i));
+                let needs_nothing = before == Some(&word("in"));
                 let mut segments = Vec::new();
                 while let [Token::Word(segment), rest @ ..] = &tokens[i..] {
                     segments.push(segment.clone());
@@ -187,7 +206,7 @@ fn paths(file: &str, source: &str) -> Vec<Named> {
                     }
                     i += 1;
                 }
-                found.push(Named { module: module.clone(), segments });
+                found.push(Named { module: module.clone(), segments, needs_nothing });
             }
             [Token::Sign('{'), ..] => {
                 braces.push(false);
@@ -310,6 +329,118 @@ fn violations(file: &str, source: &str) -> BTreeSet<String> {
     found
 }
 
+/// The modules of a crate and the names that they hand on.
+struct Modules {
+    /// The file of each module.
+    files: BTreeMap<Vec<String>, String>,
+    /// For a module and a name in it: the path of a `use` that ends in this name.
+    names: BTreeMap<(Vec<String>, String), Vec<String>>,
+}
+
+/// Which files each file names something from.
+type Imports = BTreeMap<String, BTreeSet<String>>;
+
+impl Modules {
+    fn of(files: &[(String, String)]) -> Self {
+        let modules = files.iter().map(|(file, _)| (module_of(file), file.clone())).collect();
+        let mut all = Self { files: modules, names: BTreeMap::new() };
+        for (file, source) in files {
+            for named in paths(file, source) {
+                if let (Some(path), Some(last)) = (all.absolute(&named), named.segments.last()) {
+                    if path.last() == Some(last) {
+                        all.names.insert((named.module.clone(), last.clone()), path);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// The path from the root of the crate, if it leads into the crate.
+    fn absolute(&self, named: &Named) -> Option<Vec<String>> {
+        let child = [&named.module[..], &named.segments[..1]].concat();
+        if self.files.contains_key(&child) {
+            return Some([&named.module[..], &named.segments[..]].concat());
+        }
+        inside_crate(named)
+    }
+
+    /// The file that defines what this path names.
+    fn file_of(&self, path: &[String], most_steps: usize) -> Option<&str> {
+        let mut module = Vec::new();
+        for segment in path {
+            let child = [&module[..], &[segment.clone()]].concat();
+            if self.files.contains_key(&child) {
+                module = child;
+                continue;
+            }
+            match self.names.get(&(module.clone(), segment.clone())) {
+                Some(next) if next != path && most_steps > 0 => {
+                    return self.file_of(next, most_steps - 1);
+                }
+                _ => break,
+            }
+        }
+        self.files.get(&module).map(String::as_str)
+    }
+
+    fn imports(&self, files: &[(String, String)]) -> Imports {
+        let mut imports = Imports::new();
+        for (file, source) in files {
+            let found = paths(file, source);
+            let needed = found.iter().filter(|named| !named.needs_nothing);
+            let found = needed.filter_map(|named| self.absolute(named));
+            let found = found.filter_map(|path| self.file_of(&path, 8).map(str::to_owned));
+            imports.insert(file.clone(), found.filter(|other| other != file).collect());
+        }
+        imports
+    }
+}
+
+/// The shortest way from each node back to itself, if there is one.
+fn circles(imports: &Imports) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for start in imports.keys() {
+        let mut ways = vec![vec![start.as_str()]];
+        let mut seen = BTreeSet::new();
+        while !ways.is_empty() {
+            let mut longer = Vec::new();
+            for way in &ways {
+                let nexts = way.last().and_then(|last| imports.get(*last)).into_iter().flatten();
+                for next in nexts {
+                    if next == start {
+                        let mut circle = way.clone();
+                        let first = circle.iter().min().copied();
+                        let at = circle.iter().position(|file| Some(*file) == first);
+                        circle.rotate_left(at.unwrap_or(0));
+                        found.insert(circle.join(" -> "));
+                    } else if seen.insert(next.as_str()) {
+                        longer.push([&way[..], &[next.as_str()]].concat());
+                    }
+                }
+            }
+            ways = longer;
+        }
+    }
+    found
+}
+
+/// The imports between the files of `net` and its folders.
+fn between_folders(imports: &Imports) -> Imports {
+    let folder = |file: &str| match file.strip_prefix("net/")?.split_once('/') {
+        Some((folder, _)) => Some(format!("net/{folder}")),
+        None => Some(file.to_owned()),
+    };
+    let mut folders = Imports::new();
+    for (file, others) in imports {
+        let Some(from) = folder(file) else { continue };
+        let others = others.iter().filter_map(|other| folder(other));
+        let to: Vec<_> = others.filter(|to| *to != from).collect();
+        folders.entry(from).or_default().extend(to);
+    }
+    folders
+}
+
 /// All Rust files under `dir`, each as its path from `src` and its text.
 fn sources(dir: &Path, prefix: &str, found: &mut Vec<(String, String)>) {
     let mut entries: Vec<_> = fs::read_dir(dir)
@@ -340,6 +471,64 @@ fn the_layers_are_kept() {
     let found: Vec<String> =
         files.iter().flat_map(|(file, source)| violations(file, source)).collect();
     assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The Rust files below this folder of the repository.
+fn all_sources(dir: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(dir), "", &mut files);
+    files
+}
+
+#[test]
+fn no_file_needs_one_that_needs_it() {
+    for dir in ["src", "fuzz/oracles"] {
+        let files = all_sources(dir);
+        let found = circles(&Modules::of(&files).imports(&files));
+        assert!(found.is_empty(), "{dir}: {found:#?}");
+    }
+}
+
+#[test]
+fn no_folder_of_net_needs_one_that_needs_it() {
+    let files = all_sources("src");
+    let found = circles(&between_folders(&Modules::of(&files).imports(&files)));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_file_that_defines_a_name_is_found() {
+    let files = all_sources("src");
+    let modules = Modules::of(&files);
+    for (path, file) in [
+        ("crate::ProtocolError", "error.rs"),
+        ("crate::net::Error", "net/error.rs"),
+        ("crate::net::Sender", "net/connection/write/sender.rs"),
+        ("crate::net::State", "protocol/mod.rs"),
+        ("crate::handshake::Uri", "handshake/http/uri.rs"),
+        ("crate::net::connection::WebSocket", "net/connection/mod.rs"),
+    ] {
+        let path: Vec<String> = path.split("::").skip(1).map(str::to_owned).collect();
+        assert_eq!(modules.file_of(&path, 8), Some(file), "{path:?}");
+    }
+}
+
+#[test]
+fn circles_are_found() {
+    let file = |name: &str, source: &str| (name.to_owned(), source.to_owned());
+    let files = [
+        file("lib.rs", "mod a; mod net;"),
+        file("a.rs", "use crate::net::Item;"),
+        file("net/mod.rs", "mod one; mod two; pub use two::Item;"),
+        file("net/one/mod.rs", "pub use self::deep::Deep; mod deep;"),
+        file("net/one/deep.rs", "fn f(_: crate::net::Item) {}"),
+        file("net/two/mod.rs", "mod item; pub use item::Item;"),
+        file("net/two/item.rs", "use crate::net::one::Deep;"),
+    ];
+    let imports = Modules::of(&files).imports(&files);
+    assert_eq!(circles(&imports), ["net/one/deep.rs -> net/two/item.rs".to_owned()].into());
+    let folders = circles(&between_folders(&imports));
+    assert_eq!(folders, ["net/one -> net/two".to_owned()].into());
 }
 
 #[test]
@@ -384,47 +573,47 @@ const BAD: &[(&str, &str, &str)] = &[
     ("deflate/deflater.rs", "use crate::net::Prepared;", "crate::net::Prepared"),
     ("deflate/deflater.rs", "use std::io::Write;", "std::io::Write"),
     ("deflate/deflater.rs", "use rand::rng;", "rand::rng"),
-    ("deflate/absent.rs", "fn f() { std::time::Instant::now(); }", "std::time::Instant::now"),
+    ("deflate/stub.rs", "fn f() { std::time::Instant::now(); }", "std::time::Instant::now"),
     ("protocol/outbound.rs", "use zlib_rs::Deflate;", "zlib_rs::Deflate"),
     (
         "handshake/extension.rs",
         "fn f() { zlib_rs::crc32::crc32(0, b\"\") }",
         "zlib_rs::crc32::crc32",
     ),
-    ("net/hub.rs", "use zlib_rs::{Deflate as Stream, Status};", "zlib_rs::Deflate"),
+    ("net/broadcast/hub.rs", "use zlib_rs::{Deflate as Stream, Status};", "zlib_rs::Deflate"),
     ("lib.rs", "pub use zlib_rs;", "zlib_rs"),
     ("protocol/inbound.rs", "use crate::handshake::Uri;", "crate::handshake::Uri"),
     ("protocol/inbound.rs", "use crate::net;", "crate::net"),
     ("handshake/client.rs", "use crate::frame::Opcode;", "crate::frame::Opcode"),
     ("handshake/client.rs", "use crate::error::ProtocolError;", "crate::error::ProtocolError"),
     ("handshake/key.rs", "use rand::TryRng;", "rand::TryRng"),
-    ("handshake/http.rs", "use std::io::Read;", "std::io::Read"),
-    ("handshake/uri.rs", "use std::{fmt, net::IpAddr};", "std::net::IpAddr"),
-    ("handshake/uri.rs", "use std::net;", "std::net"),
+    ("handshake/http/head.rs", "use std::io::Read;", "std::io::Read"),
+    ("handshake/http/uri.rs", "use std::{fmt, net::IpAddr};", "std::net::IpAddr"),
+    ("handshake/http/uri.rs", "use std::net;", "std::net"),
     ("handshake/client.rs", "use sha1::{Digest, Sha1};", "sha1::Digest"),
-    ("net/client.rs", "use base64::Engine;", "base64::Engine"),
-    ("net/client.rs", "use sha1;", "sha1"),
-    ("net/client.rs", "use rustls::ClientConfig;", "rustls::ClientConfig"),
+    ("net/connect/mod.rs", "use base64::Engine;", "base64::Engine"),
+    ("net/connect/mod.rs", "use sha1;", "sha1"),
+    ("net/connect/mod.rs", "use rustls::ClientConfig;", "rustls::ClientConfig"),
     ("lib.rs", "pub use rustls;", "rustls"),
     ("frame/close.rs", "fn f() { simdutf8::basic::from_utf8(&[]) }", "simdutf8::basic::from_utf8"),
-    ("protocol/owed.rs", "use std::time::{self, Instant};", "std::time"),
-    ("protocol/owed.rs", "type T = std::time::Instant;", "std::time::Instant"),
-    ("protocol/owed.rs", "fn f() { ::std::thread::yield_now() }", "std::thread::yield_now"),
-    ("protocol/owed.rs", "fn f<R>(r: R) where R: std::io::Read {}", "std::io::Read"),
-    ("protocol/owed.rs", "fn f() { <A as std::io::Read>::read() }", "std::io::Read"),
-    ("protocol/owed.rs", "m!(std::fs::read(\"x\"))", "std::fs::read"),
-    ("protocol/owed.rs", "use std as s;", "std"),
-    ("protocol/owed.rs", "use std::{self as s};", "std"),
-    ("protocol/owed.rs", "use std::*;", "std::*"),
-    ("protocol/owed.rs", "extern crate rand;", "rand"),
-    ("protocol/owed.rs", "/* a /* b */ */ use std::env;", "std::env"),
-    ("protocol/owed.rs", "const A: &str = \"\\\"\"; use std::env;", "std::env"),
-    ("protocol/owed.rs", "const A: &str = r#\"\"\"#; use std::env;", "std::env"),
-    ("protocol/owed.rs", "const A: char = '\"'; use std::env;", "std::env"),
-    ("protocol/owed.rs", "const A: char = '\\''; use std::env;", "std::env"),
-    ("protocol/owed.rs", "const A: char = '\\u{22}'; use std::env;", "std::env"),
-    ("protocol/owed.rs", "fn f<'a>(a: &'a str) {} use std::env;", "std::env"),
-    ("protocol/owed.rs", "pub(in crate::net) fn f() {}", "crate::net"),
+    ("protocol/pending.rs", "use std::time::{self, Instant};", "std::time"),
+    ("protocol/pending.rs", "type T = std::time::Instant;", "std::time::Instant"),
+    ("protocol/pending.rs", "fn f() { ::std::thread::yield_now() }", "std::thread::yield_now"),
+    ("protocol/pending.rs", "fn f<R>(r: R) where R: std::io::Read {}", "std::io::Read"),
+    ("protocol/pending.rs", "fn f() { <A as std::io::Read>::read() }", "std::io::Read"),
+    ("protocol/pending.rs", "m!(std::fs::read(\"x\"))", "std::fs::read"),
+    ("protocol/pending.rs", "use std as s;", "std"),
+    ("protocol/pending.rs", "use std::{self as s};", "std"),
+    ("protocol/pending.rs", "use std::*;", "std::*"),
+    ("protocol/pending.rs", "extern crate rand;", "rand"),
+    ("protocol/pending.rs", "/* a /* b */ */ use std::env;", "std::env"),
+    ("protocol/pending.rs", "const A: &str = \"\\\"\"; use std::env;", "std::env"),
+    ("protocol/pending.rs", "const A: &str = r#\"\"\"#; use std::env;", "std::env"),
+    ("protocol/pending.rs", "const A: char = '\"'; use std::env;", "std::env"),
+    ("protocol/pending.rs", "const A: char = '\\''; use std::env;", "std::env"),
+    ("protocol/pending.rs", "const A: char = '\\u{22}'; use std::env;", "std::env"),
+    ("protocol/pending.rs", "fn f<'a>(a: &'a str) {} use std::env;", "std::env"),
+    ("protocol/pending.rs", "pub(in crate::net) fn f() {}", "crate::net"),
     ("frame/mod.rs", "fn f() { println!(\"heard\") }", "println!"),
     ("lib.rs", "use std::net::TcpStream;", "std::net::TcpStream"),
     ("lib.rs", "use rand::rng;", "rand::rng"),
@@ -459,14 +648,17 @@ const GOOD: &[(&str, &str)] = &[
     ("protocol/mod.rs", "struct S { io: u8, std: u8 } fn f(s: S) { s.io; rand(); }"),
     ("deflate/mod.rs", "mod params; pub use params::Params; use crate::error::ProtocolError;"),
     ("deflate/deflater.rs", "use zlib_rs::{Deflate as Stream, Status}; use super::{Coding, TAIL};"),
-    ("deflate/deflater.rs", "use core::fmt; use super::wishes::Deflate;"),
+    ("deflate/deflater.rs", "use core::fmt; use super::config::Deflate;"),
     ("protocol/inbound.rs", "use crate::deflate::Inflater;"),
     ("handshake/extension.rs", "use crate::deflate::{self, Deflate, Params};"),
-    ("net/hub.rs", "use crate::deflate::Deflater; fn f() { deflate::zlib_rs(); }"),
+    ("net/broadcast/hub.rs", "use crate::deflate::Deflater; fn f() { deflate::zlib_rs(); }"),
     ("handshake/key.rs", "use base64::Engine; use sha1::{Digest, Sha1}; use super::Head;"),
-    ("handshake/uri.rs", "use crate::handshake::http; use core::net::IpAddr;"),
-    ("net/client.rs", "use std::{io, net::TcpStream, time::Duration}; use rand::rngs::SysRng;"),
-    ("net/client.rs", "use crate::{Message, frame, handshake, protocol};"),
+    ("handshake/http/uri.rs", "use crate::handshake::http; use core::net::IpAddr;"),
+    (
+        "net/connect/mod.rs",
+        "use std::{io, net::TcpStream, time::Duration}; use rand::rngs::SysRng;",
+    ),
+    ("net/connect/mod.rs", "use crate::{Message, frame, handshake, protocol};"),
     ("net/tls/client.rs", "use rustls::ClientConfig; use crate::net::Client;"),
     ("net/mod.rs", "pub use tls::rustls;"),
 ];

@@ -1,10 +1,11 @@
 //! Lists of extensions as they stand in a field (RFC 6455 §9.1), and answers to those that offer
 //! permessage-deflate (RFC 7692 §7.1).
 
+use arbitrary::{Result, Unstructured};
+use tightwire::deflate::Deflate;
 use tightwire::handshake::{Accept, Extension, Request, Upgrade};
 
 use super::heads::is_token;
-use super::negotiation::Wish;
 
 /// The one extension that the library has.
 pub const DEFLATE: &str = "permessage-deflate";
@@ -156,5 +157,35 @@ impl<'a> Params<'a> {
         };
         let hint = hint.map_or(15, |value| value.parse().expect("a number"));
         assert_eq!(bits(answer.client_bits), wish.recv_bits.min(hint));
+    }
+}
+
+/// What one end wishes of permessage-deflate.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub send_takeover: bool,
+    pub recv_takeover: bool,
+    pub send_bits: u8,
+    pub recv_bits: u8,
+}
+
+impl Wish {
+    pub fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let [windows, takeovers]: [u8; 2] = u.arbitrary()?;
+        Ok(Self {
+            send_takeover: takeovers & 1 == 0,
+            recv_takeover: takeovers & 2 == 0,
+            send_bits: 8 + windows % 8,
+            recv_bits: 8 + (windows >> 4) % 8,
+        })
+    }
+
+    /// The same in the words of the library.
+    pub fn deflate(self) -> Deflate {
+        Deflate::new()
+            .send_context_takeover(self.send_takeover)
+            .recv_context_takeover(self.recv_takeover)
+            .send_window_bits(self.send_bits)
+            .recv_window_bits(self.recv_bits)
     }
 }

@@ -3,13 +3,13 @@
 //! and a list of extensions is what a naive reader sees in it.
 
 use arbitrary::{Result, Unstructured};
-use tightwire::deflate::Deflate;
+
 use tightwire::handshake::{
     Accept, Agreed, ClientHandshake, Extension, HandshakeError, Key, Offer, Rejection, Request,
     Response, Upgrade,
 };
 
-use super::extensions::{self, DEFLATE};
+use super::extensions::{self, DEFLATE, Wish};
 use super::frames::any_bytes;
 use super::heads::{self, is_token};
 
@@ -40,36 +40,6 @@ pub fn check(data: &[u8]) {
     extensions::check_list(&text);
     if let Some(wish) = server.wish {
         extensions::check_answer(&text, wish);
-    }
-}
-
-/// What one end wishes of permessage-deflate.
-#[derive(Clone, Copy, Debug)]
-pub struct Wish {
-    pub send_takeover: bool,
-    pub recv_takeover: bool,
-    pub send_bits: u8,
-    pub recv_bits: u8,
-}
-
-impl Wish {
-    fn any(u: &mut Unstructured<'_>) -> Result<Self> {
-        let [windows, takeovers]: [u8; 2] = u.arbitrary()?;
-        Ok(Self {
-            send_takeover: takeovers & 1 == 0,
-            recv_takeover: takeovers & 2 == 0,
-            send_bits: 8 + windows % 8,
-            recv_bits: 8 + (windows >> 4) % 8,
-        })
-    }
-
-    /// The same in the words of the library.
-    pub fn deflate(self) -> Deflate {
-        Deflate::new()
-            .send_context_takeover(self.send_takeover)
-            .recv_context_takeover(self.recv_takeover)
-            .send_window_bits(self.send_bits)
-            .recv_window_bits(self.recv_bits)
     }
 }
 

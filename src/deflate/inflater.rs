@@ -2,7 +2,7 @@ use core::fmt;
 
 use zlib_rs::{Inflate as Stream, InflateFlush, Status};
 
-use super::wishes::MAX_WINDOW_BITS;
+use super::config::MAX_WINDOW_BITS;
 use super::{Coding, TAIL};
 use crate::error::ProtocolError;
 

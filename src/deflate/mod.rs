@@ -8,23 +8,23 @@
 //! a message ends in the stream of compressed bytes, and which messages may refer to earlier
 //! ones.
 
-#[cfg(not(feature = "deflate"))]
-mod absent;
+mod config;
 #[cfg(feature = "deflate")]
 mod deflater;
 #[cfg(feature = "deflate")]
 mod inflater;
 mod params;
-mod wishes;
-
 #[cfg(not(feature = "deflate"))]
-pub use absent::{Deflater, Inflater};
+mod stub;
+
+pub use config::Deflate;
 #[cfg(feature = "deflate")]
 pub use deflater::Deflater;
 #[cfg(feature = "deflate")]
 pub use inflater::Inflater;
 pub use params::{Params, ParamsError};
-pub use wishes::Deflate;
+#[cfg(not(feature = "deflate"))]
+pub use stub::{Deflater, Inflater};
 
 /// The name of the extension (RFC 7692 §7).
 pub const EXTENSION: &str = "permessage-deflate";

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::wishes::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
+use super::config::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 use super::{Coding, Deflate};
 
 /// What both ends settled on (RFC 7692 §7.1).

@@ -2,7 +2,9 @@
 
 use core::hint::black_box;
 
-use super::{Request, Upgrade, key};
+use super::http::Request;
+use super::key;
+use super::server::Upgrade;
 
 impl Upgrade<'_> {
     /// Whether the request comes from one of these origins, or from no browser (§10.2).

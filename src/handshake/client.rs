@@ -1,8 +1,10 @@
 use crate::deflate::{self, Deflate, Params};
 
-use super::error::owned_by_handshake;
-use super::{Agreed, Extension, ExtensionSyntaxError, HandshakeError, Headers, Key, Request};
-use super::{Response, Uri, accept_value, grammar};
+use super::error::{HandshakeError, owned_by_handshake};
+use super::extension::{Extension, ExtensionSyntaxError};
+use super::http::{Headers, Request, Response, Uri, grammar};
+use super::key::{Key, accept_value};
+use super::negotiated::Agreed;
 
 /// What a client asks for besides the URI (§4.1).
 #[derive(Clone, Debug, Default)]

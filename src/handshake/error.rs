@@ -2,7 +2,8 @@ use core::fmt;
 
 use crate::deflate::ParamsError;
 
-use super::{ExtensionSyntaxError, HttpError, InvalidHeader, RepeatedHeader, Response};
+use super::extension::ExtensionSyntaxError;
+use super::http::{HttpError, InvalidHeader, RepeatedHeader, Response};
 
 /// Why an opening handshake came to nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]

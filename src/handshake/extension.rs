@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::deflate::{self, Deflate, Params};
 
-use super::grammar;
+use super::http::grammar;
 
 /// One element of `Sec-WebSocket-Extensions` (§9.1): a name and its parameters.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -13,41 +13,21 @@ mod access;
 mod client;
 mod error;
 mod extension;
-mod grammar;
-mod headers;
 mod http;
 mod key;
-mod proxies;
+mod negotiated;
 mod proxy;
-mod request;
-mod response;
 mod server;
-mod uri;
-
-use crate::deflate::Params;
 
 pub use client::{ClientHandshake, Offer};
 pub use error::{HandshakeError, Rejection};
 pub use extension::{Extension, ExtensionSyntaxError};
-pub(crate) use headers::debug_fields;
-pub use headers::{Headers, InvalidHeader, RepeatedHeader};
-pub use http::{HeadLimits, HeadScanner, HttpError};
+pub(crate) use http::debug_fields;
+pub use http::{
+    HeadLimits, HeadScanner, Headers, HttpError, InvalidHeader, RepeatedHeader, Request, Response,
+    Uri, UriError, is_upgrade_request,
+};
 pub use key::{Key, accept_value};
-pub use proxies::Proxies;
-pub use proxy::{Proxy, ProxyError};
-pub use request::{Request, is_upgrade_request};
-pub use response::Response;
+pub use negotiated::Agreed;
+pub use proxy::{Proxies, Proxy, ProxyError};
 pub use server::{Accept, Upgrade};
-pub use uri::{Uri, UriError};
-
-/// What both ends settled on.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Agreed {
-    /// _Subprotocol In Use_ (§4.1).
-    pub subprotocol: Option<String>,
-    /// _Extensions In Use_ (§4.1), in the order in which they apply.
-    pub extensions: Vec<Extension>,
-    /// How messages are compressed, if they may be (RFC 7692).
-    pub deflate: Option<Params>,
-}

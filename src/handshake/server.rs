@@ -1,10 +1,11 @@
 use crate::deflate::{self, Deflate, Params};
 
-use super::error::owned_by_handshake;
-use super::key::is_encoded_key;
-use super::request::asks_for_websocket;
-use super::{Agreed, Extension, HandshakeError, Headers, Rejection, Request, Response};
-use super::{accept_value, grammar, uri};
+use super::error::{HandshakeError, Rejection, owned_by_handshake};
+use super::extension::Extension;
+use super::http::request::asks_for_websocket;
+use super::http::{Headers, Request, Response, grammar, uri};
+use super::key::{accept_value, is_encoded_key};
+use super::negotiated::Agreed;
 
 /// With what a handshake is accepted.
 #[derive(Clone, Debug, Default)]

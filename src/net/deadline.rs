@@ -55,3 +55,14 @@ impl Deadline {
         Some(left.max(Duration::from_millis(1)))
     }
 }
+
+/// How long a write may wait for the peer to read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wait {
+    /// Until the deadline of the call.
+    Block,
+    /// For one slice: the thread has something better to do.
+    Slice,
+    /// Not at all: other connections wait for the same thread.
+    Never,
+}

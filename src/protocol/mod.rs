@@ -21,15 +21,17 @@
 mod assembly;
 mod connection;
 mod inbound;
+mod limits;
 mod message;
 mod outbound;
-mod owed;
+mod pending;
 
 pub use connection::Connection;
-pub use inbound::{Inbound, Limits};
+pub use inbound::Inbound;
+pub use limits::Limits;
 pub use message::{Message, MessageKind, MessageRef};
 pub use outbound::{KeySource, Outbound, SendError};
-pub use owed::Owed;
+pub use pending::Owed;
 
 use crate::frame::CloseFrame;
 

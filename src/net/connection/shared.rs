@@ -28,10 +28,10 @@ use super::status::{
     Status,
 };
 use super::try_writes::TryWrites;
-use super::write::{Wait, Writer};
+use super::write::Writer;
 use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{Deadline, Wait};
 use crate::net::sync::{Condvar, Mutex};
 use crate::net::{Error, Stream, Timeouts};
 use crate::protocol::{Event, Outbound, Role, State};

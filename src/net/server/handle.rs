@@ -4,7 +4,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use super::registry::{GRACE, Registry};
-use crate::net::Sender;
+use super::report::{OpenConnection, ShutdownReport};
 use crate::net::deadline::Deadline;
 
 /// Controls a server from other threads, and from its handlers. Clones control the same one.
@@ -109,51 +109,6 @@ impl fmt::Debug for ServerHandle {
             .field("local_addr", &self.local_addr)
             .field("connection_count", &self.connection_count())
             .finish_non_exhaustive()
-    }
-}
-
-/// How a shutdown went: what became of the connections that there were when it began.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Ended with a complete closing handshake.
-    pub closed: usize,
-    /// Ended by themselves in another way, as when the peer was gone.
-    pub failed: usize,
-    /// Were in the opening handshake, and got 503.
-    pub refused: usize,
-    /// Were cut at the deadline.
-    pub cut: usize,
-    /// Handlers that have not returned, although their connections are over.
-    pub running: usize,
-}
-
-/// A connection of a server whose handler runs: from [`ServerHandle::connections`].
-#[derive(Clone, Debug)]
-pub struct OpenConnection {
-    id: u64,
-    peer_addr: SocketAddr,
-    sender: Sender,
-}
-
-impl OpenConnection {
-    pub(super) const fn new(id: u64, peer_addr: SocketAddr, sender: Sender) -> Self {
-        Self { id, peer_addr, sender }
-    }
-
-    /// The number of the connection; its server gives no other one the same.
-    pub const fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// The address of the peer.
-    pub const fn peer_addr(&self) -> SocketAddr {
-        self.peer_addr
-    }
-
-    /// Speaks to the peer.
-    pub const fn sender(&self) -> &Sender {
-        &self.sender
     }
 }
 

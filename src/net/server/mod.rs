@@ -1,30 +1,36 @@
-mod crew;
-mod entrance;
+//! A server: a thread that accepts connections, and one for each connection.
+//!
+//! `accept_loop` takes a connection from the listener, has the `registry` give it a place, and hands
+//! it to a thread of the `worker_pool`, where `serve` makes the opening handshake and calls the
+//! handler. A connection without a place goes to the `rejector`. A shutdown comes through a
+//! `handle`, and meets the connections in the `table` of the registry: each connection moves forward
+//! under its lock, and so does the shutdown, so that the second of the two always sees the first.
+
+mod accept_loop;
 mod handle;
-mod refuser;
 mod registry;
-mod service;
+mod rejector;
+mod report;
+mod serve;
 mod table;
+mod worker_pool;
 
 use std::error::Error as StdError;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::{fmt, io};
 
-use crew::Crew;
-use entrance::Entrance;
-pub use handle::{OpenConnection, ServerHandle, ShutdownReport};
-use refuser::Refuser;
+use accept_loop::Entrance;
+pub use handle::ServerHandle;
 use registry::Registry;
-use service::Service;
+use rejector::Refuser;
+pub use report::{OpenConnection, ShutdownReport};
+pub use serve::HandlerResult;
+use serve::{OnError, Service};
+use worker_pool::Crew;
 
 use super::{Acceptor, WebSocket};
 use crate::handshake::Request;
-
-/// What a handler returns: any error ends its connection with 1011 and is reported.
-pub type HandlerResult = Result<(), Box<dyn StdError + Send + Sync>>;
-
-type OnError = dyn Fn(Option<SocketAddr>, &(dyn StdError + Send + Sync + 'static)) + Send + Sync;
 
 /// Serves WebSocket connections over TCP, each in a thread of its own.
 ///

@@ -3,12 +3,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::handle::{OpenConnection, ShutdownReport};
-use super::refuser;
+use super::rejector::{self, NoPlace};
+use super::report::{OpenConnection, ShutdownReport};
 use super::table::{Entry, Phase, Table};
 use crate::frame::CloseCode;
-use crate::net::connection::Wait;
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{Deadline, Wait};
 use crate::net::{Sender, handshake_io};
 
 /// All connections of a server, and whether it is shutting down.
@@ -20,13 +19,6 @@ pub(super) struct Registry {
     table: Mutex<Table>,
     /// A shutdown began or has less left to wait for.
     changed: Condvar,
-}
-
-/// Why a connection is not served.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum NoPlace {
-    Full,
-    Stopping,
 }
 
 /// For how long the handlers of connections that were cut are waited for.
@@ -109,7 +101,7 @@ impl Registry {
                 // This wakes its own thread, which says it through TLS. It may be gone.
                 let _ = stream.shutdown(Shutdown::Read);
             } else {
-                refuser::answer(&stream, NoPlace::Stopping);
+                rejector::answer(&stream, NoPlace::Stopping);
             }
         }
         for sender in open {

@@ -3,7 +3,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use super::handle::ShutdownReport;
+use super::report::ShutdownReport;
 use crate::net::Sender;
 use crate::net::deadline::Deadline;
 

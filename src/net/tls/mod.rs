@@ -1,15 +1,15 @@
 //! TLS under a connection, for both directions at once (§10.6). With the feature `tls` off,
-//! `absent.rs` stands in for all of this.
+//! `stub.rs` stands in for all of this.
 
 mod client;
 mod handshake;
 mod outgoing;
 mod server;
+mod settings;
 mod stream;
 
-pub(super) use client::ClientTls;
 pub use rustls;
-pub(super) use server::ServerTls;
+pub(super) use settings::{ClientTls, ServerTls};
 pub use stream::TlsStream;
 
 /// What a WebSocket begins with, as ALPN names it (RFC 7301 §6).

@@ -3,6 +3,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, Connection, ServerConfig};
 
 use super::outgoing::Outgoing;
@@ -82,7 +83,7 @@ impl TlsStream {
     ) -> Result<Self, Error> {
         let name = client::server_name(server_name)?;
         let deadline = Deadline::after(Some(timeout));
-        client::handshake(Box::new(stream), name, config.into(), deadline)
+        Self::connect(Box::new(stream), name, config.into(), deadline)
     }
 
     /// Makes the TLS handshake of a server, within `timeout`.
@@ -100,11 +101,33 @@ impl TlsStream {
         timeout: Duration,
     ) -> Result<Self, Error> {
         let deadline = Deadline::after(Some(timeout));
-        server::handshake(Box::new(stream), config.into(), deadline, PATIENCE)
+        Self::accept(Box::new(stream), config.into(), deadline, PATIENCE)
+    }
+
+    /// Makes the TLS handshake of a client.
+    pub(super) fn connect(
+        stream: Box<dyn Stream>,
+        name: ServerName<'static>,
+        config: Arc<ClientConfig>,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let session = client::handshake(&*stream, name, config, deadline)?;
+        Ok(Self::new(stream, session))
+    }
+
+    /// Makes the TLS handshake of a server. If it fails, the client has `linger_for` to read why.
+    pub(super) fn accept(
+        stream: Box<dyn Stream>,
+        config: Arc<ServerConfig>,
+        deadline: Deadline,
+        linger_for: Duration,
+    ) -> Result<Self, Error> {
+        let session = server::handshake(&*stream, config, deadline, linger_for)?;
+        Ok(Self::new(stream, session))
     }
 
     /// One whose handshake is over.
-    pub(super) fn new(stream: Box<dyn Stream>, session: Connection) -> Self {
+    fn new(stream: Box<dyn Stream>, session: Connection) -> Self {
         Self {
             stream,
             session: Mutex::new(session),

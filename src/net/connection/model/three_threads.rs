@@ -8,7 +8,8 @@ use super::{
     Connection, LAST_FRAGMENT, Orders, PONG, TEXT, TEXT_BEGINS, explore, is_accepted, ping,
 };
 use crate::frame::CloseCode;
-use crate::net::connection::write::{Offer, Prepared, Wait};
+use crate::net::connection::write::{Offer, Prepared};
+use crate::net::deadline::Wait;
 use crate::protocol::{Event, MessageKind};
 
 #[test]

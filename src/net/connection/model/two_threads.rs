@@ -12,7 +12,8 @@ use crate::error::ProtocolError;
 use crate::frame::CloseCode;
 use crate::net::Error;
 use crate::net::connection::try_writes::TryWrites;
-use crate::net::connection::write::{Offer, Prepared, Wait};
+use crate::net::connection::write::{Offer, Prepared};
+use crate::net::deadline::Wait;
 use crate::net::sync::end_slices_at_once;
 use crate::protocol::{Event, MessageKind, SendError, State};
 

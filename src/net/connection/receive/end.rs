@@ -10,7 +10,7 @@
 use std::io::ErrorKind;
 use std::thread;
 
-use super::{RETRY, ReadBuffer, Receiver};
+use super::{Ending, RETRY, ReadBuffer, Receiver};
 use crate::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::net::connection::close_status::CloseStatus;
@@ -18,20 +18,6 @@ use crate::net::deadline::Deadline;
 use crate::net::stream::LINGER_MAX;
 use crate::net::{Error, Operation};
 use crate::protocol::Event;
-
-/// A connection after the peer's last word. A receive that times out in the meantime leaves the
-/// rest to the next one.
-#[derive(Debug)]
-pub(super) struct Ending {
-    /// The peer's Close frame, or the rule that it broke.
-    last_word: Result<Option<CloseFrame>, ProtocolError>,
-    /// The end of the time in which our Close frame has to go out.
-    deadline: Deadline,
-    /// The end of the wait for the peer to end its side, once our last byte is out.
-    linger: Option<Deadline>,
-    /// How many bytes were read in the meantime.
-    read_len: usize,
-}
 
 impl Receiver {
     /// Begins the end of a connection whose peer sent a Close frame.

@@ -18,17 +18,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(in crate::net) use self::buffer::ReadBuffer;
-use self::end::Ending;
 use self::keepalive::Keepalive;
 pub use self::message_reader::MessageReader;
 pub use self::messages::Messages;
 use super::close_status::{CloseStatus, ClosedBy};
 use super::shared::Shared;
 use super::try_writes::Count;
-use super::write::Wait;
 use crate::ProtocolError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{Deadline, Wait};
 use crate::net::error::unexpected_eof;
 use crate::net::{Error, Operation, State, Stream};
 use crate::protocol::{Event, Inbound, Message, MessageRef, Role, SendError};
@@ -75,6 +73,20 @@ pub struct Receiver {
     /// While the connection ends.
     ending: Option<Ending>,
     status: Option<CloseStatus>,
+}
+
+/// A connection after the peer's last word. A receive that times out in the meantime leaves the
+/// rest to the next one.
+#[derive(Debug)]
+struct Ending {
+    /// The peer's Close frame, or the rule that it broke.
+    last_word: Result<Option<CloseFrame>, ProtocolError>,
+    /// The end of the time in which our Close frame has to go out.
+    deadline: Deadline,
+    /// The end of the wait for the peer to end its side, once our last byte is out.
+    linger: Option<Deadline>,
+    /// How many bytes were read in the meantime.
+    read_len: usize,
 }
 
 /// A message that is read while it arrives is read in pieces of at most so many bytes.

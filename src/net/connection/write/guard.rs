@@ -23,31 +23,19 @@ use std::net::Shutdown;
 use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
-use super::put::Flush;
-use super::writer::Writer;
+use super::writer::{Flush, Writer};
 use crate::net::connection::inbox::QUEUE_MAX;
 use crate::net::connection::shared::Shared;
 use crate::net::connection::status::{
     self, BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, FED, IN_MESSAGE, REFUSING, STALLED,
     Snapshot,
 };
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{Deadline, Wait};
 use crate::net::error::is_timeout;
 use crate::net::stream::WRITE_SLICE;
 use crate::net::sync::{MutexGuard, fence, left_out};
 use crate::net::{Error, Operation, Stream};
 use crate::protocol::{SendError, State};
-
-/// How long a write may wait for the peer to read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::net) enum Wait {
-    /// Until the deadline of the call.
-    Block,
-    /// For one slice: the thread has something better to do.
-    Slice,
-    /// Not at all: other connections wait for the same thread.
-    Never,
-}
 
 /// How often a thread that waits for the end of a streamed message looks whether the connection
 /// has ended, or the inbox has something for it.

@@ -1,14 +1,15 @@
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use super::guard::Wait;
 use super::put::Part;
-use super::sender::Sender;
 use crate::frame::{CloseCode, Utf8Check};
+use crate::net::connection::shared::Shared;
+use crate::net::deadline::Wait;
 use crate::net::{Error, Operation};
 use crate::protocol::{MessageKind, SendError};
 
 /// A message that is sent while it is written, in fragments (§5.4): made by
-/// [`Sender::writer`].
+/// [`Sender::writer`](crate::Sender::writer).
 ///
 /// [`finish`](Self::finish) ends the message. If the writer is dropped before that, and a fragment
 /// was sent, it closes the connection with 1011, so that the peer does not take the part for the
@@ -19,7 +20,8 @@ use crate::protocol::{MessageKind, SendError};
 /// connection. Pings, Pongs and Close frames are sent between the fragments.
 #[derive(Debug)]
 pub struct MessageWriter {
-    sender: Sender,
+    shared: Arc<Shared>,
+    compresses: bool,
     kind: MessageKind,
     check: Utf8Check,
     buffer: Vec<u8>,
@@ -32,9 +34,10 @@ pub struct MessageWriter {
 const FRAGMENT_LEN: usize = 32 << 10;
 
 impl MessageWriter {
-    pub(super) const fn new(sender: Sender, kind: MessageKind) -> Self {
+    pub(super) const fn new(shared: Arc<Shared>, compresses: bool, kind: MessageKind) -> Self {
         Self {
-            sender,
+            shared,
+            compresses,
             kind,
             check: Utf8Check::new(),
             buffer: Vec::new(),
@@ -47,7 +50,7 @@ impl MessageWriter {
     ///
     /// # Errors
     ///
-    /// `Io(InvalidData)` if text ends inside a character, and as for [`Sender::send`]. After
+    /// `Io(InvalidData)` if text ends inside a character, and as for [`Sender::send`](crate::Sender::send). After
     /// `Timeout(Flush)` the message is ended, after any other error it is not.
     pub fn finish(mut self) -> Result<(), Error> {
         if self.kind == MessageKind::Text && self.check.finish().is_err() {
@@ -60,12 +63,24 @@ impl MessageWriter {
 
     fn send_fragment(&mut self, fin: bool) -> Result<(), Error> {
         let (kind, is_first) = (self.kind, !self.has_begun);
-        let outcome = self.sender.send_part(Part { kind, payload: &self.buffer, is_first, fin });
+        let outcome = self.put(Part { kind, payload: &self.buffer, is_first, fin });
         if matches!(outcome, Ok(()) | Err(Error::Timeout(Operation::Flush))) {
             self.has_begun = true;
             self.buffer.clear();
         }
         outcome
+    }
+
+    /// Sends a part of a streamed message. While the message is in progress, other senders wait
+    /// for its end.
+    fn put(&self, part: Part<'_>) -> Result<(), Error> {
+        if !part.is_first {
+            return self.shared.with_writer(|guard| guard.put_part(part));
+        }
+        self.shared.with_writer_between_messages(|guard| {
+            guard.set_compression(self.compresses);
+            guard.put_part(part)
+        })
     }
 
     /// Sends a fragment that does not end the message. One that the peer is slow to take was
@@ -107,7 +122,7 @@ impl Write for MessageWriter {
 impl Drop for MessageWriter {
     fn drop(&mut self) {
         if self.has_begun && !self.has_ended {
-            self.sender.close_soon(CloseCode::INTERNAL_ERROR, Wait::Slice);
+            self.shared.close_soon(CloseCode::INTERNAL_ERROR.into(), Wait::Slice);
         }
     }
 }

@@ -8,7 +8,6 @@ mod put;
 mod sender;
 mod writer;
 
-pub(in crate::net) use guard::Wait;
 pub use message_writer::MessageWriter;
 pub use prepared::Prepared;
 pub(in crate::net) use sender::Offer;

@@ -3,24 +3,17 @@
 //! A short payload is copied behind its header, so that one call takes both. A long one goes out
 //! from where it lies, after a front that is copied; a client masks a copy of it, piece by piece.
 
-use super::guard::{Wait, WriteGuard};
+use super::guard::WriteGuard;
 use super::prepared::{Frame, Prepared};
-use super::writer::COPY_MAX;
+use super::writer::{COPY_MAX, Flush};
 use crate::frame::CloseFrame;
 use crate::net::connection::status::CONTROL;
+use crate::net::deadline::Wait;
 use crate::net::{Error, Operation};
 use crate::protocol::{MessageKind, MessageRef, Role, SendError};
 
 /// A client masks a long payload in pieces of this many bytes.
 const MASK_LEN: usize = 64 << 10;
-
-/// Whether a message is written at once.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Flush {
-    Now,
-    /// With later ones, or once there are many.
-    Later,
-}
 
 /// A part of a message that is streamed.
 #[derive(Clone, Copy, Debug)]

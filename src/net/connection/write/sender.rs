@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::guard::Wait;
 use super::message_writer::MessageWriter;
 use super::prepared::Prepared;
-use super::put::{Flush, Part};
+use super::writer::Flush;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::net::connection::inbox::Post;
 use crate::net::connection::shared::Shared;
 use crate::net::connection::status::{BEHIND, BROADCAST, IN_MESSAGE, STALLED};
+use crate::net::deadline::Wait;
 use crate::net::{Error, Operation, State};
 use crate::protocol::{MessageKind, MessageRef, SendError};
 
@@ -96,19 +96,7 @@ impl Sender {
     /// # }
     /// ```
     pub fn writer(&self, kind: MessageKind) -> MessageWriter {
-        MessageWriter::new(self.clone(), kind)
-    }
-
-    /// Sends a part of a streamed message. While the message is in progress, other senders wait
-    /// for its end.
-    pub(super) fn send_part(&self, part: Part<'_>) -> Result<(), Error> {
-        if !part.is_first {
-            return self.shared.with_writer(|guard| guard.put_part(part));
-        }
-        self.shared.with_writer_between_messages(|guard| {
-            guard.set_compression(self.compresses);
-            guard.put_part(part)
-        })
+        MessageWriter::new(Arc::clone(&self.shared), self.compresses, kind)
     }
 
     /// Writes fed messages, the rest of calls that timed out, and the broadcasts that wait.

@@ -17,6 +17,14 @@ pub(super) const FLUSH_AT: usize = 64 << 10;
 /// it lies.
 pub(super) const COPY_MAX: usize = 16 << 10;
 
+/// Whether a message is written at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flush {
+    Now,
+    /// With later ones, or once there are many.
+    Later,
+}
+
 /// The sending side of a connection. The thread that holds its lock writes.
 #[derive(Debug)]
 pub(in crate::net::connection) struct Writer {

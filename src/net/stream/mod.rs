@@ -1,3 +1,8 @@
+//! What a connection asks of the bytes below it, and how TCP and Unix sockets give it.
+
+#[cfg(unix)]
+mod unix;
+
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -7,10 +12,10 @@ use std::time::Duration;
 /// How long one write waits for the peer to read, and how long a thread works for others. It is
 /// short, so that a thread that must not wait can write without changing the timeout of the
 /// stream first. A thread that may wait longer calls again.
-pub(super) const WRITE_SLICE: Duration = Duration::from_millis(10);
+pub(in crate::net) const WRITE_SLICE: Duration = Duration::from_millis(10);
 
 /// How many bytes we read while we wait for the peer to end its side of the stream.
-pub(super) const LINGER_MAX: usize = 4 << 20;
+pub(in crate::net) const LINGER_MAX: usize = 4 << 20;
 
 /// A byte stream that one thread may read while another writes: hence `&self`.
 ///
@@ -167,44 +172,5 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         (**self).peer_addr()
-    }
-}
-
-/// Linux cuts a write to a Unix socket into pieces of 32 KiB, and applies the time-out to each of
-/// them: a call that is to be over soon must not have many.
-#[cfg(unix)]
-const UNIX_WRITE_MAX: usize = 64 << 10;
-
-#[cfg(unix)]
-impl Stream for std::os::unix::net::UnixStream {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&mut &*self).read(buffer)
-    }
-
-    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        (&mut &*self).write(buffer.get(..UNIX_WRITE_MAX).unwrap_or(buffer))
-    }
-
-    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.set_nonblocking(true)?;
-        let outcome = (&mut &*self).write(buffer);
-        self.set_nonblocking(false)?;
-        outcome
-    }
-
-    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_read_timeout(self, timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_write_timeout(self, timeout)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        Self::shutdown(self, how)
-    }
-
-    fn prepare(&self) -> io::Result<()> {
-        self.set_nonblocking(false)
     }
 }

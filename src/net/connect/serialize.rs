@@ -2,8 +2,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::deadline::Deadline;
-use super::{Error, Operation};
+use crate::net::deadline::Deadline;
+use crate::net::{Error, Operation};
 
 /// The servers to which this process has a connection in the CONNECTING state, among the
 /// clients that ask for no more than one (§4.1).

@@ -1,5 +1,6 @@
-use super::http::{check_minor_version, decode_head};
-use super::{HeadLimits, Headers, HttpError, InvalidHeader, grammar};
+use super::grammar;
+use super::head::{HeadLimits, HttpError, check_minor_version, decode_head};
+use super::headers::{Headers, InvalidHeader};
 
 /// An HTTP response: an answer to a handshake, or a page.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,7 +66,7 @@ impl Response {
     }
 
     /// As [`decode`](Self::decode), of HTTP 1.x with an x from this digit on.
-    pub(super) fn decode_version(
+    pub(in crate::handshake) fn decode_version(
         bytes: &[u8],
         limits: &HeadLimits,
         oldest: u8,

@@ -1,8 +1,9 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::uri::{Authority, decode_authority, host_and_port};
-use super::{HeadLimits, HttpError, Request, Response, Uri, key};
+use crate::handshake::http::uri::{Authority, decode_authority, host_and_port};
+use crate::handshake::http::{HeadLimits, HttpError, Request, Response, Uri};
+use crate::handshake::key;
 
 /// An HTTP proxy, which opens a tunnel to a server when it is asked with `CONNECT` (§4.1,
 /// RFC 9110 §9.3.6).

@@ -1,7 +1,8 @@
 use core::net::IpAddr;
 
-use super::uri::split_port;
-use super::{Proxy, ProxyError, Uri};
+use super::connect::{Proxy, ProxyError};
+use crate::handshake::http::Uri;
+use crate::handshake::http::uri::split_port;
 
 /// Which connections go through which proxy. By default none does.
 #[derive(Clone, Debug, Default)]

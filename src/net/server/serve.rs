@@ -6,10 +6,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::registry::Ticket;
-use super::{HandlerResult, OnError};
 use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, Request};
 use crate::net::{Acceptor, CloseStatus, Error, State, WebSocket};
+
+/// What a handler returns: any error ends its connection with 1011 and is reported.
+pub type HandlerResult = Result<(), Box<dyn StdError + Send + Sync>>;
+
+pub(super) type OnError =
+    dyn Fn(Option<SocketAddr>, &(dyn StdError + Send + Sync + 'static)) + Send + Sync;
 
 /// What the threads of all connections share.
 pub(super) struct Service<F> {

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::HandlerResult;
-use super::crew::Crew;
-use super::refuser::{MAX_REFUSED, Refuser};
-use super::registry::{NoPlace, Registry, Ticket};
-use super::service::Service;
+use super::registry::{Registry, Ticket};
+use super::rejector::{MAX_REFUSED, NoPlace, Refuser};
+use super::serve::{HandlerResult, Service};
+use super::worker_pool::Crew;
 use crate::handshake::Request;
 use crate::net::WebSocket;
 

@@ -2,7 +2,7 @@ use core::fmt;
 use core::net::Ipv6Addr;
 use core::str::FromStr;
 
-use super::key;
+use crate::handshake::key;
 
 /// A WebSocket URI (§3): where to connect, and what to ask for there.
 ///
@@ -104,19 +104,22 @@ fn bracket(host: &str) -> String {
 }
 
 /// Host and port, also where the port is the scheme's own.
-pub(super) fn host_and_port(host: &str, port: u16) -> String {
+pub(in crate::handshake) fn host_and_port(host: &str, port: u16) -> String {
     format!("{}:{port}", bracket(host))
 }
 
 /// What stands between the slashes of a URI, taken apart.
-pub(super) struct Authority {
+pub(in crate::handshake) struct Authority {
     /// Decoded: name, colon, password.
-    pub(super) userinfo: Option<Vec<u8>>,
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(in crate::handshake) userinfo: Option<Vec<u8>>,
+    pub(in crate::handshake) host: String,
+    pub(in crate::handshake) port: u16,
 }
 
-pub(super) fn decode_authority(authority: &str, secure: bool) -> Result<Authority, UriError> {
+pub(in crate::handshake) fn decode_authority(
+    authority: &str,
+    secure: bool,
+) -> Result<Authority, UriError> {
     let (userinfo, host_and_port) = match authority.rsplit_once('@') {
         Some(("", rest)) => (None, rest),
         Some((userinfo, rest)) => (Some(decode_userinfo(userinfo)?), rest),
@@ -126,7 +129,7 @@ pub(super) fn decode_authority(authority: &str, secure: bool) -> Result<Authorit
     Ok(Authority { userinfo, host: decode_host(host)?, port: decode_port(port, secure)? })
 }
 
-pub(super) fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
+pub(in crate::handshake) fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
     if let Some(bracketed) = host_and_port.strip_prefix('[') {
         let (host, rest) = bracketed.split_once(']').ok_or(UriError::Host)?;
         let port = match rest.strip_prefix(':') {
@@ -145,7 +148,7 @@ pub(super) fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> 
 
 /// Whether this names a host, and maybe a port, to HTTP (RFC 9110 §7.2). Other than the host of
 /// a URI of ours it need not lead anywhere: which one it is is for others to judge.
-pub(super) fn is_authority(text: &str) -> bool {
+pub(in crate::handshake) fn is_authority(text: &str) -> bool {
     let Ok((host, port)) = split_port(text) else {
         return false;
     };

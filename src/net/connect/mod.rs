@@ -1,15 +1,33 @@
+//! Opening connections (§4.1): a URI becomes a TCP stream, then TLS if the URI asks for it, then the
+//! opening handshake. All of it shares one deadline.
+//!
+//! `dial` finds the addresses of a host and connects to one. `proxy` asks a proxy for that.
+//! `serialize` has one client after another connect to the same server, for programs that have to
+//! follow this rule of the RFC. Then the bytes go through
+//! [`ClientHandshake`](crate::handshake::ClientHandshake), which knows no stream.
+
+mod dial;
+mod proxy;
+mod serialize;
+
 use std::fmt;
 use std::net::TcpStream;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
-use super::connecting::Connecting;
+use self::serialize::Connecting;
 use super::connection::Options;
 use super::deadline::Deadline;
 use super::tls::ClientTls;
-use super::{Error, Stream, Timeouts, WebSocket, dial, entropy, handshake_io, proxy};
+use super::{Error, Stream, Timeouts, WebSocket, entropy, handshake_io};
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::handshake::{
     Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Proxies,
     Response, Uri, debug_fields,
 };
+#[cfg(feature = "tls")]
+use crate::net::tls::rustls::ClientConfig;
 use crate::protocol::{Limits, Outbound, SendError};
 
 /// Opens a connection to a `ws://` or `wss://` URI, with the defaults of [`Client`].
@@ -145,6 +163,51 @@ impl Client {
     /// Bounds how long blocking operations take.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = timeouts;
+        self
+    }
+
+    /// Uses this configuration for `wss:` URIs, for instance with root certificates of one's
+    /// own or a client certificate. Needs the feature `tls`.
+    ///
+    /// Without it, the server's certificate has to lead to a root that the system trusts
+    /// (`SSL_CERT_FILE` and `SSL_CERT_DIR` name other files). Where it names no protocols for
+    /// ALPN, `http/1.1` is offered.
+    ///
+    /// ```no_run
+    /// use tightwire::Client;
+    /// use tightwire::rustls::pki_types::{CertificateDer, pem::PemObject};
+    /// use tightwire::rustls::{ClientConfig, RootCertStore};
+    ///
+    /// let mut roots = RootCertStore::empty();
+    /// roots.add(CertificateDer::from_pem_file("our-root.pem")?)?;
+    /// let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    /// let ws = Client::new().tls(config).connect("wss://intranet.example/")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: impl Into<Arc<ClientConfig>>) -> Self {
+        self.tls = ClientTls::new(config.into());
+        self
+    }
+
+    /// Offers to compress messages (RFC 7692 §5); the feature `deflate` is needed. Servers that
+    /// do not agree are connected to all the same.
+    ///
+    /// Called again, it adds an offer for servers that cannot do what was offered before; how
+    /// hard to compress is taken from the first. [`WebSocket::agreed`](crate::WebSocket::agreed)
+    /// says what came of it.
+    ///
+    /// ```no_run
+    /// use tightwire::Client;
+    /// use tightwire::deflate::Deflate;
+    ///
+    /// let ws = Client::new().deflate(Deflate::new()).connect("ws://127.0.0.1:9001/")?;
+    /// println!("compressed: {}", ws.agreed().deflate.is_some());
+    /// # Ok::<(), tightwire::Error>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, wishes: Deflate) -> Self {
+        self.options.deflate.push(wishes);
         self
     }
 

@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::connection::{Offer, Wait};
-use super::deadline::Deadline;
-use super::{Prepared, Sender, State};
-use crate::frame::CloseCode;
+use super::policy::{Broadcast, SlowMember};
+use super::round::{Delivery, Entry, Round};
+use crate::net::deadline::Deadline;
+use crate::net::{Prepared, Sender, State};
 use crate::protocol::MessageRef;
 
 /// A set of connections that are sent the same messages.
@@ -67,35 +67,6 @@ pub struct Hub {
     shared: Arc<Shared>,
 }
 
-/// What a [`Hub`] does to a member that is slow to read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum SlowMember {
-    /// Disconnects the member after a last attempt to write. It is sent Close 1008, which arrives
-    /// only if its peer starts to read again at that moment. With this policy every member either
-    /// gets every message or is disconnected.
-    Disconnect,
-    /// Does not send this message to the member. Once a second, a broadcast tries to write the
-    /// bytes that wait for it.
-    Drop,
-    /// Waits until the peer has taken the earlier broadcasts and all of this message, for all slow
-    /// members together no longer than this duration. After that, as `Drop`. The first member that
-    /// becomes slow during the broadcast may add 10 ms.
-    Wait(Duration),
-}
-
-/// Counts of what happened to one broadcast, or to all of them ([`Hub::totals`]).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Broadcast {
-    /// Members for which it was accepted: it was written, or waits after earlier bytes.
-    pub delivered: u64,
-    /// Members that were slow and did not get it.
-    pub dropped: u64,
-    /// Members that were slow and whose connection was ended.
-    pub disconnected: u64,
-}
-
 /// The place of a connection in a [`Hub`]: it leaves the hub when this is dropped.
 ///
 /// A broadcast that has begun by then may still reach it.
@@ -119,16 +90,6 @@ struct Registry {
     next_id: u64,
     entries: Arc<BTreeMap<u64, Arc<Entry>>>,
 }
-
-#[derive(Debug)]
-struct Entry {
-    sender: Sender,
-    /// Until when it is not asked again to take what it left over.
-    rest: Mutex<Deadline>,
-}
-
-/// A slow member whose messages are dropped costs its broadcasters a write in this time.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The longest wait for a place in the inbox of a member to which other threads write all the
 /// time. If its peer does not read, the member is slow, and this wait does not apply.
@@ -215,97 +176,6 @@ impl Hub {
 impl Drop for Member {
     fn drop(&mut self) {
         self.shared.remove(&[self.id]);
-    }
-}
-
-/// A broadcast that is going on.
-struct Round<'a> {
-    policy: SlowMember,
-    message: &'a Prepared,
-    report: Broadcast,
-    gone: Vec<u64>,
-    /// The end of the time that those members share which did not take all of it, once there is
-    /// one.
-    slice: Option<Deadline>,
-}
-
-/// How far a message has come on its way to a member.
-struct Delivery<'a> {
-    id: u64,
-    entry: &'a Entry,
-    offer: Offer,
-}
-
-impl<'a> Round<'a> {
-    fn new(policy: SlowMember, message: &'a Prepared) -> Self {
-        let (report, gone) = (Broadcast::default(), Vec::new());
-        Self { policy, message, report, gone, slice: None }
-    }
-
-    /// Offers it to a member. The first one that does not take all has held the broadcast up for
-    /// a slice. No further one does.
-    fn offer(&self, sender: &Sender) -> Offer {
-        let wait = if self.slice.is_none() { Wait::Slice } else { Wait::Never };
-        sender.offer(self.message, wait)
-    }
-
-    /// Whether all was done with this member that there is to do, or never is.
-    fn is_over_for(&mut self, delivery: &Delivery<'_>) -> bool {
-        let waits = matches!(self.policy, SlowMember::Wait(_));
-        let has_got_it = !delivery.entry.sender.is_behind();
-        match delivery.offer {
-            Offer::Taken => !waits || has_got_it,
-            Offer::Kept => {
-                let is_over = self.slice.is_none_or(Deadline::is_over);
-                self.slice.get_or_insert_with(Deadline::slice);
-                has_got_it || !waits && is_over
-            }
-            Offer::Busy | Offer::Slow => false,
-            Offer::Closed => true,
-        }
-    }
-
-    /// Goes on with a member that did not take all, and says whether that is over.
-    fn retry(&mut self, delivery: &mut Delivery<'_>) -> bool {
-        let Entry { sender, rest } = delivery.entry;
-        match self.policy {
-            SlowMember::Drop if delivery.offer != Offer::Kept => {
-                let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
-                if rest.is_over() {
-                    *rest = Deadline::after(Some(RETRY));
-                    drop(rest);
-                    sender.retry(Wait::Never);
-                }
-            }
-            _ => sender.retry(Wait::Never),
-        }
-        if matches!(delivery.offer, Offer::Busy | Offer::Slow) {
-            delivery.offer = self.offer(sender);
-        }
-        let is_lost = delivery.offer == Offer::Slow && !matches!(self.policy, SlowMember::Wait(_));
-        let is_over = is_lost || self.is_over_for(delivery);
-        if is_over {
-            self.conclude(delivery);
-        }
-        is_over
-    }
-
-    /// Counts what came of it, and parts with members that are slow if they are to go.
-    fn conclude(&mut self, delivery: &Delivery<'_>) {
-        match (delivery.offer, self.policy) {
-            (Offer::Taken | Offer::Kept, _) => self.report.delivered += 1,
-            (Offer::Closed, _) => self.gone.push(delivery.id),
-            (Offer::Busy | Offer::Slow, SlowMember::Disconnect) => {
-                let sender = &delivery.entry.sender;
-                sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Never);
-                // Another broadcast may do the same just now.
-                self.report.disconnected += u64::from(sender.abort_first());
-                self.gone.push(delivery.id);
-            }
-            (Offer::Busy | Offer::Slow, SlowMember::Drop | SlowMember::Wait(_)) => {
-                self.report.dropped += 1;
-            }
-        }
     }
 }
 

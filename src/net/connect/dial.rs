@@ -3,10 +3,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use super::connecting::{Connecting, Remote};
-use super::deadline::Deadline;
-use super::error::is_timeout;
-use super::{Error, Operation};
+use super::serialize::{Connecting, Remote};
+use crate::net::deadline::Deadline;
+use crate::net::error::is_timeout;
+use crate::net::{Error, Operation};
 
 /// Opens a TCP connection to the first address of `host` that takes it. With `one_at_a_time`, no
 /// other client that asks for that is connecting to the address until what is returned with the

@@ -1,6 +1,7 @@
 use core::{fmt, str};
 
-use super::{Headers, grammar};
+use super::grammar;
+use super::headers::Headers;
 
 /// How large the head of a request or a response may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,7 +96,7 @@ impl HeadScanner {
 
 /// A head taken apart: the first line, the fields, and the length of it all. What is not UTF-8
 /// in the first line is replaced: where it matters, only ASCII is allowed.
-pub(super) fn decode_head(
+pub(in crate::handshake) fn decode_head(
     bytes: &[u8],
     limits: &HeadLimits,
 ) -> Result<Option<(String, Headers, usize)>, HttpError> {
@@ -141,12 +142,15 @@ fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
 }
 
 /// Whether a version is one that can upgrade: 1.1, or a later 1.x.
-pub(super) fn check_version(version: &str) -> Result<(), HttpError> {
+pub(in crate::handshake) fn check_version(version: &str) -> Result<(), HttpError> {
     check_minor_version(version, b'1')
 }
 
 /// Whether a version is 1.x, with an x from this digit on.
-pub(super) fn check_minor_version(version: &str, oldest: u8) -> Result<(), HttpError> {
+pub(in crate::handshake) fn check_minor_version(
+    version: &str,
+    oldest: u8,
+) -> Result<(), HttpError> {
     let digits = version.strip_prefix("HTTP/").ok_or(HttpError::StartLine)?;
     match digits.as_bytes() {
         [b'1', b'.', minor @ b'0'..=b'9'] if *minor >= oldest => Ok(()),

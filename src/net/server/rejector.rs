@@ -5,10 +5,16 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::registry::NoPlace;
 use crate::handshake::Response;
 use crate::net::deadline::Deadline;
 use crate::net::handshake_io::{self, PATIENCE};
+
+/// Why a connection is not served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NoPlace {
+    Full,
+    Stopping,
+}
 
 /// Answers clients that are not served, from the thread that accepts, which never waits for
 /// them: that they can read the answer is seen to in a thread for all of them.

@@ -86,11 +86,11 @@ impl Headers {
     }
 
     /// Adds a field of which we know that it is valid.
-    pub(super) fn push(&mut self, name: &str, value: impl Into<String>) {
+    pub(in crate::handshake) fn push(&mut self, name: &str, value: impl Into<String>) {
         self.0.push((name.to_owned(), value.into()));
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(in crate::handshake) fn encode(&self, out: &mut Vec<u8>) {
         for (name, value) in self.iter() {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");

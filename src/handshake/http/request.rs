@@ -1,5 +1,6 @@
-use super::http::{check_version, decode_head};
-use super::{HeadLimits, Headers, HttpError, grammar, uri};
+use super::head::{HeadLimits, HttpError, check_version, decode_head};
+use super::headers::Headers;
+use super::{grammar, uri};
 
 /// The head of an HTTP request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -128,7 +129,7 @@ pub fn is_upgrade_request(request: &Request) -> bool {
 }
 
 /// Whether the fields ask to go on with WebSocket (§4.2.1).
-pub(super) fn asks_for_websocket(headers: &Headers) -> bool {
+pub(in crate::handshake) fn asks_for_websocket(headers: &Headers) -> bool {
     headers.has_token("Upgrade", "websocket") && headers.has_token("Connection", "Upgrade")
 }
 

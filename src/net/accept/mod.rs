@@ -1,3 +1,9 @@
+//! Answering opening handshakes (§4.2) on streams that are connected already.
+//!
+//! The request is read under one deadline. What it means is decided by
+//! [`Upgrade`](crate::handshake::Upgrade) and by the program; this folder only carries the bytes,
+//! and sees to it that a client that is refused can read why.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +16,8 @@ use crate::deflate::Deflate;
 use crate::handshake::{
     Accept, Agreed, HandshakeError, HeadLimits, Rejection, Request, Response, Upgrade,
 };
+#[cfg(feature = "tls")]
+use crate::net::tls::rustls::ServerConfig;
 use crate::protocol::{Limits, Outbound};
 
 type Decide = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
@@ -99,6 +107,42 @@ impl Acceptor {
         F: Fn(&Request) -> Result<Accept, Response> + Send + Sync + 'static,
     {
         self.decide = Some(Arc::new(decide));
+        self
+    }
+
+    /// Serves `wss:`: each stream gets a TLS handshake first, within the same deadline. Needs the
+    /// feature `tls`. Where the configuration names no protocols for ALPN, `http/1.1` is taken.
+    ///
+    /// ```no_run
+    /// use tightwire::rustls::ServerConfig;
+    /// use tightwire::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    /// use tightwire::{Acceptor, Server};
+    ///
+    /// let chain = CertificateDer::pem_file_iter("cert.pem")?.collect::<Result<_, _>>()?;
+    /// let key = PrivateKeyDer::from_pem_file("key.pem")?;
+    /// let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    /// let server = Server::bind("127.0.0.1:9443")?.acceptor(Acceptor::new().tls(config));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
+        self.tls = ServerTls::new(config.into());
+        self
+    }
+
+    /// Compresses messages for clients that offer it (RFC 7692 §5); the feature `deflate` is
+    /// needed. Of several offers the first is taken that can be.
+    ///
+    /// ```
+    /// use tightwire::Acceptor;
+    /// use tightwire::deflate::Deflate;
+    ///
+    /// // For many connections: nothing is kept between messages.
+    /// let acceptor = Acceptor::new().deflate(Deflate::new().no_context_takeover());
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, wishes: Deflate) -> Self {
+        self.options.deflate = vec![wishes];
         self
     }
 

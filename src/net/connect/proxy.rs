@@ -4,10 +4,11 @@
 use std::env;
 use std::net::TcpStream;
 
-use super::connecting::{Connecting, Remote};
-use super::deadline::Deadline;
-use super::{Error, dial, handshake_io};
+use super::dial;
+use super::serialize::{Connecting, Remote};
 use crate::handshake::{HandshakeError, HeadLimits, HttpError, Proxies, Proxy, ProxyError, Uri};
+use crate::net::deadline::Deadline;
+use crate::net::{Error, handshake_io};
 
 /// The proxies that the environment names.
 pub(super) fn from_env() -> Proxies {

@@ -1,0 +1,30 @@
+use std::time::Duration;
+
+/// What a [`Hub`](super::Hub) does to a member that is slow to read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SlowMember {
+    /// Disconnects the member after a last attempt to write. It is sent Close 1008, which arrives
+    /// only if its peer starts to read again at that moment. With this policy every member either
+    /// gets every message or is disconnected.
+    Disconnect,
+    /// Does not send this message to the member. Once a second, a broadcast tries to write the
+    /// bytes that wait for it.
+    Drop,
+    /// Waits until the peer has taken the earlier broadcasts and all of this message, for all slow
+    /// members together no longer than this duration. After that, as `Drop`. The first member that
+    /// becomes slow during the broadcast may add 10 ms.
+    Wait(Duration),
+}
+
+/// Counts of what happened to one broadcast, or to all of them ([`Hub::totals`]).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Broadcast {
+    /// Members for which it was accepted: it was written, or waits after earlier bytes.
+    pub delivered: u64,
+    /// Members that were slow and did not get it.
+    pub dropped: u64,
+    /// Members that were slow and whose connection was ended.
+    pub disconnected: u64,
+}

@@ -1,0 +1,92 @@
+//! The TLS settings of clients and acceptors, and how a stream comes by TLS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+
+use super::stream::TlsStream;
+use super::{HTTP_1_1, client};
+use crate::handshake::Uri;
+use crate::net::deadline::Deadline;
+use crate::net::{Error, Stream};
+
+/// The TLS settings of a client.
+#[derive(Clone, Debug, Default)]
+pub(in crate::net) struct ClientTls {
+    config: Option<Arc<ClientConfig>>,
+}
+
+impl ClientTls {
+    /// Takes a configuration. If it names no protocols for ALPN, `http/1.1` is offered.
+    pub(in crate::net) fn new(mut config: Arc<ClientConfig>) -> Self {
+        if config.alpn_protocols.is_empty() {
+            Arc::make_mut(&mut config).alpn_protocols = vec![HTTP_1_1.to_vec()];
+        }
+        Self { config: Some(config) }
+    }
+
+    /// What it takes to secure a connection to where this URI leads.
+    pub(in crate::net) fn prepare(&self, uri: &Uri) -> Result<Security, Error> {
+        if !uri.is_secure() {
+            return Ok(Security(None));
+        }
+        let name = client::server_name(uri.host())?;
+        let config = self.config.clone().map_or_else(client::default_config, Ok)?;
+        Ok(Security(Some((name, config))))
+    }
+}
+
+/// Whether a connection gets TLS, and how.
+#[derive(Debug)]
+pub(in crate::net) struct Security(Option<(ServerName<'static>, Arc<ClientConfig>)>);
+
+impl Security {
+    pub(in crate::net) fn apply(
+        self,
+        stream: Box<dyn Stream>,
+        deadline: Deadline,
+    ) -> Result<Box<dyn Stream>, Error> {
+        match self.0 {
+            Some((name, config)) => {
+                Ok(Box::new(TlsStream::connect(stream, name, config, deadline)?))
+            }
+            None => Ok(stream),
+        }
+    }
+}
+
+/// The TLS settings of a server.
+#[derive(Clone, Debug, Default)]
+pub(in crate::net) struct ServerTls {
+    config: Option<Arc<ServerConfig>>,
+}
+
+impl ServerTls {
+    /// Takes a configuration. If it names no protocols for ALPN, `http/1.1` is accepted.
+    pub(in crate::net) fn new(mut config: Arc<ServerConfig>) -> Self {
+        if config.alpn_protocols.is_empty() {
+            Arc::make_mut(&mut config).alpn_protocols = vec![HTTP_1_1.to_vec()];
+        }
+        Self { config: Some(config) }
+    }
+
+    pub(in crate::net) const fn is_on(&self) -> bool {
+        self.config.is_some()
+    }
+
+    pub(in crate::net) fn apply(
+        &self,
+        stream: Box<dyn Stream>,
+        deadline: Deadline,
+        linger_for: Duration,
+    ) -> Result<Box<dyn Stream>, Error> {
+        match &self.config {
+            Some(config) => {
+                Ok(Box::new(TlsStream::accept(stream, Arc::clone(config), deadline, linger_for)?))
+            }
+            None => Ok(stream),
+        }
+    }
+}
