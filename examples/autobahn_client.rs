@@ -43,6 +43,6 @@ fn run_case(url: &str) -> Result<(), Error> {
 fn client() -> Client {
     let client = Client::new();
     #[cfg(feature = "deflate")]
-    let client = client.deflate(tightwire::deflate::Deflate::new());
+    let client = client.deflate(tightwire::deflate::DeflateConfig::new());
     client
 }

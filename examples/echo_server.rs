@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn compressing() -> Acceptor {
     let acceptor = Acceptor::new();
     #[cfg(feature = "deflate")]
-    let acceptor = acceptor.deflate(tightwire::deflate::Deflate::new());
+    let acceptor = acceptor.deflate(tightwire::deflate::DeflateConfig::new());
     acceptor
 }
 

@@ -18,7 +18,7 @@ use mio::event::Event as Readiness;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 use tightwire::handshake::{
-    Accept, HeadLimits, HeadScanner, HttpError, Rejection, Request, Response, Upgrade,
+    AcceptOptions, HeadLimits, HeadScanner, HttpError, Rejection, Request, Response, Upgrade,
 };
 use tightwire::protocol::{Connection, Event, Limits, Outbound};
 use tightwire::{Message, MessageRef};
@@ -287,10 +287,10 @@ impl Client {
         let Stage::Open(connection) = &mut self.stage else { return Ok(()) };
         let outbound = connection.outbound();
         if message.len() <= COPY_MAX {
-            return outbound.message((&message).into(), output).map_err(io::Error::other);
+            return outbound.encode_message((&message).into(), output).map_err(io::Error::other);
         }
         let kind = MessageRef::from(&message).kind();
-        outbound.message_header(kind, message.len(), output).map_err(io::Error::other)?;
+        outbound.encode_message_header(kind, message.len(), output).map_err(io::Error::other)?;
         self.write(output, message.into_bytes())
     }
 
@@ -362,7 +362,7 @@ impl Client {
         }
         if let (Stage::Open(connection), TICKS_TO_PING) = (&mut self.stage, self.silent_for) {
             let output = &mut scratch.output;
-            connection.outbound().ping(&[], output).map_err(io::Error::other)?;
+            connection.outbound().encode_ping(&[], output).map_err(io::Error::other)?;
             connection.reuse(Vec::new().into());
             self.write(output, Vec::new())?;
         }
@@ -412,7 +412,7 @@ impl Unsent {
 fn upgrade(head: &[u8]) -> Result<Response, Rejection> {
     let request = Request::decode(head, &HeadLimits::default())?;
     let (request, _) = request.ok_or(HttpError::StartLine)?;
-    let (response, _agreed) = Upgrade::from_request(&request)?.accept(&Accept::new())?;
+    let (response, _agreed) = Upgrade::from_request(&request)?.accept(&AcceptOptions::new())?;
     Ok(response)
 }
 

@@ -90,9 +90,9 @@ pub mod protocol;
 pub use error::ProtocolError;
 pub use frame::{CloseCode, CloseFrame};
 pub use net::{
-    Acceptor, Broadcast, Client, CloseStatus, ClosedBy, Error, HandlerResult, Hub, Member,
-    MessageReader, MessageWriter, Messages, OpenConnection, Operation, Prepared, Receiver, Sender,
-    Server, ServerHandle, ShutdownReport, SlowMember, Stream, Timeouts, WebSocket, connect,
+    Acceptor, BroadcastReport, Client, CloseStatus, ClosedBy, Error, HandlerResult, Hub, Member,
+    MessageReader, MessageWriter, Messages, OpenConnection, Operation, PreparedMessage, Receiver,
+    Sender, Server, ServerHandle, ShutdownReport, SlowPolicy, Stream, Timeouts, WebSocket, connect,
 };
 #[cfg(feature = "tls")]
 pub use net::{TlsStream, rustls};

@@ -153,9 +153,9 @@ proptest! {
         for sent in &messages {
             let parts = sent.parts();
             for (n, part) in (1..).zip(&parts) {
-                sender.fragment(*part, n == parts.len(), &mut end.out).unwrap();
+                sender.encode_fragment(*part, n == parts.len(), &mut end.out).unwrap();
                 for _ in 0..sent.pings {
-                    sender.ping(b"between", &mut end.out).unwrap();
+                    sender.encode_ping(b"between", &mut end.out).unwrap();
                 }
             }
         }

@@ -176,7 +176,7 @@ fn connection_at(at: At, role: Role) -> Option<Connection> {
     let close = frame_from(peer(role), 0x88, b"");
     match at {
         At::Open => {}
-        At::WeClosed => end.outbound().close(None, &mut out).unwrap(),
+        At::WeClosed => end.outbound().encode_close(None, &mut out).unwrap(),
         At::PeerClosed if role == Role::Server => return None,
         At::PeerClosed => {
             let_keys_run_out(true);
@@ -212,18 +212,18 @@ fn take(step: Step, role: Role, end: &mut Connection, out: &mut Vec<u8>) -> Answ
     }
     let sender = end.outbound();
     Answer::Sent(match step {
-        Step::SendText => sender.message("text".into(), out),
+        Step::SendText => sender.encode_message("text".into(), out),
         Step::SendHeader => {
             let empty = MessageRef::Binary(b"");
-            sender.message_header(empty.kind(), 0, out).map(|_| ())
+            sender.encode_message_header(empty.kind(), 0, out).map(|_| ())
         }
-        Step::SendFragment => sender.fragment("part".into(), false, out),
-        Step::SendPing => sender.ping(b"data", out),
-        Step::SendPong => sender.pong(b"data", out),
-        Step::SendClose => sender.close(None, out),
+        Step::SendFragment => sender.encode_fragment("part".into(), false, out),
+        Step::SendPing => sender.encode_ping(b"data", out),
+        Step::SendPong => sender.encode_pong(b"data", out),
+        Step::SendClose => sender.encode_close(None, out),
         _ => {
             let bye = CloseFrame::new(CloseCode::NORMAL, "bye").unwrap();
-            sender.close(Some(&bye), out)
+            sender.encode_close(Some(&bye), out)
         }
     })
 }
@@ -292,7 +292,7 @@ fn a_failure_without_a_masking_key_says_nothing_and_ends_all_the_same() {
     assert_eq!(end.next_event(&mut &wire[..], &mut out), Err(VIOLATION));
     let_keys_run_out(false);
     assert_eq!(end.state(), State::Closed);
-    let sent = end.outbound().message("too late".into(), &mut out);
+    let sent = end.outbound().encode_message("too late".into(), &mut out);
     assert_eq!(sent, Err(SendError::Closed));
     assert_eq!(out, b"");
 }
@@ -313,8 +313,8 @@ fn either_end_may_begin_to_close() {
             let bye = CloseFrame::new(CloseCode::NORMAL, "bye").unwrap();
             let end = pair.end(role);
             let sender = end.connection.outbound();
-            sender.message("last words".into(), &mut end.out).unwrap();
-            sender.close(Some(&bye), &mut end.out).unwrap();
+            sender.encode_message("last words".into(), &mut end.out).unwrap();
+            sender.encode_close(Some(&bye), &mut end.out).unwrap();
             pair.pump(piece_len);
             let last_words = Event::Message(Message::from("last words"));
             assert_closed(pair.end(peer(role)), &[last_words, Event::Close(Some(bye))]);
@@ -332,7 +332,7 @@ fn both_ends_may_close_at_once() {
     for (role, code) in codes {
         let end = pair.end(role);
         let sender = end.connection.outbound();
-        sender.close(Some(&code.into()), &mut end.out).unwrap();
+        sender.encode_close(Some(&code.into()), &mut end.out).unwrap();
         assert_eq!(end.out, frame_from(role, 0x88, &code.get().to_be_bytes()));
     }
     pair.pump(1);
@@ -348,10 +348,10 @@ fn what_the_peer_sent_before_it_saw_our_close_still_arrives() {
         let mut pair = Pair::new(Limits::default());
         let other = pair.end(peer(role));
         let sender = other.connection.outbound();
-        sender.message("crossing".into(), &mut other.out).unwrap();
-        sender.ping(b"p", &mut other.out).unwrap();
+        sender.encode_message("crossing".into(), &mut other.out).unwrap();
+        sender.encode_ping(b"p", &mut other.out).unwrap();
         let end = pair.end(role);
-        end.connection.outbound().close(None, &mut end.out).unwrap();
+        end.connection.outbound().encode_close(None, &mut end.out).unwrap();
         pair.pump(100);
         let crossing = Event::Message(Message::from("crossing"));
         let ping = Event::Ping(b"p".to_vec());
@@ -397,12 +397,12 @@ fn a_close_amid_a_message_under_way_gives_it_up_on_both_sides() {
     for role in ROLES {
         let mut end = support::connection(role);
         let mut out = Vec::new();
-        end.outbound().fragment("ours ".into(), false, &mut out).unwrap();
+        end.outbound().encode_fragment("ours ".into(), false, &mut out).unwrap();
         let wire = frames_from(peer(role), &[(0x01, b"theirs "), (0x88, b"")]);
         let event = end.next_event(&mut &wire[..], &mut out);
         assert_eq!(event, Ok(Some(Event::Close(None))));
         assert_eq!(out, frames_from(role, &[(0x01, b"ours "), (0x88, b"")]));
-        let rest = end.outbound().fragment("rest".into(), true, &mut out);
+        let rest = end.outbound().encode_fragment("rest".into(), true, &mut out);
         assert_eq!(rest, Err(SendError::Closed));
     }
 }

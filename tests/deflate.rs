@@ -13,7 +13,7 @@ use support::{
     Outcome, ROLES, feed_every_way_to, feed_to, frame_from, frames_from, hex, limits, peer,
 };
 use tightwire::ProtocolError;
-use tightwire::deflate::{Deflate, Params};
+use tightwire::deflate::{DeflateConfig, Params};
 use tightwire::frame::CloseCode;
 use tightwire::protocol::{Event, Limits, Message, MessageRef, Role};
 
@@ -28,11 +28,11 @@ const LAST: u8 = 0x80;
 
 /// What is agreed on if nobody wishes anything in particular.
 fn usual() -> Params {
-    agree(&Deflate::new(), &Deflate::new())
+    agree(&DeflateConfig::new(), &DeflateConfig::new())
 }
 
 fn without_takeover() -> Params {
-    agree(&Deflate::new().no_context_takeover(), &Deflate::new())
+    agree(&DeflateConfig::new().no_context_takeover(), &DeflateConfig::new())
 }
 
 /// What comes of these frames at an end of this role, however they are cut.
@@ -300,7 +300,7 @@ fn without_takeover_no_message_may_refer_to_another() {
         assert_error(&without_takeover(), &[first, (TEXT, hex(AGAIN))], E::InvalidDeflate);
     }
     // Each direction has its own.
-    let params = agree(&Deflate::new().recv_context_takeover(false), &Deflate::new());
+    let params = agree(&DeflateConfig::new().recv_context_takeover(false), &DeflateConfig::new());
     let frames = [hello(), (TEXT, hex(AGAIN))];
     assert_eq!(receive(Role::Client, &params, &frames).error, Some(E::InvalidDeflate));
     let expected = Outcome::events([text("Hello"), text("Hello")]);
@@ -312,8 +312,8 @@ fn without_takeover_no_message_may_refer_to_another() {
 fn a_hint_that_was_not_taken_up_does_not_bind() {
     // Some server that leaves the hint out of its answer keeps its window.
     let answer = ["permessage-deflate"];
-    let wishes = [Deflate::new().send_context_takeover(false)];
-    let params = support::deflate::judge(&wishes, &answer).unwrap().unwrap();
+    let config = [DeflateConfig::new().send_context_takeover(false)];
+    let params = support::deflate::verify(&config, &answer).unwrap().unwrap();
     let frames = [(TEXT, hex(HELLO)), (TEXT, hex(AGAIN))];
     let expected = Outcome::events([text("Hello"), text("Hello")]);
     assert_eq!(receive(Role::Server, &params, &frames), expected);
@@ -325,12 +325,12 @@ fn messages_may_refer_back_as_far_as_was_agreed_on() {
     let before: Vec<u8> = (0..50_000_u32).map(|i| (i.wrapping_mul(i) >> 9) as u8).collect();
     for role in ROLES {
         for bits in 8..=15 {
-            let wishes = match role {
-                Role::Client => Deflate::new().send_window_bits(bits),
-                Role::Server => Deflate::new().recv_window_bits(bits),
+            let config = match role {
+                Role::Client => DeflateConfig::new().send_window_bits(bits),
+                Role::Server => DeflateConfig::new().recv_window_bits(bits),
             };
             let offer = "permessage-deflate; client_max_window_bits";
-            let params = accept(&[offer], &wishes).1.deflate.expect("agreed");
+            let params = accept(&[offer], &config).1.deflate.expect("agreed");
             // One more than was agreed on harms nobody: zlib makes 9 of 8, and the window is as
             // large as any can be.
             for distance in [1 << bits, (1 << bits) + 1, 32_768] {

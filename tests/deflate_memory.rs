@@ -12,8 +12,8 @@ use std::time::Duration;
 use allocation_counter::measure;
 use support::deflate::{TAIL, agree, inbound, outbound};
 use support::{ROLES, frame_from, frames_from, limits, peer};
-use tightwire::deflate::{Deflate, Params};
-use tightwire::handshake::Agreed;
+use tightwire::deflate::{DeflateConfig, Params};
+use tightwire::handshake::Negotiated;
 use tightwire::protocol::{Event, Inbound, MessageRef, Role};
 use tightwire::{Acceptor, Client, Error, Limits, ProtocolError, Stream, WebSocket};
 
@@ -39,18 +39,18 @@ impl Heap {
 }
 
 fn usual() -> Params {
-    agree(&Deflate::new(), &Deflate::new())
+    agree(&DeflateConfig::new(), &DeflateConfig::new())
 }
 
 fn without_takeover() -> Params {
-    agree(&Deflate::new().no_context_takeover(), &Deflate::new())
+    agree(&DeflateConfig::new().no_context_takeover(), &DeflateConfig::new())
 }
 
 /// The compressed payload of a message of so many mebibytes of zeros: about as many kibibytes.
 fn bomb(mebibytes: usize) -> Vec<u8> {
-    let mut out = outbound(Role::Server, &usual(), &Deflate::new().level(9));
+    let mut out = outbound(Role::Server, &usual(), &DeflateConfig::new().level(9));
     let mut wire = Vec::new();
-    out.fragment(MessageRef::Binary(&vec![0; MIB]), false, &mut wire).unwrap();
+    out.encode_fragment(MessageRef::Binary(&vec![0; MIB]), false, &mut wire).unwrap();
     // What refers back by one byte may follow itself.
     let piece = &wire[4..];
     assert!(piece.ends_with(&TAIL) && piece.len() < MIB / 900, "{}", piece.len());
@@ -101,13 +101,13 @@ fn blocks_that_hold_nothing_take_nothing() {
 /// Has an end send and receive this, and returns what it holds then.
 fn held_after(role: Role, params: &Params, wire: &[u8], message: MessageRef<'_>) -> (i64, i64) {
     let (mut sending, mut receiving) = (Heap::default(), Heap::default());
-    let mut out = sending.count(|| outbound(role, params, &Deflate::new()));
+    let mut out = sending.count(|| outbound(role, params, &DeflateConfig::new()));
     let mut inbound = receiving.count(|| inbound(role, params, Limits::default()));
     for _ in 0..3 {
         sending.count(|| {
-            out.message(message, &mut Vec::new()).unwrap();
-            out.fragment(message, false, &mut Vec::new()).unwrap();
-            out.fragment(message, true, &mut Vec::new()).unwrap();
+            out.encode_message(message, &mut Vec::new()).unwrap();
+            out.encode_fragment(message, false, &mut Vec::new()).unwrap();
+            out.encode_fragment(message, true, &mut Vec::new()).unwrap();
         });
         receiving.count(|| {
             let mut input = wire;
@@ -124,10 +124,10 @@ fn between_messages_only_what_the_next_may_refer_to_is_held() {
     for role in ROLES {
         let wire = |params| {
             let mut wire = Vec::new();
-            let mut out = outbound(peer(role), params, &Deflate::new());
-            out.message((&*text).into(), &mut wire).unwrap();
-            out.fragment((&*text).into(), false, &mut wire).unwrap();
-            out.fragment((&*text).into(), true, &mut wire).unwrap();
+            let mut out = outbound(peer(role), params, &DeflateConfig::new());
+            out.encode_message((&*text).into(), &mut wire).unwrap();
+            out.encode_fragment((&*text).into(), false, &mut wire).unwrap();
+            out.encode_fragment((&*text).into(), true, &mut wire).unwrap();
             wire
         };
         let params = without_takeover();
@@ -168,7 +168,7 @@ fn an_end_that_has_done_nothing_yet_holds_nothing() {
         for _ in 0..100 {
             let params = usual();
             let end = heap.count(|| {
-                let out = outbound(role, &params, &Deflate::new());
+                let out = outbound(role, &params, &DeflateConfig::new());
                 (out, inbound(role, &params, Limits::default()))
             });
             ends.push(end);
@@ -226,12 +226,14 @@ impl Stream for Given {
 /// An end that is about to read these frames, and has no limits.
 fn about_to_read(role: Role, frames: &[(u8, &[u8])]) -> WebSocket {
     let stream = Given { bytes: frames_from(peer(role), frames), read: AtomicUsize::new(0) };
-    let mut agreed = Agreed::default();
-    agreed.deflate = Some(usual());
+    let mut negotiated = Negotiated::default();
+    negotiated.deflate = Some(usual());
     let limits = support::no_limits();
     match role {
-        Role::Client => Client::new().limits(limits).take_over(stream, agreed, Vec::new()),
-        Role::Server => Acceptor::new().limits(limits).take_over(stream, agreed, Vec::new()),
+        Role::Client => Client::new().limits(limits).from_upgraded(stream, negotiated, Vec::new()),
+        Role::Server => {
+            Acceptor::new().limits(limits).from_upgraded(stream, negotiated, Vec::new())
+        }
     }
     .unwrap()
 }

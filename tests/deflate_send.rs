@@ -7,23 +7,23 @@ use std::slice;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::deflate::{Inflated, TAIL, accept, agree, inbound, inflate, judge, outbound};
+use support::deflate::{Inflated, TAIL, accept, agree, inbound, inflate, outbound, verify};
 use support::{ROLES, feed_to, frame_from, hex, let_keys_run_out, limits, peer};
-use tightwire::deflate::{Deflate, Deflater, Params};
+use tightwire::deflate::{DeflateConfig, Deflater, Params};
 use tightwire::frame::{CloseFrame, FrameHeader};
 use tightwire::protocol::{Event, Limits, Message, MessageRef, Outbound, Role, SendError};
 
 /// What compresses everything, however short.
-const fn eager() -> Deflate {
-    Deflate::new().min_len(0)
+const fn eager() -> DeflateConfig {
+    DeflateConfig::new().min_len(0)
 }
 
 fn usual() -> Params {
-    agree(&Deflate::new(), &Deflate::new())
+    agree(&DeflateConfig::new(), &DeflateConfig::new())
 }
 
 fn without_takeover() -> Params {
-    agree(&Deflate::new().no_context_takeover(), &Deflate::new())
+    agree(&DeflateConfig::new().no_context_takeover(), &DeflateConfig::new())
 }
 
 /// The frames in `wire`, each its first byte and its payload, unmasked.
@@ -46,7 +46,7 @@ fn frames(wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
 #[track_caller]
 fn sent<'a>(outbound: &mut Outbound, message: impl Into<MessageRef<'a>>) -> (u8, Vec<u8>) {
     let mut wire = Vec::new();
-    outbound.message(message.into(), &mut wire).unwrap();
+    outbound.encode_message(message.into(), &mut wire).unwrap();
     let [frame] = <[_; 1]>::try_from(frames(&wire)).expect("one frame");
     frame
 }
@@ -71,7 +71,7 @@ fn the_examples_of_the_rfc_are_what_is_sent() {
     for role in ROLES {
         let mut out = outbound(role, &usual(), &eager());
         let mut wire = Vec::new();
-        out.message("Hello".into(), &mut wire).unwrap();
+        out.encode_message("Hello".into(), &mut wire).unwrap();
         assert_eq!(wire, frame_from(role, 0xc1, &hex("f2 48 cd c9 c9 07 00")), "{role:?}");
         // The second time it refers to the first, also from another kind of message.
         assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 00 11 00 00")));
@@ -88,23 +88,23 @@ fn without_takeover_the_same_message_is_the_same_bytes() {
         (Role::Server, accept(&["permessage-deflate"], &no_takeover).1),
     ];
     let mut cases: Vec<_> =
-        agreed_on.map(|(role, agreed)| (role, agreed.deflate.unwrap(), eager())).into();
+        agreed_on.map(|(role, negotiated)| (role, negotiated.deflate.unwrap(), eager())).into();
     // A client that did not ask for it.
     let answer = ["permessage-deflate; client_no_context_takeover"];
-    cases.push((Role::Client, judge(&[eager()], &answer).unwrap().unwrap(), eager()));
+    cases.push((Role::Client, verify(&[eager()], &answer).unwrap().unwrap(), eager()));
     // What an end wishes for itself it does, agreed on or not.
-    let params = judge(slice::from_ref(&no_takeover), &["permessage-deflate"]).unwrap().unwrap();
+    let params = verify(slice::from_ref(&no_takeover), &["permessage-deflate"]).unwrap().unwrap();
     assert!(params.client.context_takeover);
     cases.push((Role::Client, params, no_takeover));
-    for (role, params, wishes) in cases {
-        let mut out = outbound(role, &params, &wishes);
+    for (role, params, config) in cases {
+        let mut out = outbound(role, &params, &config);
         for _ in 0..3 {
             assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 48 cd c9 c9 07 00")), "{role:?}");
         }
         // Fragments of one message refer to each other all the same.
         let mut wire = Vec::new();
-        out.fragment("Hello".into(), false, &mut wire).unwrap();
-        out.fragment("Hello".into(), true, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), true, &mut wire).unwrap();
         assert_eq!(frames(&wire)[1], (0x80, hex("f2 00 11 00 00")), "{role:?}");
         assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 48 cd c9 c9 07 00")), "{role:?}");
     }
@@ -114,12 +114,12 @@ fn without_takeover_the_same_message_is_the_same_bytes() {
 #[test]
 fn short_messages_are_sent_as_they_are() {
     for role in ROLES {
-        for (wishes, min_len) in [
-            (Deflate::new(), 128),
-            (Deflate::new().min_len(10), 10),
-            (Deflate::new().min_len(1), 1),
+        for (config, min_len) in [
+            (DeflateConfig::new(), 128),
+            (DeflateConfig::new().min_len(10), 10),
+            (DeflateConfig::new().min_len(1), 1),
         ] {
-            let mut out = outbound(role, &usual(), &wishes);
+            let mut out = outbound(role, &usual(), &config);
             for _ in 0..2 {
                 let short = "a".repeat(min_len - 1);
                 assert_eq!(sent(&mut out, &*short), (0x81, short.into_bytes()));
@@ -129,12 +129,12 @@ fn short_messages_are_sent_as_they_are() {
             }
             // Nobody knows how long a fragmented message will be.
             let mut wire = Vec::new();
-            out.fragment("".into(), false, &mut wire).unwrap();
-            out.fragment("".into(), true, &mut wire).unwrap();
+            out.encode_fragment("".into(), false, &mut wire).unwrap();
+            out.encode_fragment("".into(), true, &mut wire).unwrap();
             let frames: Vec<_> = frames(&wire).into_iter().map(|(first, _)| first).collect();
             assert_eq!(frames, [0x41, 0x80]);
         }
-        let mut out = outbound(role, &usual(), &Deflate::new().min_len(usize::MAX));
+        let mut out = outbound(role, &usual(), &DeflateConfig::new().min_len(usize::MAX));
         assert_eq!(sent(&mut out, &*"a".repeat(100_000)).0, 0x81);
     }
 }
@@ -148,16 +148,16 @@ fn compression_can_be_left_out_of_messages() {
         out.set_compression(false);
         assert_eq!(sent(&mut out, "Hello, world"), (0x81, b"Hello, world".to_vec()));
         let mut wire = Vec::new();
-        out.fragment("se".into(), false, &mut wire).unwrap();
+        out.encode_fragment("se".into(), false, &mut wire).unwrap();
         // A message is of one kind, whatever is said while it is in progress.
         out.set_compression(true);
-        out.fragment("cret".into(), true, &mut wire).unwrap();
+        out.encode_fragment("cret".into(), true, &mut wire).unwrap();
         assert_eq!(frames(&wire), [(0x01, b"se".to_vec()), (0x80, b"cret".to_vec())]);
         assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 00 11 00 00")), "{role:?}");
         wire.clear();
-        out.fragment("Hello".into(), false, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
         out.set_compression(false);
-        out.fragment("Hello".into(), true, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), true, &mut wire).unwrap();
         let sent = frames(&wire);
         assert_eq!((sent[0].0, sent[1].0), (0x41, 0x80));
         let data = [&sent[0].1[..], &sent[1].1].concat();
@@ -199,8 +199,8 @@ fn fragments_end_on_a_byte_and_only_the_last_lacks_the_tail() {
                 let mut wire = Vec::new();
                 for (index, part) in parts.iter().enumerate() {
                     let part = MessageRef::Text(part);
-                    out.fragment(part, index + 1 == parts.len(), &mut wire).unwrap();
-                    out.ping(b"Hello", &mut wire).unwrap();
+                    out.encode_fragment(part, index + 1 == parts.len(), &mut wire).unwrap();
+                    out.encode_ping(b"Hello", &mut wire).unwrap();
                 }
                 let (controls, data): (Vec<_>, Vec<_>) =
                     frames(&wire).into_iter().partition(|(first, _)| first & 0x08 != 0);
@@ -234,10 +234,10 @@ fn control_frames_are_never_compressed() {
         let mut out = outbound(role, &usual(), &eager());
         sent(&mut out, "Hello");
         let mut wire = Vec::new();
-        out.ping(&data, &mut wire).unwrap();
-        out.pong(&data, &mut wire).unwrap();
+        out.encode_ping(&data, &mut wire).unwrap();
+        out.encode_pong(&data, &mut wire).unwrap();
         let close = CloseFrame::new(tightwire::CloseCode::NORMAL, "a".repeat(123)).unwrap();
-        out.close(Some(&close), &mut wire).unwrap();
+        out.encode_close(Some(&close), &mut wire).unwrap();
         let body = [&[0x03, 0xe8], &data[..123]].concat();
         assert_eq!(frames(&wire), [(0x89, data.clone()), (0x8a, data.clone()), (0x88, body)]);
     }
@@ -264,7 +264,7 @@ fn send_and_inflate(out: &mut Outbound, before: &mut Vec<u8>, data: &[u8]) -> us
         let mut wire = Vec::new();
         let count = data.chunks(part_len).count();
         for (index, part) in data.chunks(part_len).enumerate() {
-            out.fragment(part.into(), index + 1 == count, &mut wire).unwrap();
+            out.encode_fragment(part.into(), index + 1 == count, &mut wire).unwrap();
         }
         let payload: Vec<u8> = frames(&wire).into_iter().flat_map(|frame| frame.1).collect();
         let Inflated { data: inflated, largest_distance, .. } = inflate(&payload, before).unwrap();
@@ -282,7 +282,7 @@ fn send_and_inflate(out: &mut Outbound, before: &mut Vec<u8>, data: &[u8]) -> us
 fn nothing_refers_back_farther_than_was_agreed_on() {
     for bits in 8..=15_u8 {
         for level in [0, 1, 4, 9] {
-            let wishes = eager().level(level);
+            let config = eager().level(level);
             for role in ROLES {
                 let param = match role {
                     Role::Client => format!("client_max_window_bits={bits}"),
@@ -291,14 +291,14 @@ fn nothing_refers_back_farther_than_was_agreed_on() {
                 let extension = format!("permessage-deflate; {param}");
                 let params = match role {
                     Role::Client => {
-                        judge(slice::from_ref(&wishes), &[&extension]).unwrap().unwrap()
+                        verify(slice::from_ref(&config), &[&extension]).unwrap().unwrap()
                     }
-                    Role::Server => accept(&[&extension], &wishes).1.deflate.unwrap(),
+                    Role::Server => accept(&[&extension], &config).1.deflate.unwrap(),
                 };
                 // The other direction is not bound by it.
                 let other = if role == Role::Client { params.server } else { params.client };
                 assert_eq!(other.window_bits, 15);
-                let (mut out, mut before) = (outbound(role, &params, &wishes), Vec::new());
+                let (mut out, mut before) = (outbound(role, &params, &config), Vec::new());
                 let mut largest = 0;
                 for data in temptations(bits) {
                     largest = largest.max(send_and_inflate(&mut out, &mut before, &data));
@@ -319,15 +319,17 @@ fn nothing_refers_back_farther_than_was_agreed_on() {
 // proves 7692-7.1.2.2-5, 7692-7.2.2-12
 #[test]
 fn a_client_keeps_to_its_own_hint_and_to_what_was_agreed_on() {
-    for (hint, agreed, expected) in [(15, 9, 9), (9, 12, 9), (9, 15, 9), (12, 10, 10), (8, 15, 8)] {
-        let wishes = eager().send_window_bits(hint);
-        let answer = format!("permessage-deflate; client_max_window_bits={agreed}");
-        let params = judge(slice::from_ref(&wishes), &[&answer]).unwrap().unwrap();
-        assert_eq!(params.client.window_bits, agreed);
-        let (mut out, mut before) = (outbound(Role::Client, &params, &wishes), Vec::new());
+    for (hint, negotiated, expected) in
+        [(15, 9, 9), (9, 12, 9), (9, 15, 9), (12, 10, 10), (8, 15, 8)]
+    {
+        let config = eager().send_window_bits(hint);
+        let answer = format!("permessage-deflate; client_max_window_bits={negotiated}");
+        let params = verify(slice::from_ref(&config), &[&answer]).unwrap().unwrap();
+        assert_eq!(params.client.window_bits, negotiated);
+        let (mut out, mut before) = (outbound(Role::Client, &params, &config), Vec::new());
         for data in temptations(expected) {
             let largest = send_and_inflate(&mut out, &mut before, &data);
-            assert!(largest <= 1 << expected, "{hint} {agreed}: {largest}");
+            assert!(largest <= 1 << expected, "{hint} {negotiated}: {largest}");
         }
     }
 }
@@ -336,7 +338,7 @@ fn a_client_keeps_to_its_own_hint_and_to_what_was_agreed_on() {
 #[test]
 fn by_default_the_window_is_the_largest_there_is() {
     for role in ROLES {
-        let (mut out, mut before) = (outbound(role, &usual(), &Deflate::new()), Vec::new());
+        let (mut out, mut before) = (outbound(role, &usual(), &DeflateConfig::new()), Vec::new());
         let mut largest = 0;
         for data in temptations(15) {
             largest = largest.max(send_and_inflate(&mut out, &mut before, &data));
@@ -364,8 +366,8 @@ fn what_does_not_compress_grows_by_little() {
     for role in ROLES {
         for level in [0, 1, 4, 9] {
             for bits in [8, 9, 15] {
-                let wishes = eager().level(level).send_window_bits(bits);
-                let mut out = outbound(role, &usual(), &wishes);
+                let config = eager().level(level).send_window_bits(bits);
+                let mut out = outbound(role, &usual(), &config);
                 for len in [1, 100, 4091, 4096, 20_000, 65_536] {
                     let data = noise(len, 3);
                     let (first, payload) = sent(&mut out, &data[..]);
@@ -379,7 +381,7 @@ fn what_does_not_compress_grows_by_little() {
                     let outcome = feed_to(at_peer, [&wire[..]]);
                     assert!(outcome.events == [Event::Message(data.into())], "{len}");
                     // The next one is to stand alone.
-                    out = outbound(role, &usual(), &wishes);
+                    out = outbound(role, &usual(), &config);
                 }
             }
         }
@@ -390,8 +392,8 @@ fn what_does_not_compress_grows_by_little() {
 fn output_of_any_length_is_whole() {
     // Among so many lengths are those that fill each step of the compressor to the last byte.
     for level in [0, 1, 4] {
-        let wishes = eager().level(level);
-        let mut out = outbound(Role::Server, &without_takeover(), &wishes);
+        let config = eager().level(level);
+        let mut out = outbound(Role::Server, &without_takeover(), &config);
         for len in (4070..4110).chain(8170..8200) {
             let data = noise(len, 5);
             let (_, payload) = sent(&mut out, &data[..]);
@@ -404,8 +406,8 @@ fn output_of_any_length_is_whole() {
 fn levels_over_nine_are_nine_and_more_effort_is_worth_something() {
     let text: String = (0..3000).map(|i| format!("line {} of {}\n", i * i % 97, i % 13)).collect();
     let len = |level| {
-        let wishes = Deflate::new().level(level);
-        sent(&mut outbound(Role::Server, &usual(), &wishes), &*text).1.len()
+        let config = DeflateConfig::new().level(level);
+        sent(&mut outbound(Role::Server, &usual(), &config), &*text).1.len()
     };
     assert_eq!(len(200), len(9));
     assert!(len(0) > text.len() && len(1) < text.len() / 2 && len(9) <= len(1));
@@ -417,23 +419,23 @@ fn a_message_that_could_not_be_sent_is_no_message_to_refer_to() {
     let mut out = Outbound::client(support::fragile_key)
         .with_deflater(Deflater::new(params.client, &eager()));
     let mut wire = Vec::new();
-    out.message("Hello".into(), &mut wire).unwrap();
+    out.encode_message("Hello".into(), &mut wire).unwrap();
     let before = wire.clone();
     let_keys_run_out(true);
-    assert_eq!(out.message("world".into(), &mut wire), Err(SendError::NoMaskingKey));
-    let outcome = out.fragment("wor".into(), false, &mut wire);
+    assert_eq!(out.encode_message("world".into(), &mut wire), Err(SendError::NoMaskingKey));
+    let outcome = out.encode_fragment("wor".into(), false, &mut wire);
     assert_eq!(outcome, Err(SendError::NoMaskingKey));
     assert_eq!(wire, before, "nothing goes out");
     let_keys_run_out(false);
-    out.message("world".into(), &mut wire).unwrap();
+    out.encode_message("world".into(), &mut wire).unwrap();
     // In the middle of one, the part may be tried again.
-    out.fragment("Hello".into(), false, &mut wire).unwrap();
+    out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
     let_keys_run_out(true);
-    let outcome = out.fragment(", world".into(), false, &mut wire);
+    let outcome = out.encode_fragment(", world".into(), false, &mut wire);
     assert_eq!(outcome, Err(SendError::NoMaskingKey));
     let_keys_run_out(false);
-    out.fragment(", world".into(), true, &mut wire).unwrap();
-    out.message("Hello".into(), &mut wire).unwrap();
+    out.encode_fragment(", world".into(), true, &mut wire).unwrap();
+    out.encode_message("Hello".into(), &mut wire).unwrap();
     let outcome = feed_to(inbound(Role::Server, &params, Limits::default()), [&wire[..]]);
     let expected = ["Hello", "world", "Hello, world", "Hello"];
     assert_eq!(outcome.error, None);
@@ -445,27 +447,27 @@ fn what_may_not_be_sent_is_refused_before_it_is_compressed() {
     for role in ROLES {
         let mut out = outbound(role, &usual(), &eager());
         let mut wire = Vec::new();
-        out.fragment("Hello".into(), false, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
         let start = wire.len();
         let refused = Err(SendError::MessageInProgress);
-        assert_eq!(out.message("other".into(), &mut wire), refused);
-        assert_eq!(out.fragment((&b"other"[..]).into(), true, &mut wire), refused);
+        assert_eq!(out.encode_message("other".into(), &mut wire), refused);
+        assert_eq!(out.encode_fragment((&b"other"[..]).into(), true, &mut wire), refused);
         assert_eq!(wire.len(), start);
-        out.fragment("Hello".into(), true, &mut wire).unwrap();
-        out.close(None, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), true, &mut wire).unwrap();
+        out.encode_close(None, &mut wire).unwrap();
         let start = wire.len();
-        assert_eq!(out.message("late".into(), &mut wire), Err(SendError::Closed));
+        assert_eq!(out.encode_message("late".into(), &mut wire), Err(SendError::Closed));
         assert_eq!(wire.len(), start);
         let outcome = feed_to(inbound(peer(role), &usual(), Limits::default()), [&wire[..]]);
         assert_eq!(outcome.events, [Event::Message("HelloHello".into()), Event::Close(None)]);
     }
 }
 
-fn wishes() -> impl Strategy<Value = Deflate> {
+fn config() -> impl Strategy<Value = DeflateConfig> {
     let len = prop_oneof![Just(0), Just(50), Just(128)];
     (0..=9_u8, len, any::<[bool; 2]>(), 8..=15_u8, 8..=15_u8).prop_map(
         |(level, min_len, [send, recv], send_bits, recv_bits)| {
-            Deflate::new()
+            DeflateConfig::new()
                 .level(level)
                 .min_len(min_len)
                 .send_context_takeover(send)
@@ -515,13 +517,13 @@ impl Sent {
         let mut rest = MessageRef::from(&self.message);
         for len in &self.part_lens {
             let (part, left) = split(rest, *len);
-            out.fragment(part, false, wire).unwrap();
+            out.encode_fragment(part, false, wire).unwrap();
             if self.pings {
-                out.ping(b"between", wire).unwrap();
+                out.encode_ping(b"between", wire).unwrap();
             }
             rest = left;
         }
-        out.fragment(rest, true, wire).unwrap();
+        out.encode_fragment(rest, true, wire).unwrap();
     }
 }
 
@@ -584,18 +586,18 @@ proptest! {
     // proves 7692-5-20, 7692-5-29, 7692-6.1-1, 7692-6.1-2, 7692-6.2-1
     #[test]
     fn messages_arrive_as_they_were_sent(
-        client in wishes(),
-        server in wishes(),
+        client in config(),
+        server in config(),
         sent in messages(),
         step in 1..5000_usize,
     ) {
         let params = agree(&client, &server);
         for role in ROLES {
-            let (wishes, coding) = match role {
+            let (config, coding) = match role {
                 Role::Client => (&client, params.client),
                 Role::Server => (&server, params.server),
             };
-            let mut out = outbound(role, &params, wishes);
+            let mut out = outbound(role, &params, config);
             let mut wire = Vec::new();
             sent.iter().for_each(|sent| sent.send(&mut out, &mut wire));
             assert_readable(&wire, &sent, coding.context_takeover, coding.window_bits);
@@ -620,10 +622,10 @@ proptest! {
 fn both_kinds_of_message_arrive_alike() {
     let text = "some text, ".repeat(20);
     for role in ROLES {
-        let mut out = outbound(role, &usual(), &Deflate::new());
+        let mut out = outbound(role, &usual(), &DeflateConfig::new());
         let mut wire = Vec::new();
         for message in ["short", &*text, "", &*text, "short"] {
-            out.message(message.into(), &mut wire).unwrap();
+            out.encode_message(message.into(), &mut wire).unwrap();
         }
         let firsts: Vec<_> = frames(&wire).into_iter().map(|(first, _)| first).collect();
         assert_eq!(firsts, [0x81, 0xc1, 0x81, 0xc1, 0x81]);

@@ -6,9 +6,9 @@ use std::error::Error as _;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tightwire::handshake::{
-    Accept, Agreed, ClientHandshake, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits,
-    HttpError, InvalidHeader, Key, Offer, RepeatedHeader, Request, Response, Upgrade, Uri,
-    accept_value,
+    AcceptOptions, ClientHandshake, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits,
+    HttpError, InvalidHeader, Key, Negotiated, Offer, RepeatedHeader, Request, Response, Upgrade,
+    Uri, accept_value,
 };
 
 const SAMPLE_KEY: Key = Key::new(*b"the sample nonce");
@@ -56,11 +56,11 @@ fn request(uri: &str, offer: &Offer) -> Request {
 }
 
 #[track_caller]
-fn judge(offer: &Offer, answer: impl AsRef<[u8]>) -> Result<Agreed, HandshakeError> {
+fn verify(offer: &Offer, answer: impl AsRef<[u8]>) -> Result<Negotiated, HandshakeError> {
     let handshake = handshake("ws://server.example.com/chat", offer).unwrap();
     let (response, _) =
         Response::decode(answer.as_ref(), &HeadLimits::default())?.expect("a whole head");
-    handshake.judge(&response)
+    handshake.verify(&response)
 }
 
 /// The good answer with a line in place of another.
@@ -337,10 +337,10 @@ fn the_sample_of_the_rfc_is_accepted() {
         Connection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
         Sec-WebSocket-Protocol: chat\r\n\r\n";
-    let agreed = judge(&offer(&["chat", "superchat"]), answer).unwrap();
-    assert_eq!(agreed.subprotocol.as_deref(), Some("chat"));
-    assert_eq!(agreed.extensions, []);
-    assert_eq!(judge(&Offer::default(), ANSWER), Ok(Agreed::default()));
+    let negotiated = verify(&offer(&["chat", "superchat"]), answer).unwrap();
+    assert_eq!(negotiated.subprotocol.as_deref(), Some("chat"));
+    assert_eq!(negotiated.extensions, []);
+    assert_eq!(verify(&Offer::default(), ANSWER), Ok(Negotiated::default()));
 }
 
 // proves 6455-4.1-48, 6455-4.1-49, 6455-4.1-51, 6455-4.1-55, 6455-2.1-2
@@ -361,17 +361,17 @@ fn case_white_space_and_other_fields_do_not_matter() {
     ];
     for (line, other) in lines {
         let answer = answer_with(line, other);
-        assert_eq!(judge(&Offer::default(), &answer), Ok(Agreed::default()), "{answer}");
+        assert_eq!(verify(&Offer::default(), &answer), Ok(Negotiated::default()), "{answer}");
     }
     assert_eq!(
-        judge(
+        verify(
             &Offer::default(),
             ANSWER
                 .to_ascii_lowercase()
                 .replace("http/", "HTTP/")
                 .replace("s3pplmbitxaq9kygzzhzrbk+xoo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
         ),
-        Ok(Agreed::default())
+        Ok(Negotiated::default())
     );
 }
 
@@ -401,7 +401,7 @@ fn an_answer_must_upgrade_to_websocket_and_to_nothing_else() {
         ("Connection: Upgrade", "Connection: upgrade x", Invalid("Connection")),
     ];
     for (line, other, error) in cases {
-        assert_eq!(judge(&Offer::default(), answer_with(line, other)), Err(error), "{other:?}");
+        assert_eq!(verify(&Offer::default(), answer_with(line, other)), Err(error), "{other:?}");
     }
 }
 
@@ -410,7 +410,7 @@ fn an_answer_must_upgrade_to_websocket_and_to_nothing_else() {
 fn only_the_right_accept_value_passes() {
     const NAME: &str = "Sec-WebSocket-Accept";
     let missing = answer_with(&format!("{ACCEPT}\r\n"), "");
-    assert_eq!(judge(&Offer::default(), missing), Err(HandshakeError::Missing(NAME)));
+    assert_eq!(verify(&Offer::default(), missing), Err(HandshakeError::Missing(NAME)));
     let right = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     let wrong = [
         String::new(),
@@ -433,12 +433,12 @@ fn only_the_right_accept_value_passes() {
     ];
     for value in wrong {
         let answer = answer_with(ACCEPT, &format!("{NAME}: {value}"));
-        let result = judge(&Offer::default(), answer);
+        let result = verify(&Offer::default(), answer);
         assert_eq!(result, Err(HandshakeError::Invalid(NAME)), "{value}");
     }
     let twice = answer_with(ACCEPT, &format!("{ACCEPT}\r\n{ACCEPT}"));
     let error = HandshakeError::Repeated(RepeatedHeader { name: NAME });
-    assert_eq!(judge(&Offer::default(), twice), Err(error));
+    assert_eq!(verify(&Offer::default(), twice), Err(error));
 }
 
 // proves 6455-4.1-53, 6455-4.1-54, 6455-4.1-58, 6455-4.3-9, 6455-11.3.4-2
@@ -448,21 +448,21 @@ fn only_one_subprotocol_that_was_offered_passes() {
         |value: &str| answer_with(ACCEPT, &format!("{ACCEPT}\r\nSec-WebSocket-Protocol: {value}"));
     let unoffered = |name: &str| Err(HandshakeError::UnofferedSubprotocol(name.to_owned()));
     let (none, both) = (Offer::default(), offer(&["chat", "superchat"]));
-    assert_eq!(judge(&none, answer("chat")), unoffered("chat"));
-    assert_eq!(judge(&offer(&["chat"]), answer("superchat")), unoffered("superchat"));
+    assert_eq!(verify(&none, answer("chat")), unoffered("chat"));
+    assert_eq!(verify(&offer(&["chat"]), answer("superchat")), unoffered("superchat"));
     for value in ["", "CHAT", "chat, superchat", "chat,", "\"chat\"", "chat chat", "cha", "chatt"] {
-        assert_eq!(judge(&both, answer(value)), unoffered(value));
+        assert_eq!(verify(&both, answer(value)), unoffered(value));
     }
-    assert_eq!(judge(&none, answer("")), unoffered(""));
+    assert_eq!(verify(&none, answer("")), unoffered(""));
     let twice = answer("chat\r\nSec-WebSocket-Protocol: chat");
     let error = HandshakeError::Repeated(RepeatedHeader { name: "Sec-WebSocket-Protocol" });
-    assert_eq!(judge(&both, twice), Err(error));
+    assert_eq!(verify(&both, twice), Err(error));
 
     for name in ["chat", "superchat"] {
-        let agreed = judge(&both, answer(name)).unwrap();
-        assert_eq!(agreed.subprotocol.as_deref(), Some(name));
+        let negotiated = verify(&both, answer(name)).unwrap();
+        assert_eq!(negotiated.subprotocol.as_deref(), Some(name));
     }
-    assert_eq!(judge(&both, ANSWER), Ok(Agreed::default()));
+    assert_eq!(verify(&both, ANSWER), Ok(Negotiated::default()));
 }
 
 // proves 6455-4.1-52, 6455-4.1-57, 6455-4.2.2-28, 6455-9.1-12, 6455-11.3.2-2
@@ -477,17 +477,17 @@ fn only_extensions_that_were_offered_pass() {
     let deflate = offer_extensions([Extension::new("permessage-deflate")]);
     let both = offer_extensions([Extension::new("foo"), Extension::new("bar")]);
     let none = Offer::default();
-    assert_eq!(judge(&none, answer(&["permessage-deflate"])), unoffered("permessage-deflate"));
-    assert_eq!(judge(&deflate, answer(&["foo"])), unoffered("foo"));
-    assert_eq!(judge(&deflate, answer(&["permessage-deflate, foo"])), unoffered("foo"));
-    assert_eq!(judge(&deflate, answer(&["permessage-deflate", "foo"])), unoffered("foo"));
-    assert_eq!(judge(&both, answer(&["Foo"])), unoffered("Foo"));
+    assert_eq!(verify(&none, answer(&["permessage-deflate"])), unoffered("permessage-deflate"));
+    assert_eq!(verify(&deflate, answer(&["foo"])), unoffered("foo"));
+    assert_eq!(verify(&deflate, answer(&["permessage-deflate, foo"])), unoffered("foo"));
+    assert_eq!(verify(&deflate, answer(&["permessage-deflate", "foo"])), unoffered("foo"));
+    assert_eq!(verify(&both, answer(&["Foo"])), unoffered("Foo"));
 
-    let agreed = judge(&both, answer(&["bar; baz=\"2\"", "foo"])).unwrap();
-    assert_eq!(agreed, judge(&both, answer(&["bar; baz=2, foo"])).unwrap());
-    let printed: Vec<_> = agreed.extensions.iter().map(ToString::to_string).collect();
+    let negotiated = verify(&both, answer(&["bar; baz=\"2\"", "foo"])).unwrap();
+    assert_eq!(negotiated, verify(&both, answer(&["bar; baz=2, foo"])).unwrap());
+    let printed: Vec<_> = negotiated.extensions.iter().map(ToString::to_string).collect();
     assert_eq!(printed, ["bar; baz=2", "foo"]);
-    assert_eq!(judge(&both, ANSWER).unwrap().extensions, []);
+    assert_eq!(verify(&both, ANSWER).unwrap().extensions, []);
 }
 
 // proves 6455-9.1-2, 6455-4.3-7
@@ -496,7 +496,7 @@ fn malformed_extensions_fail_the_handshake() {
     let offer = offer_extensions([Extension::new("foo")]);
     for value in ["foo;;", "foo; =1", "foo bar", "", ",", "foo=1", "foo; a=\"", "\u{e9}"] {
         let line = format!("{ACCEPT}\r\nSec-WebSocket-Extensions: {value}");
-        let error = judge(&offer, answer_with(ACCEPT, &line)).unwrap_err();
+        let error = verify(&offer, answer_with(ACCEPT, &line)).unwrap_err();
         assert_eq!(error, HandshakeError::Extensions(ExtensionSyntaxError), "{value:?}");
         assert!(error.source().is_some());
     }
@@ -508,13 +508,14 @@ fn any_other_status_is_a_refusal_that_carries_the_response() {
     let rest = ANSWER.split_once("\r\n").unwrap().1;
     for status in [100, 102, 200, 204, 301, 302, 400, 401, 404, 426, 500, 503, 999] {
         // With everything else in place, that changes nothing.
-        let error = judge(&Offer::default(), format!("HTTP/1.1 {status} X\r\n{rest}")).unwrap_err();
+        let error =
+            verify(&Offer::default(), format!("HTTP/1.1 {status} X\r\n{rest}")).unwrap_err();
         let HandshakeError::Refused(response) = &error else { panic!("{error:?}") };
         assert_eq!(response.status(), status);
         assert_eq!(response.headers().get("Upgrade"), Some("websocket"));
         assert!(error.to_string().contains(&status.to_string()));
     }
-    let error = judge(
+    let error = verify(
         &Offer::default(),
         "HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 8, 7\r\n\
          Location: /there\r\n\r\n",
@@ -540,7 +541,7 @@ fn what_is_no_http_fails_the_handshake() {
         ("websocket\r\n", "websocket\n", HttpError::LineEnd),
     ];
     for (line, other, error) in cases {
-        let failed = judge(&Offer::default(), answer_with(line, other)).unwrap_err();
+        let failed = verify(&Offer::default(), answer_with(line, other)).unwrap_err();
         assert_eq!(failed, HandshakeError::Http(error), "{other:?}");
         assert!(failed.source().is_some());
     }
@@ -588,7 +589,7 @@ fn accept_values_are_those_of_other_implementations() {
 #[test]
 fn a_location_cannot_write_on_the_terminal() {
     let bytes = b"HTTP/1.1 302 Found\r\nLocation: /\x9b2J\xe9\r\n\r\n";
-    let error = judge(&Offer::default(), bytes).unwrap_err();
+    let error = verify(&Offer::default(), bytes).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("302") && text.contains("2J"), "{text}");
     assert!(!text.contains(char::is_control), "{text:?}");
@@ -598,14 +599,14 @@ fn a_location_cannot_write_on_the_terminal() {
 fn a_refusal_says_where_a_redirect_leads_but_not_at_any_length() {
     for status in [301, 302, 303, 307, 308] {
         let head = format!("HTTP/1.1 {status} x\r\nLocation: wss://other.example/chat\r\n\r\n");
-        let text = judge(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
+        let text = verify(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
         assert!(text.contains(&status.to_string()), "{text}");
         assert!(text.ends_with("sends us to \"wss://other.example/chat\""), "{text}");
     }
     // Two bytes each, so that they are cut between characters only.
     for (len, shown) in [(200, "\""), (201, "\"..."), (4000, "\"...")] {
         let head = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", "\u{fc}".repeat(len));
-        let text = judge(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
+        let text = verify(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
         assert_eq!(text.matches('\u{fc}').count(), 200);
         assert!(text.ends_with(&format!("\u{fc}{shown}")), "{text}");
     }
@@ -628,7 +629,7 @@ fn long_answers_of_next_to_nothing_are_refused() {
                 })
                 .and_then(|response| response.with_header(name, value.clone()))
                 .unwrap();
-            let error = handshake.judge(&response).unwrap_err();
+            let error = handshake.verify(&response).unwrap_err();
             let expected = match name {
                 "Sec-WebSocket-Protocol" => {
                     HandshakeError::UnofferedSubprotocol(value.trim_end().to_owned())
@@ -647,7 +648,7 @@ fn odd_names_of_extensions_were_not_offered() {
     for name in ["constructor", "__proto__", "toString", "hasOwnProperty", "length", "0"] {
         for offer in [Offer::default(), offer_extensions([Extension::new("foo")])] {
             let line = format!("{ACCEPT}\r\nSec-WebSocket-Extensions: {name}");
-            let error = judge(&offer, answer_with(ACCEPT, &line)).unwrap_err();
+            let error = verify(&offer, answer_with(ACCEPT, &line)).unwrap_err();
             assert_eq!(error, HandshakeError::UnofferedExtension(name.to_owned()));
         }
     }
@@ -682,7 +683,7 @@ fn the_rules_are_judged_in_the_order_of_the_rfc() {
     ];
     for (fields, error) in cases {
         let answer = format!("HTTP/1.1 101 \r\n{subprotocol}{fields}\r\n");
-        assert_eq!(judge(&Offer::default(), answer), Err(error), "{fields}");
+        assert_eq!(verify(&Offer::default(), answer), Err(error), "{fields}");
     }
 }
 
@@ -740,20 +741,20 @@ proptest! {
             prop_assert!(request.headers().get_all(name).any(|other| other == value));
         }
 
-        let mut accept = Accept::new();
+        let mut accept = AcceptOptions::new();
         if !offer.subprotocols.is_empty() {
             accept = accept.subprotocol(choice.get(&offer.subprotocols));
         }
-        let (response, agreed) = upgrade.accept(&accept).unwrap();
+        let (response, negotiated) = upgrade.accept(&accept).unwrap();
         let mut bytes = Vec::new();
         response.encode(&mut bytes);
         let (response, len) = Response::decode(&bytes, &HeadLimits::default()).unwrap().unwrap();
         prop_assert_eq!(len, bytes.len());
-        prop_assert_eq!(handshake.judge(&response), Ok(agreed));
+        prop_assert_eq!(handshake.verify(&response), Ok(negotiated));
         // With another key it is the answer to somebody else.
         let other = ClientHandshake::new(&uri, &offer, Key::new(nonce.map(|byte| !byte))).unwrap();
         prop_assert_eq!(
-            other.judge(&response),
+            other.verify(&response),
             Err(HandshakeError::Invalid("Sec-WebSocket-Accept"))
         );
     }
@@ -812,12 +813,12 @@ proptest! {
             response.headers_mut().append(*name, value).unwrap();
         }
         let count = |name| response.headers().get_all(name).count();
-        if let Ok(agreed) = handshake("ws://h/", &offer).unwrap().judge(&response) {
+        if let Ok(negotiated) = handshake("ws://h/", &offer).unwrap().verify(&response) {
             prop_assert_eq!(status, 101);
             prop_assert_eq!(response.headers().single("Sec-WebSocket-Accept"), Ok(Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
             prop_assert!(count("Upgrade") == 1 && count("Connection") > 0);
-            prop_assert_eq!(agreed.subprotocol.is_some(), count("Sec-WebSocket-Protocol") == 1);
-            prop_assert!(agreed.extensions.iter().all(|extension| extension.name == "foo"));
+            prop_assert_eq!(negotiated.subprotocol.is_some(), count("Sec-WebSocket-Protocol") == 1);
+            prop_assert!(negotiated.extensions.iter().all(|extension| extension.name == "foo"));
         }
     }
 }

@@ -4,18 +4,18 @@
 mod support;
 
 use proptest::prelude::*;
-use support::deflate::{accept, agree, client, extensions, judge, offered, request};
-use tightwire::deflate::{Coding, Deflate, EXTENSION, Params, ParamsError};
-use tightwire::handshake::{Accept, Extension, HandshakeError, Offer, Response, Upgrade};
+use support::deflate::{accept, agree, client, extensions, offered, request, verify};
+use tightwire::deflate::{DeflateConfig, DirectionParams, EXTENSION, Params, ParamsError};
+use tightwire::handshake::{AcceptOptions, Extension, HandshakeError, Offer, Response, Upgrade};
 
-const fn plain() -> Deflate {
-    Deflate::new()
+const fn plain() -> DeflateConfig {
+    DeflateConfig::new()
 }
 
 /// What was agreed on, in short: "server 15 takes over, client 9".
 fn summary(params: &Params) -> String {
-    let one = |name, coding: Coding| {
-        let Coding { context_takeover, window_bits, .. } = coding;
+    let one = |name, coding: DirectionParams| {
+        let DirectionParams { context_takeover, window_bits, .. } = coding;
         format!("{name} {window_bits}{}", if context_takeover { " takeover" } else { "" })
     };
     format!("{}, {}", one("server", params.server), one("client", params.client))
@@ -53,9 +53,9 @@ fn a_client_offers_what_it_wishes() {
         // What is nobody else's business is not said.
         (plain().level(9).min_len(0), "client_max_window_bits"),
     ];
-    for (wishes, params) in cases {
+    for (config, params) in cases {
         let expected = format!("permessage-deflate; {params}");
-        assert_eq!(offered(&[wishes]).as_deref(), Some(&*expected));
+        assert_eq!(offered(&[config]).as_deref(), Some(&*expected));
     }
     assert_eq!(offered(&[]), None, "nothing by itself");
     assert_eq!(EXTENSION, "permessage-deflate");
@@ -64,10 +64,10 @@ fn a_client_offers_what_it_wishes() {
 // proves 7692-5-2, 7692-5-3, 7692-5-4
 #[test]
 fn a_client_offers_several_ways_in_its_order_before_extensions_of_its_own() {
-    let wishes = [plain().recv_window_bits(10), plain()];
+    let config = [plain().recv_window_bits(10), plain()];
     let expected = "permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
                     permessage-deflate; client_max_window_bits";
-    assert_eq!(offered(&wishes).as_deref(), Some(expected));
+    assert_eq!(offered(&config).as_deref(), Some(expected));
     let mut offer = Offer::default();
     offer.deflate = vec![plain()];
     offer.extensions = vec![Extension::new("x-own")];
@@ -81,7 +81,7 @@ fn a_client_offers_several_ways_in_its_order_before_extensions_of_its_own() {
 }
 
 /// A server's wishes, what it is offered, and what it answers: parameters, or nothing.
-type Answer = (Deflate, &'static str, Option<&'static str>, &'static str);
+type Answer = (DeflateConfig, &'static str, Option<&'static str>, &'static str);
 
 fn answers() -> Vec<Answer> {
     let with = |params, answer, summary| (plain(), params, Some(answer), summary);
@@ -200,13 +200,13 @@ fn answers() -> Vec<Answer> {
 // 6455-9-2, 6455-9-4, 6455-9.1-14
 #[test]
 fn a_server_answers_what_it_can_do() {
-    for (wishes, offer, expected, agreed) in answers() {
+    for (config, offer, expected, negotiated) in answers() {
         let offer = format!("permessage-deflate{offer}");
-        let (answer, settled) = accept(&[&offer], &wishes);
+        let (answer, settled) = accept(&[&offer], &config);
         let expected = expected.map(|params| format!("permessage-deflate{params}"));
-        assert_eq!(answer, expected, "{offer} {wishes:?}");
+        assert_eq!(answer, expected, "{offer} {config:?}");
         let params = settled.deflate.expect("it is agreed on");
-        assert_eq!(summary(&params), agreed, "{offer} {wishes:?}");
+        assert_eq!(summary(&params), negotiated, "{offer} {config:?}");
         assert_eq!(settled.extensions.len(), 1, "{offer}");
         assert_eq!(Some(settled.extensions[0].to_string()), answer);
     }
@@ -267,9 +267,9 @@ fn an_offer_that_cannot_be_taken_is_declined_and_the_next_one_is_looked_at() {
     });
     for params in DECLINED.iter().map(ToString::to_string).chain(bits) {
         let bad = format!("permessage-deflate{params}");
-        let (answer, agreed) = accept(&[&bad], &plain());
+        let (answer, negotiated) = accept(&[&bad], &plain());
         assert_eq!(answer, None, "{bad}");
-        assert_eq!((agreed.deflate, agreed.extensions), (None, vec![]), "{bad}");
+        assert_eq!((negotiated.deflate, negotiated.extensions), (None, vec![]), "{bad}");
         let good = "permessage-deflate; server_max_window_bits=9";
         for offers in [&[&*format!("{bad}, {good}")][..], &[&bad, good]] {
             let (answer, _) = accept(offers, &plain());
@@ -282,12 +282,12 @@ fn an_offer_that_cannot_be_taken_is_declined_and_the_next_one_is_looked_at() {
 #[test]
 fn window_bits_from_8_to_15_are_understood() {
     for bits in 8..=15 {
-        let (_, agreed) =
+        let (_, negotiated) =
             accept(&[&format!("permessage-deflate; server_max_window_bits={bits}")], &plain());
-        assert_eq!(agreed.deflate.unwrap().server.window_bits, bits);
-        let (_, agreed) =
+        assert_eq!(negotiated.deflate.unwrap().server.window_bits, bits);
+        let (_, negotiated) =
             accept(&[&format!("permessage-deflate; client_max_window_bits={bits}")], &plain());
-        assert_eq!(agreed.deflate.unwrap().client.window_bits, bits);
+        assert_eq!(negotiated.deflate.unwrap().client.window_bits, bits);
     }
 }
 
@@ -314,7 +314,7 @@ fn what_breaks_the_grammar_fails_the_handshake() {
         let rejection = Upgrade::from_request(&request(&[offer])).expect_err(offer);
         assert_eq!(rejection.response().status(), 400, "{offer}");
         assert!(matches!(rejection.error(), HandshakeError::Extensions(_)), "{offer}");
-        let outcome = judge(&[plain()], &[offer]);
+        let outcome = verify(&[plain()], &[offer]);
         assert!(matches!(outcome, Err(HandshakeError::Extensions(_))), "{offer}: {outcome:?}");
     }
 }
@@ -356,9 +356,9 @@ fn what_was_not_offered_is_not_answered() {
         &["deflate", "permessage-deflate2", "x-webkit-deflate-frame"],
     ];
     for offers in offers {
-        let (answer, agreed) = accept(offers, &plain());
+        let (answer, negotiated) = accept(offers, &plain());
         assert_eq!(answer, None, "{offers:?}");
-        assert_eq!((agreed.deflate, agreed.extensions), (None, vec![]), "{offers:?}");
+        assert_eq!((negotiated.deflate, negotiated.extensions), (None, vec![]), "{offers:?}");
     }
 }
 
@@ -367,15 +367,15 @@ fn what_was_not_offered_is_not_answered() {
 fn a_server_that_does_not_wish_it_answers_nothing() {
     let request = request(&["permessage-deflate; client_max_window_bits"]);
     let upgrade = Upgrade::from_request(&request).unwrap();
-    let (response, agreed) = upgrade.accept(&Accept::new()).unwrap();
+    let (response, negotiated) = upgrade.accept(&AcceptOptions::new()).unwrap();
     assert_eq!(response.status(), 101);
     assert_eq!(extensions(&response), None);
-    assert_eq!(agreed.deflate, None);
-    assert_eq!(judge(&[plain()], &[]).unwrap(), None, "and a client takes it");
+    assert_eq!(negotiated.deflate, None);
+    assert_eq!(verify(&[plain()], &[]).unwrap(), None, "and a client takes it");
 }
 
 /// A client's wishes, the parameters of a response, and what it configures itself to.
-type Judged = (Deflate, &'static str, Result<&'static str, ParamsError>);
+type Judged = (DeflateConfig, &'static str, Result<&'static str, ParamsError>);
 
 fn judged() -> Vec<Judged> {
     const SERVER_BITS: &str = "server_max_window_bits";
@@ -452,8 +452,8 @@ fn judged() -> Vec<Judged> {
         ),
     ];
     for bits in ["; server_max_window_bits=11", "; server_max_window_bits=15"] {
-        let wishes = plain().recv_window_bits(10);
-        cases.push((wishes, bits, Err(ParamsError::NotGranted(SERVER_BITS))));
+        let config = plain().recv_window_bits(10);
+        cases.push((config, bits, Err(ParamsError::NotGranted(SERVER_BITS))));
     }
     cases
 }
@@ -464,16 +464,20 @@ fn judged() -> Vec<Judged> {
 // 7692-7.1.2.1-10, 7692-7.1.2.2-4, 7692-7.1.2.2-5, 7692-7.1.2.2-8
 #[test]
 fn a_client_judges_the_response_by_what_it_offered() {
-    for (wishes, params, expected) in judged() {
+    for (config, params, expected) in judged() {
         let answer = format!("permessage-deflate{params}");
-        let outcome = judge(std::slice::from_ref(&wishes), &[&answer]);
+        let outcome = verify(std::slice::from_ref(&config), &[&answer]);
         match expected {
-            Ok(agreed) => {
+            Ok(negotiated) => {
                 let params = outcome.expect(&answer).expect("it is agreed on");
-                assert_eq!(summary(&params), agreed, "{answer} {wishes:?}");
+                assert_eq!(summary(&params), negotiated, "{answer} {config:?}");
             }
             Err(error) => {
-                assert_eq!(outcome, Err(HandshakeError::Deflate(error)), "{answer} {wishes:?}");
+                assert_eq!(
+                    outcome,
+                    Err(HandshakeError::DeflateConfig(error)),
+                    "{answer} {config:?}"
+                );
             }
         }
     }
@@ -485,8 +489,8 @@ fn a_client_takes_no_other_window_bits_than_there_are() {
     for name in ["server_max_window_bits", "client_max_window_bits"] {
         for value in NO_BITS {
             let answer = format!("permessage-deflate; {name}={value}");
-            let expected = HandshakeError::Deflate(ParamsError::Value(name.to_owned()));
-            assert_eq!(judge(&[plain()], &[&answer]), Err(expected), "{answer}");
+            let expected = HandshakeError::DeflateConfig(ParamsError::Value(name.to_owned()));
+            assert_eq!(verify(&[plain()], &[&answer]), Err(expected), "{answer}");
         }
     }
 }
@@ -507,15 +511,15 @@ fn a_response_may_fit_any_of_the_offers() {
     for (params, expected) in cases {
         let answer = format!("permessage-deflate{params}");
         for offers in [[small.clone(), plain()], [plain(), small.clone()]] {
-            let params = judge(&offers, &[&answer]).expect(&answer).expect("it is agreed on");
+            let params = verify(&offers, &[&answer]).expect(&answer).expect("it is agreed on");
             assert_eq!(summary(&params), expected, "{answer}");
         }
     }
     // If it fits none, it is said what is wrong with it for the preferred one.
     let offers = [small, plain().recv_window_bits(9)];
-    let outcome = judge(&offers, &["permessage-deflate; server_max_window_bits=10"]);
+    let outcome = verify(&offers, &["permessage-deflate; server_max_window_bits=10"]);
     let expected = ParamsError::NotGranted("server_no_context_takeover");
-    assert_eq!(outcome, Err(HandshakeError::Deflate(expected)));
+    assert_eq!(outcome, Err(HandshakeError::DeflateConfig(expected)));
 }
 
 // proves 7692-5-23
@@ -528,7 +532,7 @@ fn two_answers_to_one_offer_fail() {
     ] {
         for offers in [&[plain()][..], &[plain(), plain().recv_window_bits(10)]] {
             let expected = HandshakeError::RepeatedExtension(EXTENSION.to_owned());
-            assert_eq!(judge(offers, answers), Err(expected), "{answers:?}");
+            assert_eq!(verify(offers, answers), Err(expected), "{answers:?}");
         }
     }
 }
@@ -544,7 +548,7 @@ fn an_answer_to_no_offer_fails() {
         (&[plain()], "x-webkit-deflate-frame"),
     ];
     for (offers, answer) in cases {
-        let outcome = judge(offers, &[answer]);
+        let outcome = verify(offers, &[answer]);
         let fails = matches!(outcome, Err(HandshakeError::UnofferedExtension(_)));
         assert!(fails, "{answer}: {outcome:?}");
     }
@@ -560,13 +564,13 @@ fn errors_say_what_is_wrong_and_where_it_stands() {
     ];
     for (params, expected) in cases {
         let answer = format!("permessage-deflate{params}");
-        let error = judge(&[plain().recv_window_bits(10)], &[&answer]).unwrap_err();
+        let error = verify(&[plain().recv_window_bits(10)], &[&answer]).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(expected), "{text}");
         assert!(text.ends_with("(RFC 7692 §7)"), "{text}");
         assert!(std::error::Error::source(&error).is_some(), "{text}");
     }
-    let error = judge(&[plain()], &["permessage-deflate, permessage-deflate"]).unwrap_err();
+    let error = verify(&[plain()], &["permessage-deflate, permessage-deflate"]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the extension \"permessage-deflate\" is named twice (RFC 7692 §5)"
@@ -577,11 +581,11 @@ fn errors_say_what_is_wrong_and_where_it_stands() {
 fn a_refusal_is_judged_before_its_extensions() {
     let response =
         Response::new(400).with_header("Sec-WebSocket-Extensions", "permessage-deflate; foo");
-    let outcome = client(&[plain()]).judge(&response.unwrap());
+    let outcome = client(&[plain()]).verify(&response.unwrap());
     assert!(matches!(outcome, Err(HandshakeError::Refused(_))), "{outcome:?}");
 }
 
-fn wishes() -> impl Strategy<Value = Deflate> {
+fn config() -> impl Strategy<Value = DeflateConfig> {
     (any::<[bool; 2]>(), 8..=15_u8, 8..=15_u8).prop_map(|([send, recv], send_bits, recv_bits)| {
         plain()
             .send_context_takeover(send)
@@ -595,11 +599,11 @@ proptest! {
     /// Whatever two ends of ours wish, they agree, and neither gets less than it asked for.
     // proves 7692-5-6, 7692-7.1.1.1-5, 7692-7.1.2.1-7, 7692-7.1.2.2-6
     #[test]
-    fn two_ends_always_agree(client in wishes(), server in wishes()) {
+    fn two_ends_always_agree(client in config(), server in config()) {
         let params = agree(&client, &server);
-        let bits = |wishes: &Deflate, key| {
+        let bits = |config: &DeflateConfig, key| {
             // What one alone would be content with.
-            let offer = offered(std::slice::from_ref(wishes)).unwrap();
+            let offer = offered(std::slice::from_ref(config)).unwrap();
             let list = Extension::decode_list([&*offer]).unwrap();
             let value = list[0].params.iter().find(|(name, _)| name == key);
             value.and_then(|(_, value)| value.as_deref()).map_or(15, |value| value.parse().unwrap())
@@ -613,7 +617,7 @@ proptest! {
             params.client.window_bits,
             smaller(bits(&client, "client_max_window_bits"), bits(&server, "server_max_window_bits"))
         );
-        let is_without = |wishes: &Deflate, key| offered(std::slice::from_ref(wishes)).unwrap().contains(key);
+        let is_without = |config: &DeflateConfig, key| offered(std::slice::from_ref(config)).unwrap().contains(key);
         prop_assert_eq!(
             params.server.context_takeover,
             !is_without(&client, "server_no") && !is_without(&server, "client_no")
@@ -627,8 +631,8 @@ proptest! {
 
 #[test]
 fn what_a_server_chose_can_be_asked_for() {
-    let wishes = plain().level(9).min_len(1);
-    let accept = Accept::new().deflate(wishes.clone());
-    assert_eq!(accept.chosen_deflate(), Some(&wishes));
-    assert_eq!(Accept::new().chosen_deflate(), None);
+    let config = plain().level(9).min_len(1);
+    let accept = AcceptOptions::new().deflate(config.clone());
+    assert_eq!(accept.chosen_deflate(), Some(&config));
+    assert_eq!(AcceptOptions::new().chosen_deflate(), None);
 }

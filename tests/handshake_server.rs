@@ -6,8 +6,9 @@ use std::error::Error as _;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tightwire::handshake::{
-    Accept, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits, HeadScanner, HttpError,
-    InvalidHeader, Rejection, RepeatedHeader, Request, Response, Upgrade, is_upgrade_request,
+    AcceptOptions, Extension, ExtensionSyntaxError, HandshakeError, HeadLimits, HeadScanner,
+    HttpError, InvalidHeader, Rejection, RepeatedHeader, Request, Response, Upgrade,
+    is_upgrade_request,
 };
 
 const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
@@ -23,13 +24,13 @@ const VERSION_LINE: &str = "Sec-WebSocket-Version: 13\r\n";
 const PROTOCOL_LINE: &str = "Sec-WebSocket-Protocol: chat, superchat\r\n";
 
 /// What a server does with these bytes: decode, judge, and accept with `accept`.
-fn answer(bytes: impl AsRef<[u8]>, accept: &Accept) -> Result<Response, Rejection> {
+fn answer(bytes: impl AsRef<[u8]>, accept: &AcceptOptions) -> Result<Response, Rejection> {
     let decoded = Request::decode(bytes.as_ref(), &HeadLimits::default())?;
     let (request, _) = decoded.expect("a whole head");
     let upgrade = Upgrade::from_request(&request)?;
-    let (response, agreed) = upgrade.accept(accept)?;
-    assert_eq!(agreed.subprotocol.as_deref(), accept.chosen_subprotocol());
-    assert_eq!(agreed.extensions, []);
+    let (response, negotiated) = upgrade.accept(accept)?;
+    assert_eq!(negotiated.subprotocol.as_deref(), accept.chosen_subprotocol());
+    assert_eq!(negotiated.extensions, []);
     Ok(response)
 }
 
@@ -40,14 +41,14 @@ fn shown(bytes: &[u8]) -> String {
 
 #[track_caller]
 fn accepted(bytes: impl AsRef<[u8]>) {
-    if let Err(rejection) = answer(bytes.as_ref(), &Accept::new()) {
+    if let Err(rejection) = answer(bytes.as_ref(), &AcceptOptions::new()) {
         panic!("{}: {rejection:?}", shown(bytes.as_ref()));
     }
 }
 
 #[track_caller]
 fn rejected(bytes: impl AsRef<[u8]>) -> Rejection {
-    match answer(bytes.as_ref(), &Accept::new()) {
+    match answer(bytes.as_ref(), &AcceptOptions::new()) {
         Ok(_) => panic!("{} was accepted", shown(bytes.as_ref())),
         Err(rejection) => rejection,
     }
@@ -86,7 +87,7 @@ fn encoded(response: &Response) -> String {
 // proves 6455-4.2.2-1, 6455-4.2.2-21, 6455-4.2.2-22, 6455-4.2.2-23, 6455-4.2.2-24, 6455-4.2.2-25
 #[test]
 fn the_sample_of_the_rfc_is_answered_to_the_byte() {
-    let response = answer(REQUEST, &Accept::new().subprotocol("chat")).unwrap();
+    let response = answer(REQUEST, &AcceptOptions::new().subprotocol("chat")).unwrap();
     let text = "HTTP/1.1 101 Switching Protocols\r\n\
         Upgrade: websocket\r\n\
         Connection: Upgrade\r\n\
@@ -98,7 +99,7 @@ fn the_sample_of_the_rfc_is_answered_to_the_byte() {
 // proves 6455-4.2.1-1
 #[test]
 fn a_request_means_the_same_however_it_arrives() {
-    let whole = answer(REQUEST, &Accept::new()).unwrap();
+    let whole = answer(REQUEST, &AcceptOptions::new()).unwrap();
     let bytes = [REQUEST.as_bytes(), b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"].concat();
     for split in 0..=bytes.len() {
         let mut scanner = HeadScanner::new(HeadLimits::default());
@@ -107,7 +108,7 @@ fn a_request_means_the_same_however_it_arrives() {
             None => scanner.find_end(&bytes).unwrap().unwrap(),
         };
         assert_eq!(end, REQUEST.len());
-        assert_eq!(answer(&bytes[..end], &Accept::new()).unwrap(), whole);
+        assert_eq!(answer(&bytes[..end], &AcceptOptions::new()).unwrap(), whole);
     }
     let mut scanner = HeadScanner::new(HeadLimits::default());
     for end in 0..REQUEST.len() {
@@ -305,7 +306,7 @@ fn the_key_is_16_bytes_in_base64() {
 fn the_key_is_hashed_as_it_was_sent() {
     let accept_of = |key: &str| {
         let request = with("dGhlIHNhbXBsZSBub25jZQ==", key);
-        let response = answer(request, &Accept::new()).unwrap();
+        let response = answer(request, &AcceptOptions::new()).unwrap();
         response.headers().single("Sec-WebSocket-Accept").unwrap().unwrap().to_owned()
     };
     let (zero, other) = ("AQIDBAUGBwgJCgsMDQ4PEA==", "AQIDBAUGBwgJCgsMDQ4PEC==");
@@ -493,10 +494,10 @@ fn the_servers_order_decides_which_subprotocol_is_selected() {
 // proves 6455-4.2.2-14, 6455-4.2.2-15, 6455-4.2.2-17, 6455-4.2.2-27
 #[test]
 fn the_answer_names_the_one_subprotocol_in_use_or_none() {
-    let response = answer(REQUEST, &Accept::new().subprotocol("superchat")).unwrap();
+    let response = answer(REQUEST, &AcceptOptions::new().subprotocol("superchat")).unwrap();
     assert_eq!(response.headers().single("Sec-WebSocket-Protocol"), Ok(Some("superchat")));
     for request in [REQUEST, &with(PROTOCOL_LINE, "")] {
-        let response = answer(request, &Accept::new()).unwrap();
+        let response = answer(request, &AcceptOptions::new()).unwrap();
         assert!(!encoded(&response).to_ascii_lowercase().contains("protocol:"));
     }
 }
@@ -505,7 +506,7 @@ fn the_answer_names_the_one_subprotocol_in_use_or_none() {
 #[test]
 fn an_unoffered_subprotocol_is_the_servers_own_fault() {
     for name in ["foo", "Chat", "", "chat, superchat", "chat\r\nX: y"] {
-        let rejection = answer(REQUEST, &Accept::new().subprotocol(name)).unwrap_err();
+        let rejection = answer(REQUEST, &AcceptOptions::new().subprotocol(name)).unwrap_err();
         assert_eq!(rejection.response().status(), 500);
         assert_eq!(rejection.error(), &HandshakeError::UnofferedSubprotocol(name.to_owned()));
         // Whose fault it is, the client need not know in detail.
@@ -523,7 +524,7 @@ fn extensions_are_read_and_not_answered() {
     let upgrade = Upgrade::from_request(&request).unwrap();
     let printed: Vec<_> = upgrade.extensions().iter().map(ToString::to_string).collect();
     assert_eq!(printed, ["foo; a=1", "permessage-deflate"]);
-    let response = answer(&text, &Accept::new()).unwrap();
+    let response = answer(&text, &AcceptOptions::new()).unwrap();
     assert_eq!(response.headers().get("Sec-WebSocket-Extensions"), None);
 
     let request = decoded(REQUEST);
@@ -557,7 +558,7 @@ fn the_origin_is_told_in_lower_case() {
 
 #[test]
 fn the_server_may_add_fields_but_not_those_of_the_handshake() {
-    let accept = Accept::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d");
+    let accept = AcceptOptions::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d");
     let response = answer(REQUEST, &accept).unwrap();
     assert_eq!(response.headers().get_all("Set-Cookie").collect::<Vec<_>>(), ["a=b", "c=d"]);
 
@@ -572,7 +573,7 @@ fn the_server_may_add_fields_but_not_those_of_the_handshake() {
         "Transfer-Encoding",
     ];
     for name in owned {
-        let rejection = answer(REQUEST, &Accept::new().header(name, "x")).unwrap_err();
+        let rejection = answer(REQUEST, &AcceptOptions::new().header(name, "x")).unwrap_err();
         assert_eq!(rejection.response().status(), 500);
         assert_eq!(rejection.error(), &HandshakeError::OwnedHeader(name.to_owned()));
     }
@@ -582,7 +583,7 @@ fn the_server_may_add_fields_but_not_those_of_the_handshake() {
         ("X", "a\0", InvalidHeader::Value { name: "X".to_owned() }),
     ];
     for (name, value, error) in invalid {
-        let rejection = answer(REQUEST, &Accept::new().header(name, value)).unwrap_err();
+        let rejection = answer(REQUEST, &AcceptOptions::new().header(name, value)).unwrap_err();
         assert_eq!(rejection.response().status(), 500);
         assert_eq!(rejection.error(), &HandshakeError::Header(error));
         assert!(rejection.error().source().is_some());
@@ -612,7 +613,7 @@ fn one_wrong_byte_gets_an_answer() {
                 // A byte of the last line end is missing.
                 Ok(None) => assert!(position >= REQUEST.len() - 4, "{position} {byte}"),
                 Ok(Some((request, _))) => match Upgrade::from_request(&request) {
-                    Ok(upgrade) => assert!(upgrade.accept(&Accept::new()).is_ok()),
+                    Ok(upgrade) => assert!(upgrade.accept(&AcceptOptions::new()).is_ok()),
                     Err(rejection) => {
                         let status = rejection.response().status();
                         assert!([400, 405, 426].contains(&status), "{position} {byte}");
@@ -677,7 +678,7 @@ fn each_rejection_is_sent_to_the_byte() {
         let text = format!("HTTP/1.1 {status}\r\n{len}{fields}\r\n{body}");
         assert_eq!(encoded(rejection.response()), text, "{}", shown(request.as_bytes()));
     }
-    let rejection = answer(REQUEST, &Accept::new().subprotocol("foo")).unwrap_err();
+    let rejection = answer(REQUEST, &AcceptOptions::new().subprotocol("foo")).unwrap_err();
     let (status, body) = ("500 Internal Server Error", "the server's answer is faulty\n");
     let text = format!("HTTP/1.1 {status}\r\nContent-Length: 30\r\n{plain}\r\n{body}");
     assert_eq!(encoded(rejection.response()), text);
@@ -844,7 +845,7 @@ proptest! {
             fields.insert(index % (fields.len() + 1), field);
         }
         let request = format!("{method} /chat HTTP/1.1\r\n{}\r\n", fields.concat());
-        let (response, is_open) = match answer(&request, &Accept::new()) {
+        let (response, is_open) = match answer(&request, &AcceptOptions::new()) {
             Ok(response) => (response, true),
             Err(rejection) => (rejection.response().clone(), false),
         };

@@ -369,7 +369,7 @@ impl Modules {
     fn file_of(&self, path: &[String], most_steps: usize) -> Option<&str> {
         let mut module = Vec::new();
         for segment in path {
-            let child = [&module[..], &[segment.clone()]].concat();
+            let child = [&module[..], std::slice::from_ref(segment)].concat();
             if self.files.contains_key(&child) {
                 module = child;
                 continue;
@@ -570,7 +570,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("deflate/inflater.rs", "use crate::frame::Opcode;", "crate::frame::Opcode"),
     ("deflate/params.rs", "use crate::handshake::Extension;", "crate::handshake::Extension"),
     ("deflate/mod.rs", "use crate::protocol::Role;", "crate::protocol::Role"),
-    ("deflate/deflater.rs", "use crate::net::Prepared;", "crate::net::Prepared"),
+    ("deflate/deflater.rs", "use crate::net::PreparedMessage;", "crate::net::PreparedMessage"),
     ("deflate/deflater.rs", "use std::io::Write;", "std::io::Write"),
     ("deflate/deflater.rs", "use rand::rng;", "rand::rng"),
     ("deflate/stub.rs", "fn f() { std::time::Instant::now(); }", "std::time::Instant::now"),
@@ -647,7 +647,10 @@ const GOOD: &[(&str, &str)] = &[
     ("protocol/mod.rs", "use core::time::Duration; fn f() { my_std::io::f(); net::g(); }"),
     ("protocol/mod.rs", "struct S { io: u8, std: u8 } fn f(s: S) { s.io; rand(); }"),
     ("deflate/mod.rs", "mod params; pub use params::Params; use crate::error::ProtocolError;"),
-    ("deflate/deflater.rs", "use zlib_rs::{Deflate as Stream, Status}; use super::{Coding, TAIL};"),
+    (
+        "deflate/deflater.rs",
+        "use zlib_rs::{Deflate as Stream, Status}; use super::{DirectionParams, TAIL};",
+    ),
     ("deflate/deflater.rs", "use core::fmt; use super::config::Deflate;"),
     ("protocol/inbound.rs", "use crate::deflate::Inflater;"),
     ("handshake/extension.rs", "use crate::deflate::{self, Deflate, Params};"),

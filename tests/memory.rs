@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use allocation_counter::measure;
-use tightwire::handshake::{Agreed, HandshakeError, HttpError};
+use tightwire::handshake::{HandshakeError, HttpError, Negotiated};
 use tightwire::protocol::{Connection, Event, Inbound, Outbound};
 use tightwire::{
-    Acceptor, Client, Error, Hub, Limits, Message, Operation, ProtocolError, Role, SlowMember,
+    Acceptor, Client, Error, Hub, Limits, Message, Operation, ProtocolError, Role, SlowPolicy,
     Stream, Timeouts, WebSocket,
 };
 use wire::masked;
@@ -350,7 +350,7 @@ fn an_endless_head_is_refused_with_little_memory_taken() {
         let stream = Endless::new(response, then, LEN, true);
         let mut heap = Heap::default();
         let client = Client::new();
-        let outcome = heap.count(|| client.handshake("ws://localhost/", stream.clone()));
+        let outcome = heap.count(|| client.connect_stream("ws://localhost/", stream.clone()));
         assert!(is_too_much(&outcome.unwrap_err()), "{case}");
         assert!(heap.peak < 64 * KIB as i64, "{case}: {heap:?}");
         assert!(stream.read() < 32 * KIB, "{case}: the rest of it is not read");
@@ -374,7 +374,7 @@ fn the_body_of_a_refusal_is_kept_up_to_a_bound() {
     let stream = Endless::new(head, b"x", 1 << 40, true);
     let mut heap = Heap::default();
     let client = Client::new();
-    let outcome = heap.count(|| client.handshake("ws://localhost/", stream.clone()));
+    let outcome = heap.count(|| client.connect_stream("ws://localhost/", stream.clone()));
     let Err(Error::Handshake(HandshakeError::Refused(response))) = outcome else { panic!() };
     assert_eq!(response.body().len(), 4 * KIB);
     assert!(heap.peak < 32 * KIB as i64, "{heap:?}");
@@ -391,7 +391,9 @@ fn a_flood_of_pings_takes_bounded_memory_whether_the_peer_reads_or_not() {
         let stream = Endless::new(b"", &flood, COUNT * PING, takes);
         let mut heap = Heap::default();
         let ws = heap.count(|| {
-            Acceptor::new().take_over(stream.clone(), Agreed::default(), Vec::new()).unwrap()
+            Acceptor::new()
+                .from_upgraded(stream.clone(), Negotiated::default(), Vec::new())
+                .unwrap()
         });
         let (_sender, mut receiver) = ws.split();
         let error = heap.count(|| receiver.recv()).unwrap_err();
@@ -460,7 +462,7 @@ fn a_connection_that_has_ended_holds_no_bytes_for_a_sender_that_is_kept() {
         let mut heap = Heap::default();
         let kept = heap.count(|| {
             let mut ws = fed.open(Role::Server);
-            let hub = Hub::new(SlowMember::Drop);
+            let hub = Hub::new(SlowPolicy::Drop);
             let _member = hub.join(ws.sender());
             let outcome = ws.send(&vec![0; 1 << 20][..]);
             assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
@@ -565,14 +567,16 @@ impl Fed {
     fn open(&self, role: Role) -> WebSocket {
         let mut timeouts = Timeouts::default();
         timeouts.write = Duration::ZERO;
-        let agreed = Agreed::default();
+        let negotiated = Negotiated::default();
         match role {
             Role::Client => {
-                Client::new().timeouts(timeouts).take_over(self.clone(), agreed, Vec::new())
+                Client::new().timeouts(timeouts).from_upgraded(self.clone(), negotiated, Vec::new())
             }
-            Role::Server => {
-                Acceptor::new().timeouts(timeouts).take_over(self.clone(), agreed, Vec::new())
-            }
+            Role::Server => Acceptor::new().timeouts(timeouts).from_upgraded(
+                self.clone(),
+                negotiated,
+                Vec::new(),
+            ),
         }
         .unwrap()
     }

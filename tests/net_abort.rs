@@ -16,7 +16,7 @@ use std::thread;
 
 use pipe::{Pipe, Then};
 use task::{LONG, Task, in_time};
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::{
     Acceptor, Client, CloseCode, ClosedBy, Error, MessageKind, Role, SendError, Sender, State,
     Stream, Timeouts, WebSocket,
@@ -174,14 +174,16 @@ fn tcp() -> (TcpStream, TcpStream) {
 }
 
 fn open(role: Role, stream: impl Stream) -> WebSocket {
-    let agreed = Agreed::default();
+    let negotiated = Negotiated::default();
     match role {
-        Role::Client => {
-            Client::new().timeouts(timeouts()).take_over(stream, agreed, Vec::new()).unwrap()
-        }
-        Role::Server => {
-            Acceptor::new().timeouts(timeouts()).take_over(stream, agreed, Vec::new()).unwrap()
-        }
+        Role::Client => Client::new()
+            .timeouts(timeouts())
+            .from_upgraded(stream, negotiated, Vec::new())
+            .unwrap(),
+        Role::Server => Acceptor::new()
+            .timeouts(timeouts())
+            .from_upgraded(stream, negotiated, Vec::new())
+            .unwrap(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::{
     Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, State, Stream, Timeouts,
     WebSocket,
@@ -47,7 +47,8 @@ impl Script {
     }
 
     fn server(&self) -> WebSocket {
-        let ws = Acceptor::new().take_over(self.clone(), Agreed::default(), Vec::new()).unwrap();
+        let ws =
+            Acceptor::new().from_upgraded(self.clone(), Negotiated::default(), Vec::new()).unwrap();
         self.calls();
         ws
     }
@@ -55,7 +56,7 @@ impl Script {
     /// A server that gives a write up after one call, and a peer that is to close soon.
     fn impatient_server(&self) -> WebSocket {
         let acceptor = Acceptor::new().timeouts(no_time_to_write());
-        acceptor.take_over(self.clone(), Agreed::default(), Vec::new()).unwrap()
+        acceptor.from_upgraded(self.clone(), Negotiated::default(), Vec::new()).unwrap()
     }
 
     /// The calls since this was last asked.
@@ -190,7 +191,8 @@ fn a_server_writes_a_large_payload_from_where_it_lies() {
 #[test]
 fn a_client_masks_a_large_payload_in_pieces_of_bounded_memory() {
     let script = Script::new([]);
-    let ws = Client::new().take_over(script.clone(), Agreed::default(), Vec::new()).unwrap();
+    let ws =
+        Client::new().from_upgraded(script.clone(), Negotiated::default(), Vec::new()).unwrap();
     let payload: Vec<u8> = (0..1_000_000).map(|i| (i % 251) as u8).collect();
     ws.send(&payload).unwrap();
     assert!(script.slices().iter().all(|&len| len <= 65536 + 14));
@@ -232,7 +234,7 @@ fn what_a_write_that_timed_out_left_over_goes_out_first_and_once() {
             let script = Script::new([]).takes(takes);
             let mut ws = if client {
                 let client = Client::new().timeouts(no_time_to_write());
-                client.take_over(script.clone(), Agreed::default(), Vec::new()).unwrap()
+                client.from_upgraded(script.clone(), Negotiated::default(), Vec::new()).unwrap()
             } else {
                 script.impatient_server()
             };
@@ -342,7 +344,8 @@ fn a_server_ends_tcp_after_the_closing_handshake_and_a_client_only_after_the_ser
     assert_eq!(calls, ["read", "write", "shutdown write", "read", "shutdown both"]);
 
     let script = Script::new([hex("88 02 03 e8")]);
-    let mut ws = Client::new().take_over(script.clone(), Agreed::default(), vec![]).unwrap();
+    let mut ws =
+        Client::new().from_upgraded(script.clone(), Negotiated::default(), vec![]).unwrap();
     script.calls();
     ws.close(CloseCode::NORMAL, "").unwrap();
     let mut calls = script.calls();
@@ -393,7 +396,7 @@ fn a_client_ends_tcp_itself_if_the_server_does_not_in_time() {
     let never_ends = [hex("88 02 03 e8")].into_iter().chain((0..1000).map(|_| Vec::new()));
     let script = Script::new(never_ends);
     let client = Client::new().timeouts(timeouts);
-    let mut ws = client.take_over(script.clone(), Agreed::default(), Vec::new()).unwrap();
+    let mut ws = client.from_upgraded(script.clone(), Negotiated::default(), Vec::new()).unwrap();
     assert_eq!(ws.recv().unwrap(), None);
     assert_eq!(script.calls().last(), Some(&"shutdown both"));
     assert!(ws.close_status().unwrap().was_clean());
@@ -463,7 +466,8 @@ impl Stream for HeldUp {
 
 #[test]
 fn a_close_frame_counts_as_sent_before_its_write_has_returned() {
-    let ws = Client::new().take_over(HeldUp::default(), Agreed::default(), Vec::new()).unwrap();
+    let ws =
+        Client::new().from_upgraded(HeldUp::default(), Negotiated::default(), Vec::new()).unwrap();
     let (sender, mut receiver) = ws.split();
     let closer = std::thread::spawn(move || sender.close(CloseCode::NORMAL, ""));
     assert_eq!(receiver.recv().unwrap(), None);
@@ -473,7 +477,8 @@ fn a_close_frame_counts_as_sent_before_its_write_has_returned() {
 
     // The other way round: the writer is held up with a message while the peer closes, and it
     // is the writer that then sends the answer.
-    let ws = Client::new().take_over(HeldUp::default(), Agreed::default(), Vec::new()).unwrap();
+    let ws =
+        Client::new().from_upgraded(HeldUp::default(), Negotiated::default(), Vec::new()).unwrap();
     let (sender, mut receiver) = ws.split();
     let writer = std::thread::spawn(move || sender.send("held up"));
     assert_eq!(receiver.recv().unwrap(), None);
@@ -488,7 +493,7 @@ fn a_message_longer_than_the_fragment_length_goes_out_in_fragments() {
     for flush in [true, false] {
         let script = Script::new([]);
         let acceptor = Acceptor::new().fragment_len(2);
-        let ws = acceptor.take_over(script.clone(), Agreed::default(), Vec::new()).unwrap();
+        let ws = acceptor.from_upgraded(script.clone(), Negotiated::default(), Vec::new()).unwrap();
         for text in ["Hello", "ab", ""] {
             if flush { ws.send(text) } else { ws.feed(text) }.unwrap();
         }
@@ -528,7 +533,7 @@ fn a_connection_whose_writes_fail_is_not_closed_in_order() {
             Ok((near, listener.accept()?.0))
         })
         .unwrap();
-    let mut ws = Client::new().take_over(near, Agreed::default(), Vec::new()).unwrap();
+    let mut ws = Client::new().from_upgraded(near, Negotiated::default(), Vec::new()).unwrap();
     drop(far);
     while ws.send("into the void").is_ok() {}
     assert!(ws.close(CloseCode::NORMAL, "").is_err());
@@ -598,12 +603,12 @@ fn a_peer_that_is_never_quiet_holds_nobody_past_a_deadline() {
     let mut timeouts = Timeouts::default();
     timeouts.close = Duration::from_millis(20);
     let client = Client::new().timeouts(timeouts);
-    let mut ws = client.take_over(Flood, Agreed::default(), Vec::new()).unwrap();
+    let mut ws = client.from_upgraded(Flood, Negotiated::default(), Vec::new()).unwrap();
     let nothing = ws.recv_timeout(Duration::from_millis(20));
     assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
     assert!(matches!(ws.close(CloseCode::NORMAL, ""), Err(Error::Timeout(Operation::Close))));
 
-    let mut ws = client.take_over(Flood, Agreed::default(), Vec::new()).unwrap();
+    let mut ws = client.from_upgraded(Flood, Negotiated::default(), Vec::new()).unwrap();
     ws.sender().close(CloseCode::NORMAL, "").unwrap();
     assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Close))));
 }

@@ -19,7 +19,7 @@ fn shutting_a_clone_of_the_stream_down_cancels_a_handshake() {
     let mut timeouts = Timeouts::default();
     timeouts.handshake = LONG;
     let client = Client::new().timeouts(timeouts);
-    let connecting = Task::spawn(move || client.handshake("ws://127.0.0.1/", stream));
+    let connecting = Task::spawn(move || client.connect_stream("ws://127.0.0.1/", stream));
 
     // The server reads the request, and never answers.
     let mut server = Raw::new(listener.accept().unwrap().0);
@@ -37,7 +37,7 @@ fn a_handshake_on_a_stream_that_was_shut_down_fails_at_once() {
     let mut timeouts = Timeouts::default();
     timeouts.handshake = LONG;
     let client = Client::new().timeouts(timeouts);
-    let connecting = Task::spawn(move || client.handshake("ws://127.0.0.1/", stream));
+    let connecting = Task::spawn(move || client.connect_stream("ws://127.0.0.1/", stream));
     let outcome = connecting.end();
     assert!(matches!(outcome, Err(Error::Io(_))), "{outcome:?}");
 }

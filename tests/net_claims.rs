@@ -82,7 +82,7 @@ fn assert_echoes(near: impl Stream, far: impl Stream) {
             ws.send(&message).unwrap();
         }
     });
-    let mut ws = Client::new().handshake("ws://localhost/", near).unwrap();
+    let mut ws = Client::new().connect_stream("ws://localhost/", near).unwrap();
     for len in [5, 3000, 1 << 20] {
         let data: Vec<u8> = (0..len).map(|i: u32| i.to_le_bytes()[0]).collect();
         ws.send(&*data).unwrap();

@@ -304,7 +304,7 @@ fn connections_to_one_address_can_be_made_one_at_a_time() {
     // Another name of the same address.
     let port = listener.local_addr().unwrap().port();
     let (url, same) = (format!("ws://127.0.0.1:{port}/"), format!("ws://localhost:{port}/"));
-    let client = Client::new().one_at_a_time(true);
+    let client = Client::new().serialize_connects(true);
     let first = std::thread::spawn({
         let client = client.clone();
         move || client.connect(&url).unwrap()

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use pipe::{Pipe, Then};
 use task::{LONG, Task, in_time};
-use tightwire::handshake::{Agreed, Response};
+use tightwire::handshake::{Negotiated, Response};
 use tightwire::{
     Acceptor, CloseCode, ClosedBy, Error, Message, MessageKind, Operation, Role, State, Timeouts,
 };
@@ -155,7 +155,7 @@ fn close_gives_up_in_time_on_a_socket_whose_peer_does_not_read() {
     let raw = Raw::connect(listener.local_addr().unwrap());
     let stream = listener.accept().unwrap().0;
     let acceptor = Acceptor::new().timeouts(timeouts(Duration::from_millis(50)));
-    let mut ws = acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap();
+    let mut ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
     let sender = ws.sender();
     let sending = Task::spawn(move || sender.send(&vec![0; 32 << 20]));
     // The peer has got the beginning of a message that fits into no buffer.
@@ -172,7 +172,7 @@ fn accept_gives_up_in_time_though_the_client_does_not_read_a_large_page() {
     let page = |_: &_| Err(Response::new(200).with_body("x".repeat(32 << 20)));
     let pipe = Pipe::with_room(200_000);
     pipe.feed(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", Then::Silence);
-    let acceptor = Acceptor::new().timeouts(timeouts).decide(page);
+    let acceptor = Acceptor::new().timeouts(timeouts).on_request(page);
     let stream = pipe.stream();
     let outcome = in_time(move || acceptor.accept(stream).map(drop));
     assert!(outcome.is_err());
@@ -208,5 +208,5 @@ fn a_handler_that_is_late_to_read_the_answer_leaves_a_clean_end_behind() {
     thread::sleep(2 * CLOSE);
     go_on.send(()).unwrap();
     let report = shutdown.end();
-    assert_eq!((report.closed, report.failed, report.cut), (1, 0, 0), "{report:?}");
+    assert_eq!((report.closed, report.failed, report.aborted), (1, 0, 0), "{report:?}");
 }

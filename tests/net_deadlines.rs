@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::{
     Acceptor, CloseCode, Error, Operation, ProtocolError, State, Stream, Timeouts, WebSocket,
 };
@@ -38,7 +38,7 @@ fn open() -> (WebSocket, Raw) {
     let raw = Raw::connect(listener.local_addr().unwrap());
     let stream = listener.accept().unwrap().0;
     let acceptor = Acceptor::new().timeouts(timeouts);
-    (acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap(), raw)
+    (acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap(), raw)
 }
 
 #[test]
@@ -189,7 +189,8 @@ fn the_answer_to_a_close_frame_and_the_end_of_tcp_share_one_time_out() {
     let mut timeouts = Timeouts::default();
     (timeouts.close, timeouts.ping) = (LONG, None);
     let acceptor = Acceptor::new().timeouts(timeouts);
-    let mut ws = acceptor.take_over(Arc::clone(&stream), Agreed::default(), Vec::new()).unwrap();
+    let mut ws =
+        acceptor.from_upgraded(Arc::clone(&stream), Negotiated::default(), Vec::new()).unwrap();
     ws.close(CloseCode::NORMAL, "").unwrap();
     assert!(ws.close_status().unwrap().was_clean());
     let after_the_answer = stream.timeouts.lock().unwrap().clone();
@@ -246,7 +247,7 @@ fn who_sends_answers_pings_no_longer_than_it_may_send() {
     // Enough for the message or a Pong, and not for both.
     timeouts.write = Duration::from_millis(100);
     let acceptor = Acceptor::new().timeouts(timeouts);
-    let ws = acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap();
+    let ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
     let (sender, mut receiver) = ws.split();
     let (ends, end) = mpsc::channel::<()>();
     let reader = thread::spawn(move || {

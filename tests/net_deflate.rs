@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use support::deflate::Item::{Literals, Match};
 use support::deflate::{Blocks, Inflated, TAIL, inflate};
-use tightwire::deflate::{Coding, Deflate, ParamsError};
-use tightwire::handshake::{Accept, HandshakeError};
+use tightwire::deflate::{DeflateConfig, DirectionParams, ParamsError};
+use tightwire::handshake::{AcceptOptions, HandshakeError};
 use tightwire::{
-    Acceptor, Client, CloseCode, Error, Hub, Limits, Message, MessageKind, Operation, Prepared,
-    ProtocolError, Server, SlowMember, Timeouts, WebSocket,
+    Acceptor, Client, CloseCode, Error, Hub, Limits, Message, MessageKind, Operation,
+    PreparedMessage, ProtocolError, Server, SlowPolicy, Timeouts, WebSocket,
 };
 use wire::{PATIENCE, REQUEST, Raw, close_body, echo, field, hex, run, server};
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
-fn compressing(wishes: Deflate) -> Server {
-    server().acceptor(Acceptor::new().deflate(wishes))
+fn compressing(config: DeflateConfig) -> Server {
+    server().acceptor(Acceptor::new().deflate(config))
 }
 
 /// What is long enough to be compressed, and easily is.
@@ -123,34 +123,35 @@ fn pair(client: &Client, acceptor: &Acceptor) -> (WebSocket, WebSocket) {
 /// A client of ours and a server of ours that compress as usual.
 fn usual_pair() -> (WebSocket, WebSocket) {
     let (client, acceptor) = (Client::new(), Acceptor::new());
-    pair(&client.deflate(Deflate::new()), &acceptor.deflate(Deflate::new()))
+    pair(&client.deflate(DeflateConfig::new()), &acceptor.deflate(DeflateConfig::new()))
 }
 
 // proves 7692-3-3, 7692-5-20, 7692-5-27, 7692-5-29
 #[test]
 fn both_ends_know_what_was_agreed_on_and_do_it() {
-    let wishes = Deflate::new;
-    let small = || wishes().send_window_bits(9).recv_window_bits(10);
+    let config = DeflateConfig::new;
+    let small = || config().send_window_bits(9).recv_window_bits(10);
     let cases = [
         (None, None, None),
-        (Some(wishes()), None, None),
-        (None, Some(wishes()), None),
-        (Some(wishes()), Some(wishes()), Some(((true, 15), (true, 15)))),
-        (Some(wishes().no_context_takeover()), Some(wishes()), Some(((false, 15), (false, 15)))),
-        (Some(wishes()), Some(wishes().no_context_takeover()), Some(((false, 15), (false, 15)))),
-        (Some(small()), Some(wishes()), Some(((true, 10), (true, 9)))),
-        (Some(wishes()), Some(small()), Some(((true, 9), (true, 10)))),
-        (Some(wishes().send_window_bits(8)), Some(wishes()), Some(((true, 15), (true, 8)))),
+        (Some(config()), None, None),
+        (None, Some(config()), None),
+        (Some(config()), Some(config()), Some(((true, 15), (true, 15)))),
+        (Some(config().no_context_takeover()), Some(config()), Some(((false, 15), (false, 15)))),
+        (Some(config()), Some(config().no_context_takeover()), Some(((false, 15), (false, 15)))),
+        (Some(small()), Some(config()), Some(((true, 10), (true, 9)))),
+        (Some(config()), Some(small()), Some(((true, 9), (true, 10)))),
+        (Some(config().send_window_bits(8)), Some(config()), Some(((true, 15), (true, 8)))),
     ];
     for (client, server, expected) in cases {
         let case = format!("{client:?} {server:?}");
         let client = client.into_iter().fold(Client::new(), Client::deflate);
         let acceptor = server.into_iter().fold(Acceptor::new(), Acceptor::deflate);
         let (mut client, mut server) = pair(&client, &acceptor);
-        assert_eq!(client.agreed(), server.agreed(), "{case}");
-        let one = |coding: Coding| (coding.context_takeover, coding.window_bits);
-        let agreed = client.agreed().deflate.map(|params| (one(params.server), one(params.client)));
-        assert_eq!(agreed, expected, "{case}");
+        assert_eq!(client.negotiated(), server.negotiated(), "{case}");
+        let one = |coding: DirectionParams| (coding.context_takeover, coding.window_bits);
+        let negotiated =
+            client.negotiated().deflate.map(|params| (one(params.server), one(params.client)));
+        assert_eq!(negotiated, expected, "{case}");
         let extension = client.response().unwrap().headers().get("Sec-WebSocket-Extensions");
         assert_eq!(extension.is_some(), expected.is_some(), "{case}");
         for len in [0, 10, 1000, 100_000] {
@@ -174,9 +175,11 @@ fn a_client_does_not_connect_to_a_server_that_answers_amiss() {
             answer(&mut raw, extension);
             raw.read_to_end()
         });
-        let client = Client::new().deflate(Deflate::new().no_context_takeover());
+        let client = Client::new().deflate(DeflateConfig::new().no_context_takeover());
         let error = client.connect(&url).unwrap_err();
-        let Error::Handshake(HandshakeError::Deflate(error)) = error else { panic!("{error}") };
+        let Error::Handshake(HandshakeError::DeflateConfig(error)) = error else {
+            panic!("{error}")
+        };
         assert_eq!(error, expected);
         assert_eq!(server.join().unwrap(), b"", "nothing is said on the connection");
     }
@@ -185,7 +188,7 @@ fn a_client_does_not_connect_to_a_server_that_answers_amiss() {
 // proves 7692-5-27
 #[test]
 fn where_it_was_declined_the_bit_is_an_error() {
-    let address = run(compressing(Deflate::new()), echo);
+    let address = run(compressing(DeflateConfig::new()), echo);
     let (mut peer, extension) = raw_client(address, "permessage-deflate; foo");
     assert_eq!(extension, None);
     peer.raw.send_frame(0x81, b"plain");
@@ -198,7 +201,7 @@ fn where_it_was_declined_the_bit_is_an_error() {
 // proves 7692-6-1, 7692-6.1-6, 7692-6.1-8, 7692-7.3-1
 #[test]
 fn less_goes_over_the_wire() {
-    let address = run(compressing(Deflate::new()), echo);
+    let address = run(compressing(DeflateConfig::new()), echo);
     let (mut peer, extension) = raw_client(address, OFFER);
     assert_eq!(extension.as_deref(), Some("permessage-deflate"));
     let text = text(10_000);
@@ -225,7 +228,7 @@ fn less_goes_over_the_wire() {
         peer.raw.send([&[0xc1, hello.len() as u8], &hello[..]].concat());
         came
     });
-    let mut ws = Client::new().deflate(Deflate::new()).connect(&url).unwrap();
+    let mut ws = Client::new().deflate(DeflateConfig::new()).connect(&url).unwrap();
     ws.send(&*text).unwrap();
     ws.send(&*text).unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("Hello")));
@@ -240,10 +243,13 @@ fn less_goes_over_the_wire() {
 fn a_message_is_streamed_both_ways() {
     let text = text(300_000).replace('4', "\u{20ac}");
     for (client, acceptor) in [
-        (Client::new().deflate(Deflate::new()), Acceptor::new().deflate(Deflate::new())),
         (
-            Client::new().deflate(Deflate::new().no_context_takeover().send_window_bits(9)),
-            Acceptor::new().deflate(Deflate::new().send_window_bits(8)),
+            Client::new().deflate(DeflateConfig::new()),
+            Acceptor::new().deflate(DeflateConfig::new()),
+        ),
+        (
+            Client::new().deflate(DeflateConfig::new().no_context_takeover().send_window_bits(9)),
+            Acceptor::new().deflate(DeflateConfig::new().send_window_bits(8)),
         ),
     ] {
         let (mut client, mut server) = pair(&client, &acceptor);
@@ -286,7 +292,7 @@ fn a_message_is_streamed_both_ways() {
 // proves 7692-6.1-9, 7692-7.2.1-10, 7692-7.2.1-11
 #[test]
 fn a_streamed_message_is_compressed_piece_by_piece() {
-    let (address, done) = wire::reporting_server(compressing(Deflate::new()), |ws| {
+    let (address, done) = wire::reporting_server(compressing(DeflateConfig::new()), |ws| {
         let mut writer = ws.writer(MessageKind::Text);
         for _ in 0..3 {
             writer.write_all(b"Hello, ").unwrap();
@@ -317,14 +323,14 @@ fn a_streamed_message_is_compressed_piece_by_piece() {
 // proves 7692-6.1-6, 7692-7.3-3
 #[test]
 fn a_sender_may_leave_its_messages_uncompressed() {
-    let (address, done) = wire::reporting_server(compressing(Deflate::new()), |ws| {
+    let (address, done) = wire::reporting_server(compressing(DeflateConfig::new()), |ws| {
         let text = text(1000);
         let uncompressed = ws.sender().uncompressed();
         for _ in 0..2 {
             ws.send(&*text).unwrap();
             uncompressed.send(&*text).unwrap();
             uncompressed.clone().feed(&*text).unwrap();
-            uncompressed.send_prepared(&Prepared::new(&*text)).unwrap();
+            uncompressed.send_prepared(&PreparedMessage::new(&*text)).unwrap();
             uncompressed.flush().unwrap();
         }
     });
@@ -343,14 +349,14 @@ fn a_sender_may_leave_its_messages_uncompressed() {
 
 #[test]
 fn messages_shorter_than_wished_are_not_compressed() {
-    let level = |level| Deflate::new().level(level).min_len(500);
+    let level = |level| DeflateConfig::new().level(level).min_len(500);
     for acceptor in [
         Acceptor::new().deflate(level(9)),
         // Who decides about each request has the last word.
         Acceptor::new()
-            .deflate(Deflate::new().level(1).min_len(0))
-            .decide(move |_| Ok(Accept::new().deflate(level(9)))),
-        Acceptor::new().decide(move |_| Ok(Accept::new().deflate(level(9)))),
+            .deflate(DeflateConfig::new().level(1).min_len(0))
+            .on_request(move |_| Ok(AcceptOptions::new().deflate(level(9)))),
+        Acceptor::new().on_request(move |_| Ok(AcceptOptions::new().deflate(level(9)))),
     ] {
         let address = run(server().acceptor(acceptor), echo);
         let (mut peer, extension) = raw_client(address, OFFER);
@@ -364,7 +370,7 @@ fn messages_shorter_than_wished_are_not_compressed() {
 
 /// Sends one after the other what every member is to get, the same to all.
 fn broadcast_and_send(members: &[WebSocket], hub: &Hub) {
-    let news = Prepared::new(&*text(3000));
+    let news = PreparedMessage::new(&*text(3000));
     for ws in members {
         ws.send(&*text(2000)).unwrap();
     }
@@ -401,10 +407,10 @@ fn a_broadcast_fits_every_member_whatever_was_agreed_on() {
         ("permessage-deflate; server_max_window_bits=9", 1 << 9, true),
         ("permessage-deflate; server_max_window_bits=8; server_no_context_takeover", 1, false),
     ];
-    let acceptor = Acceptor::new().deflate(Deflate::new());
+    let acceptor = Acceptor::new().deflate(DeflateConfig::new());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let (mut members, mut peers) = (Vec::new(), Vec::new());
     for (offer, ..) in offers {
         let peer = thread::spawn(move || raw_client(address, offer));
@@ -460,9 +466,9 @@ fn a_broadcast_fits_every_member_whatever_was_agreed_on() {
 
 #[test]
 fn what_was_prepared_is_sent_by_clients_too() {
-    let client = Client::new().deflate(Deflate::new());
-    let (client, mut server) = pair(&client, &Acceptor::new().deflate(Deflate::new()));
-    let news = Prepared::new(&*text(5000));
+    let client = Client::new().deflate(DeflateConfig::new());
+    let (client, mut server) = pair(&client, &Acceptor::new().deflate(DeflateConfig::new()));
+    let news = PreparedMessage::new(&*text(5000));
     for _ in 0..3 {
         client.send(&*text(4000)).unwrap();
         client.send_prepared(&news).unwrap();
@@ -523,10 +529,10 @@ fn a_long_message_is_compressed_in_fragments() {
         let mut peer = Peer::new(raw);
         [peer.read_message(), peer.read_message(), peer.read_message()]
     });
-    let client = Client::new().deflate(Deflate::new()).fragment_len(30_000);
+    let client = Client::new().deflate(DeflateConfig::new()).fragment_len(30_000);
     let ws = client.connect(&url).unwrap();
     ws.send(&*data).unwrap();
-    ws.send_prepared(&Prepared::new(&*data)).unwrap();
+    ws.send_prepared(&PreparedMessage::new(&*data)).unwrap();
     ws.sender().uncompressed().send(&*data).unwrap();
     let [sent, prepared, plain] = server.join().unwrap();
     for came in [&sent, &prepared, &plain] {
@@ -537,7 +543,7 @@ fn a_long_message_is_compressed_in_fragments() {
     assert_eq!(plain.firsts, [0x01, 0x00, 0x00, 0x80]);
 
     let (mut client, mut server) =
-        pair(&client, &Acceptor::new().deflate(Deflate::new()).fragment_len(1));
+        pair(&client, &Acceptor::new().deflate(DeflateConfig::new()).fragment_len(1));
     client.send(&*data).unwrap();
     assert!(server.recv().unwrap() == Some(Message::from(&*data)));
     server.send(&*text(3000)).unwrap();
@@ -547,17 +553,18 @@ fn a_long_message_is_compressed_in_fragments() {
 #[test]
 fn a_receive_that_times_out_goes_on_inside_a_compressed_message() {
     let (timed_out, is_late) = mpsc::channel();
-    let (address, messages) = wire::reporting_server(compressing(Deflate::new()), move |ws| {
-        let mut messages = Vec::new();
-        while messages.len() < 2 {
-            match ws.recv_timeout(Duration::from_millis(5)) {
-                Ok(message) => messages.extend(message),
-                Err(Error::Timeout(Operation::Receive)) => timed_out.send(()).unwrap(),
-                Err(error) => panic!("{error}"),
+    let (address, messages) =
+        wire::reporting_server(compressing(DeflateConfig::new()), move |ws| {
+            let mut messages = Vec::new();
+            while messages.len() < 2 {
+                match ws.recv_timeout(Duration::from_millis(5)) {
+                    Ok(message) => messages.extend(message),
+                    Err(Error::Timeout(Operation::Receive)) => timed_out.send(()).unwrap(),
+                    Err(error) => panic!("{error}"),
+                }
             }
-        }
-        messages
-    });
+            messages
+        });
     let (mut peer, _) = raw_client(address, OFFER);
     let data = text(100);
     let payload = Blocks::new()
@@ -598,7 +605,7 @@ fn a_peer_that_compresses_amiss_is_told_so() {
         for (frames, error, code) in &cases {
             let mut limits = Limits::default();
             limits.max_message_len = 200;
-            let acceptor = Acceptor::new().deflate(Deflate::new()).limits(limits);
+            let acceptor = Acceptor::new().deflate(DeflateConfig::new()).limits(limits);
             let server = server().acceptor(acceptor);
             let (address, outcome) = wire::reporting_server(server, move |ws| {
                 let error = if streams {
@@ -637,7 +644,7 @@ fn a_client_tells_a_server_that_compresses_amiss() {
         raw.end_writing();
         frame
     });
-    let mut ws = Client::new().deflate(Deflate::new()).connect(&url).unwrap();
+    let mut ws = Client::new().deflate(DeflateConfig::new()).connect(&url).unwrap();
     let error = ws.recv().unwrap_err();
     assert!(matches!(error, Error::Protocol(ProtocolError::InvalidDeflate)), "{error}");
     let body = close_body(1007, &ProtocolError::InvalidDeflate.to_string());
@@ -648,7 +655,7 @@ fn a_client_tells_a_server_that_compresses_amiss() {
 fn server_that_pings(milliseconds: u64) -> Server {
     let mut timeouts = Timeouts::default();
     timeouts.ping = Some(Duration::from_millis(milliseconds));
-    server().acceptor(Acceptor::new().deflate(Deflate::new()).timeouts(timeouts))
+    server().acceptor(Acceptor::new().deflate(DeflateConfig::new()).timeouts(timeouts))
 }
 
 #[test]
@@ -739,9 +746,9 @@ fn who_took_over_a_handshake_compresses_as_it_says() {
         let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         (near, listener.accept().unwrap().0)
     };
-    let (_, agreed) = support::deflate::accept(&[OFFER], &Deflate::new());
-    let client = Client::new().take_over(near, agreed.clone(), Vec::new()).unwrap();
-    let mut server = Acceptor::new().take_over(far, agreed, Vec::new()).unwrap();
+    let (_, negotiated) = support::deflate::accept(&[OFFER], &DeflateConfig::new());
+    let client = Client::new().from_upgraded(near, negotiated.clone(), Vec::new()).unwrap();
+    let mut server = Acceptor::new().from_upgraded(far, negotiated, Vec::new()).unwrap();
     client.send(&*text(1000)).unwrap();
     assert_eq!(server.recv().unwrap(), Some(Message::from(text(1000))));
 }

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use support::deflate::agree;
-use tightwire::deflate::Deflate;
-use tightwire::handshake::Agreed;
-use tightwire::{Acceptor, Hub, Prepared, SlowMember, Stream, WebSocket};
+use tightwire::deflate::DeflateConfig;
+use tightwire::handshake::Negotiated;
+use tightwire::{Acceptor, Hub, PreparedMessage, SlowPolicy, Stream, WebSocket};
 
 /// A stream that takes everything, and from which nothing comes.
 #[derive(Clone, Debug, Default)]
@@ -51,23 +51,23 @@ impl Sink {
 
 fn compressing_server() -> (Sink, WebSocket) {
     let sink = Sink::default();
-    let mut agreed = Agreed::default();
-    agreed.deflate = Some(agree(&Deflate::new(), &Deflate::new()));
-    let acceptor = Acceptor::new().deflate(Deflate::new().min_len(0));
-    let ws = acceptor.take_over(sink.clone(), agreed, Vec::new()).unwrap();
+    let mut negotiated = Negotiated::default();
+    negotiated.deflate = Some(agree(&DeflateConfig::new(), &DeflateConfig::new()));
+    let acceptor = Acceptor::new().deflate(DeflateConfig::new().min_len(0));
+    let ws = acceptor.from_upgraded(sink.clone(), negotiated, Vec::new()).unwrap();
     (sink, ws)
 }
 
 #[test]
 fn what_an_uncompressed_sender_broadcasts_is_not_compressed() {
-    let news = Prepared::new("some news");
+    let news = PreparedMessage::new("some news");
     let (sink, ws) = compressing_server();
     ws.send_prepared(&news).unwrap();
     assert_eq!(sink.first(), 0xc1);
     let sender = ws.sender().uncompressed();
     sender.send_prepared(&news).unwrap();
     assert_eq!(sink.first(), 0x81);
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let member = hub.join(sender.clone());
     assert_eq!(hub.broadcast_prepared(&news).delivered, 1);
     assert_eq!(sink.first(), 0x81, "a broadcast through a sender that does not compress");

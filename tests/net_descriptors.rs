@@ -10,7 +10,7 @@ mod wire;
 use pipe::{Pipe, Then};
 use task::{LONG, Task};
 use tightwire::{
-    CloseCode, Error, Hub, Receiver, Role, SendError, Sender, SlowMember, State, Timeouts,
+    CloseCode, Error, Hub, Receiver, Role, SendError, Sender, SlowPolicy, State, Timeouts,
     WebSocket,
 };
 use wire::{PATIENCE, close_body};
@@ -102,7 +102,7 @@ fn a_receiver_that_is_dropped_gives_the_stream_back() {
 fn a_member_of_a_hub_keeps_no_stream() {
     let pipe = Pipe::new(Role::Server);
     let mut ws = open(&pipe);
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let member = hub.join(ws.sender());
     pipe.feed(&pipe.frame(0x88, b""), Then::End);
     assert_eq!(ws.recv().unwrap(), None);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 use std::{panic, thread};
 
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::{
     Acceptor, Client, CloseCode, CloseStatus, ClosedBy, Error, Limits, Message, Operation, Role,
     SendError, Sender, Stream, Timeouts, WebSocket,
@@ -69,19 +69,19 @@ fn impatient() -> Timeouts {
 }
 
 fn open(role: Role, stream: impl Stream, timeouts: Timeouts, fragment_len: usize) -> WebSocket {
-    let agreed = Agreed::default();
+    let negotiated = Negotiated::default();
     let (client, acceptor) = (Client::new(), Acceptor::new());
     match role {
         Role::Client => client
             .limits(limits())
             .timeouts(timeouts)
             .fragment_len(fragment_len)
-            .take_over(stream, agreed, Vec::new()),
+            .from_upgraded(stream, negotiated, Vec::new()),
         Role::Server => acceptor
             .limits(limits())
             .timeouts(timeouts)
             .fragment_len(fragment_len)
-            .take_over(stream, agreed, Vec::new()),
+            .from_upgraded(stream, negotiated, Vec::new()),
     }
     .unwrap()
 }

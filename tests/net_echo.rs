@@ -233,7 +233,7 @@ fn unix_sockets_carry_it_too() {
         assert_eq!(ws.peer_addr(), None);
         wire::echo(&mut ws, &request).unwrap();
     });
-    let mut ws = tightwire::Client::new().handshake("ws://localhost/chat", near).unwrap();
+    let mut ws = tightwire::Client::new().connect_stream("ws://localhost/chat", near).unwrap();
     ws.send("through a file").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("through a file")));
     ws.close(CloseCode::NORMAL, "").unwrap();
@@ -245,11 +245,12 @@ fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead()
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (far, _) = listener.accept().unwrap();
-    let agreed = tightwire::handshake::Agreed::default;
+    let negotiated = tightwire::handshake::Negotiated::default;
 
     let ahead = masked(0x81, b"ahead");
     let (ahead, rest) = ahead.split_at(7);
-    let mut server = tightwire::Acceptor::new().take_over(far, agreed(), ahead.to_vec()).unwrap();
+    let mut server =
+        tightwire::Acceptor::new().from_upgraded(far, negotiated(), ahead.to_vec()).unwrap();
     let mut client = Raw::new(near);
     client.send(rest);
     assert_eq!(server.recv().unwrap(), Some(Message::from("ahead")));
@@ -257,7 +258,8 @@ fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead()
     assert_eq!(client.read_frame(), (0x81, b"answer".to_vec()));
 
     let client = client.stream;
-    let mut client = tightwire::Client::new().take_over(client, agreed(), hex("81 01 61")).unwrap();
+    let mut client =
+        tightwire::Client::new().from_upgraded(client, negotiated(), hex("81 01 61")).unwrap();
     assert_eq!(client.recv().unwrap(), Some(Message::from("a")));
     client.send("b").unwrap();
     assert_eq!(server.recv().unwrap(), Some(Message::from("b")));
@@ -273,7 +275,7 @@ fn a_client_masks_on_a_secure_stream_too() {
         // A server fails the connection on a frame that is not masked.
         ws.recv().unwrap()
     });
-    let ws = tightwire::Client::new().handshake("wss://localhost/", near).unwrap();
+    let ws = tightwire::Client::new().connect_stream("wss://localhost/", near).unwrap();
     ws.send("masked").unwrap();
     assert_eq!(server.join().unwrap(), Some(Message::from("masked")));
 }

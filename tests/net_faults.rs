@@ -385,7 +385,7 @@ impl<T> Served<T> {
     /// Ends the server, and gives what its handlers have returned and not been asked for.
     fn end(self) -> Vec<T> {
         let report = self.handle.shutdown(PATIENCE);
-        assert_eq!((report.cut, report.running), (0, 0), "{report:?}");
+        assert_eq!((report.aborted, report.running), (0, 0), "{report:?}");
         self.thread.join().unwrap().unwrap();
         self.outcomes.iter().collect()
     }

@@ -10,12 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::protocol::{Event, Inbound, Outbound};
 use tightwire::{
-    Acceptor, Broadcast, Client, CloseCode, Error, Hub, Limits, Member, Message, MessageKind,
-    MessageRef, Operation, Prepared, Role, SendError, Sender, SlowMember, State, Stream, Timeouts,
-    WebSocket,
+    Acceptor, BroadcastReport, Client, CloseCode, Error, Hub, Limits, Member, Message, MessageKind,
+    MessageRef, Operation, PreparedMessage, Role, SendError, Sender, SlowPolicy, State, Stream,
+    Timeouts, WebSocket,
 };
 use wire::{PATIENCE, Raw, hex, masked};
 
@@ -107,11 +107,11 @@ impl Gate {
     }
 
     fn accepted_by(&self, acceptor: &Acceptor) -> WebSocket {
-        acceptor.take_over(self.clone(), Agreed::default(), Vec::new()).unwrap()
+        acceptor.from_upgraded(self.clone(), Negotiated::default(), Vec::new()).unwrap()
     }
 
     fn client(&self) -> WebSocket {
-        Client::new().take_over(self.clone(), Agreed::default(), Vec::new()).unwrap()
+        Client::new().from_upgraded(self.clone(), Negotiated::default(), Vec::new()).unwrap()
     }
 }
 
@@ -162,7 +162,7 @@ fn in_no_time_to_write() -> Timeouts {
 }
 
 /// The parts of a report: delivered, dropped, disconnected.
-fn parts(report: Broadcast) -> [u64; 3] {
+fn parts(report: BroadcastReport) -> [u64; 3] {
     [report.delivered, report.dropped, report.disconnected]
 }
 
@@ -179,7 +179,7 @@ fn a_hub_and_what_belongs_to_it_can_be_shared() {
     fn check<T: Send + Sync + std::fmt::Debug + 'static>() {}
     check::<Hub>();
     check::<Member>();
-    check::<Prepared>();
+    check::<PreparedMessage>();
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_server_writes_a_prepared_message_as_one_that_it_encodes_itself() {
         for message in [MessageRef::Binary(&data), MessageRef::Text(&text)] {
             let (one, other) = (Gate::open(), Gate::open());
             one.server().send(message).unwrap();
-            other.server().send_prepared(&Prepared::new(message)).unwrap();
+            other.server().send_prepared(&PreparedMessage::new(message)).unwrap();
             assert_eq!(one.written(), other.written());
             // One piece, from where it lies.
             let len = other.written().len();
@@ -204,7 +204,7 @@ fn what_was_fed_goes_before_a_prepared_message_in_the_same_write() {
     let gate = Gate::open();
     let ws = gate.server();
     ws.feed("before").unwrap();
-    ws.send_prepared(&Prepared::new("after")).unwrap();
+    ws.send_prepared(&PreparedMessage::new("after")).unwrap();
     assert_eq!(gate.inner().slices, [15]);
     assert_eq!(gate.written(), b"\x81\x06before\x81\x05after");
 }
@@ -212,7 +212,7 @@ fn what_was_fed_goes_before_a_prepared_message_in_the_same_write() {
 #[test]
 fn a_client_masks_a_prepared_message_anew_each_time() {
     for len in [5, 100_000] {
-        let message = Prepared::new(&bytes(len));
+        let message = PreparedMessage::new(&bytes(len));
         let gate = Gate::open();
         let ws = gate.client();
         let keys: std::collections::BTreeSet<Vec<u8>> = (0..8)
@@ -232,12 +232,12 @@ fn a_client_masks_a_prepared_message_anew_each_time() {
 fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
     let gate = Gate::open();
     let ws = gate.accepted_by(&Acceptor::new().fragment_len(4));
-    ws.send_prepared(&Prepared::new("fragments")).unwrap();
+    ws.send_prepared(&PreparedMessage::new("fragments")).unwrap();
     assert_eq!(gate.written(), b"\x01\x04frag\x00\x04ment\x80\x01s");
 
     // A broadcast writes no more than once, here too.
     let gate = Gate::open();
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let ws = gate.accepted_by(&Acceptor::new().fragment_len(10_000));
     let member = hub.join(ws.sender());
     assert_eq!(parts(hub.broadcast(&bytes(95_000))), [1, 0, 0]);
@@ -246,7 +246,7 @@ fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
 
     let gate = Gate::open();
     let client = Client::new().fragment_len(10_000);
-    let client = client.take_over(gate.clone(), Agreed::default(), Vec::new()).unwrap();
+    let client = client.from_upgraded(gate.clone(), Negotiated::default(), Vec::new()).unwrap();
     let _other = hub.join(client.sender());
     drop(member);
     for _ in 0..2 {
@@ -260,12 +260,12 @@ fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
 fn the_rules_for_messages_hold_for_prepared_ones() {
     let mut outbound = Outbound::server();
     assert_eq!(outbound.may_begin(), Ok(()));
-    outbound.fragment(MessageRef::Text("a"), false, &mut Vec::new()).unwrap();
+    outbound.encode_fragment(MessageRef::Text("a"), false, &mut Vec::new()).unwrap();
     assert_eq!(outbound.may_begin(), Err(SendError::MessageInProgress));
-    outbound.close(None, &mut Vec::new()).unwrap();
+    outbound.encode_close(None, &mut Vec::new()).unwrap();
     assert_eq!(outbound.may_begin(), Err(SendError::Closed));
 
-    let message = Prepared::new("message");
+    let message = PreparedMessage::new("message");
     let gate = Gate::open();
     let ws = gate.accepted_by(&Acceptor::new().timeouts(in_no_time_to_write()));
     let mut writer = ws.writer(MessageKind::Text);
@@ -283,7 +283,7 @@ fn the_rules_for_messages_hold_for_prepared_ones() {
 
 #[test]
 fn what_a_peer_does_not_take_of_a_prepared_message_is_kept_and_the_next_refused() {
-    let message = Prepared::new(&bytes(100_000));
+    let message = PreparedMessage::new(&bytes(100_000));
     let gate = Gate::taking(5);
     let ws = gate.accepted_by(&Acceptor::new().timeouts(in_no_time_to_write()));
     let outcome = ws.send_prepared(&message);
@@ -297,7 +297,7 @@ fn what_a_peer_does_not_take_of_a_prepared_message_is_kept_and_the_next_refused(
 
 #[test]
 fn a_broadcast_reaches_all_members_and_none_that_has_left_or_closed() {
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     assert_eq!(parts(hub.broadcast("nobody")), [0, 0, 0]);
     assert!(hub.is_empty());
     let gates: Vec<_> = (0..4).map(|_| Gate::open()).collect();
@@ -312,7 +312,7 @@ fn a_broadcast_reaches_all_members_and_none_that_has_left_or_closed() {
     assert_eq!(hub.len(), 2);
     assert_eq!(parts(hub.broadcast("two")), [2, 0, 0]);
     all[1].sender().close(CloseCode::NORMAL, "").unwrap();
-    assert_eq!(parts(hub.broadcast_prepared(&Prepared::new(b"one"))), [1, 0, 0]);
+    assert_eq!(parts(hub.broadcast_prepared(&PreparedMessage::new(b"one"))), [1, 0, 0]);
     assert_eq!(parts(hub.totals()), [10, 0, 0]);
 
     assert_eq!(gates[0].written(), b"\x81\x03all\x81\x05three\x81\x03two\x82\x03one");
@@ -324,7 +324,7 @@ fn a_broadcast_reaches_all_members_and_none_that_has_left_or_closed() {
 #[test]
 fn a_member_whose_connection_breaks_is_forgotten() {
     let gate = Gate::open();
-    let hub = Hub::new(SlowMember::Disconnect);
+    let hub = Hub::new(SlowPolicy::Disconnect);
     let ws = gate.server();
     let _member = hub.join(ws.sender());
     gate.inner().is_shut = true;
@@ -344,7 +344,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(policy: SlowMember) -> Self {
+    fn new(policy: SlowPolicy) -> Self {
         let (hub, slow, fast) = (Hub::new(policy), Gate::shut(), Gate::open());
         let (slow_ws, fast_ws) = (slow.server(), fast.server());
         let members = [hub.join(slow_ws.sender()), hub.join(fast_ws.sender())];
@@ -366,7 +366,7 @@ impl Pair {
 
 #[test]
 fn messages_for_a_slow_member_are_dropped_and_those_it_gets_are_whole_and_in_order() {
-    let pair = Pair::new(SlowMember::Drop);
+    let pair = Pair::new(SlowPolicy::Drop);
     let start = Instant::now();
     pair.fill();
     assert_eq!(pair.slow.writes(), 1, "what is kept is not written again");
@@ -389,7 +389,7 @@ fn messages_for_a_slow_member_are_dropped_and_those_it_gets_are_whole_and_in_ord
 
 #[test]
 fn who_receives_sends_what_a_broadcast_left_over() {
-    let mut pair = Pair::new(SlowMember::Drop);
+    let mut pair = Pair::new(SlowPolicy::Drop);
     pair.fill();
     pair.slow.take(usize::MAX);
     let outcome = pair.slow_ws.recv_timeout(Duration::ZERO);
@@ -399,7 +399,7 @@ fn who_receives_sends_what_a_broadcast_left_over() {
 
 #[test]
 fn a_slow_member_is_disconnected() {
-    let mut pair = Pair::new(SlowMember::Disconnect);
+    let mut pair = Pair::new(SlowPolicy::Disconnect);
     pair.fill();
     assert_eq!(pair.slow_ws.state(), State::Open);
     assert_eq!(pair.broadcast(17), [1, 0, 1]);
@@ -413,7 +413,7 @@ fn a_slow_member_is_disconnected() {
 
 #[test]
 fn a_member_that_takes_again_when_asked_a_last_time_stays() {
-    let pair = Pair::new(SlowMember::Disconnect);
+    let pair = Pair::new(SlowPolicy::Disconnect);
     for round in 0..3 {
         pair.slow.take(0);
         for i in 0..=BACKLOG {
@@ -427,7 +427,7 @@ fn a_member_that_takes_again_when_asked_a_last_time_stays() {
 
 #[test]
 fn a_slow_member_that_reads_again_just_then_is_told_why_it_is_disconnected() {
-    let pair = Pair::new(SlowMember::Disconnect);
+    let pair = Pair::new(SlowPolicy::Disconnect);
     pair.fill();
     // The next write is the last try, the one after it that of the Close frame.
     pair.slow.inner().opens_at = pair.slow.writes() + 2;
@@ -437,7 +437,7 @@ fn a_slow_member_that_reads_again_just_then_is_told_why_it_is_disconnected() {
 
 #[test]
 fn a_hub_waits_for_a_slow_member_until_it_reads() {
-    let pair = Pair::new(SlowMember::Wait(PATIENCE));
+    let pair = Pair::new(SlowPolicy::Wait(PATIENCE));
     let slow = pair.slow.clone();
     let fast = pair.fast.clone();
     let reader = thread::spawn(move || {
@@ -458,7 +458,7 @@ fn a_hub_waits_for_a_slow_member_until_it_reads() {
 #[test]
 fn a_hub_that_waits_does_so_until_its_deadline() {
     let patience = Duration::from_millis(20);
-    let pair = Pair::new(SlowMember::Wait(patience));
+    let pair = Pair::new(SlowPolicy::Wait(patience));
     let start = Instant::now();
     pair.fill();
     for i in 17..20 {
@@ -477,7 +477,7 @@ fn a_hub_that_waits_does_so_until_its_deadline() {
 #[test]
 fn a_message_that_is_taken_bit_by_bit_is_no_reason_to_drop_or_cut() {
     let gate = Gate::taking(10_000);
-    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let ws = gate.server();
     let _member = hub.join(ws.sender());
     assert_eq!(parts(hub.broadcast(&bytes(1_000_000))), [1, 0, 0]);
@@ -486,7 +486,7 @@ fn a_message_that_is_taken_bit_by_bit_is_no_reason_to_drop_or_cut() {
 
 #[test]
 fn a_broadcast_does_not_wait_for_another_thread_that_writes() {
-    for policy in [SlowMember::Disconnect, SlowMember::Drop, SlowMember::Wait(PATIENCE)] {
+    for policy in [SlowPolicy::Disconnect, SlowPolicy::Drop, SlowPolicy::Wait(PATIENCE)] {
         let (hub, gate) = (Hub::new(policy), Gate::open());
         let ws = gate.server();
         let _member = hub.join(ws.sender());
@@ -509,7 +509,7 @@ fn a_broadcast_does_not_wait_for_another_thread_that_writes() {
 
 #[test]
 fn a_thread_that_does_not_end_its_write_holds_a_broadcast_up_for_a_bounded_time() {
-    for policy in [SlowMember::Drop, SlowMember::Disconnect, SlowMember::Wait(Duration::ZERO)] {
+    for policy in [SlowPolicy::Drop, SlowPolicy::Disconnect, SlowPolicy::Wait(Duration::ZERO)] {
         let pair = Pair::new(policy);
         pair.slow.hold(true);
         let sender = pair.slow_ws.sender();
@@ -518,7 +518,7 @@ fn a_thread_that_does_not_end_its_write_holds_a_broadcast_up_for_a_bounded_time(
         for i in 0..BACKLOG {
             assert_eq!(pair.broadcast(i), [2, 0, 0]);
         }
-        let disconnects = u64::from(policy == SlowMember::Disconnect);
+        let disconnects = u64::from(policy == SlowPolicy::Disconnect);
         assert_eq!(pair.broadcast(BACKLOG), [1, 1 - disconnects, disconnects]);
         assert_eq!(pair.fast.texts(), numbers(0..BACKLOG + 1));
         // This frees the writer.
@@ -529,7 +529,7 @@ fn a_thread_that_does_not_end_its_write_holds_a_broadcast_up_for_a_bounded_time(
 
 #[test]
 fn a_broadcast_knows_at_once_that_another_thread_writes_to_a_slow_peer() {
-    let pair = Pair::new(SlowMember::Drop);
+    let pair = Pair::new(SlowPolicy::Drop);
     let sender = pair.slow_ws.sender();
     let writer = thread::spawn(move || sender.send("slow"));
     // The second try comes after it has noted that the first left something over.
@@ -554,7 +554,7 @@ impl Pair {
 #[test]
 fn broadcasts_wait_for_the_end_of_a_message_that_is_in_progress() {
     let gate = Gate::open();
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let ws = gate.server();
     let _member = hub.join(ws.sender());
     let mut writer = ws.writer(MessageKind::Text);
@@ -576,7 +576,7 @@ fn broadcasts_wait_for_the_end_of_a_message_that_is_in_progress() {
 #[test]
 fn a_close_frame_goes_out_though_broadcasts_wait_and_they_do_not_follow_it() {
     let gate = Gate::open();
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let ws = gate.server();
     let _member = hub.join(ws.sender());
     let mut writer = ws.writer(MessageKind::Text);
@@ -595,7 +595,7 @@ fn a_close_frame_goes_out_though_broadcasts_wait_and_they_do_not_follow_it() {
 fn any_number_of_threads_may_broadcast_join_and_leave_at_once() {
     const THREADS: u64 = 4;
     const ROUNDS: u64 = 200;
-    for policy in [SlowMember::Disconnect, SlowMember::Drop, SlowMember::Wait(PATIENCE)] {
+    for policy in [SlowPolicy::Disconnect, SlowPolicy::Drop, SlowPolicy::Wait(PATIENCE)] {
         let hub = Hub::new(policy);
         let gates: Vec<_> = (0..3).map(|_| Gate::open()).collect();
         let all: Vec<_> = gates.iter().map(Gate::server).collect();
@@ -644,7 +644,7 @@ fn any_number_of_threads_may_broadcast_join_and_leave_at_once() {
 #[test]
 fn a_slow_member_is_disconnected_once_however_many_broadcast() {
     for _ in 0..50 {
-        let pair = Pair::new(SlowMember::Disconnect);
+        let pair = Pair::new(SlowPolicy::Disconnect);
         pair.fill();
         thread::scope(|scope| {
             (0..4).for_each(|i| {
@@ -660,7 +660,7 @@ fn a_slow_member_is_disconnected_once_however_many_broadcast() {
 
 #[test]
 fn handlers_broadcast_to_each_other_and_to_themselves() {
-    let hub = Hub::new(SlowMember::Disconnect);
+    let hub = Hub::new(SlowPolicy::Disconnect);
     let address = wire::run(wire::server(), move |ws, _| {
         let _member = hub.join(ws.sender());
         ws.send("joined")?;
@@ -700,7 +700,7 @@ fn serve(hub: &Hub) -> impl Fn() -> Raw + use<> {
 
 #[test]
 fn two_hundred_connections_get_what_is_broadcast() {
-    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let join = serve(&hub);
     let mut peers: Vec<_> = (0..200).map(|_| join()).collect();
     for i in 0..10 {
@@ -746,7 +746,7 @@ fn until_one_is_slow(hub: &Hub, fast: &mut Raw) -> u64 {
 
 #[test]
 fn a_peer_that_reads_again_gets_whole_messages_in_order() {
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let join = serve(&hub);
     let (mut slow, mut fast) = (join(), join());
     let first_lost = until_one_is_slow(&hub, &mut fast);
@@ -775,7 +775,7 @@ fn a_peer_that_reads_again_gets_whole_messages_in_order() {
 
 #[test]
 fn a_peer_that_does_not_read_is_disconnected_and_the_others_go_on() {
-    let hub = Hub::new(SlowMember::Disconnect);
+    let hub = Hub::new(SlowPolicy::Disconnect);
     let join = serve(&hub);
     let (mut slow, mut fast) = (join(), join());
     let last = until_one_is_slow(&hub, &mut fast);
@@ -790,7 +790,7 @@ fn a_peer_that_does_not_read_is_disconnected_and_the_others_go_on() {
 
 #[test]
 fn a_hub_that_waits_goes_at_the_pace_of_the_slowest() {
-    let hub = Hub::new(SlowMember::Wait(PATIENCE));
+    let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let join = serve(&hub);
     let readers: Vec<_> = (0..3)
         .map(|_| {
@@ -807,7 +807,7 @@ fn a_hub_that_waits_goes_at_the_pace_of_the_slowest() {
 /// Clients may be in a hub, too.
 #[test]
 fn members_that_are_clients_get_the_same_message_masked() {
-    let hub = Hub::new(SlowMember::Disconnect);
+    let hub = Hub::new(SlowPolicy::Disconnect);
     let gates: Vec<_> = (0..2).map(|_| Gate::open()).collect();
     let all: Vec<_> = gates.iter().map(Gate::client).collect();
     let senders: Vec<Sender> = all.iter().map(WebSocket::sender).collect();

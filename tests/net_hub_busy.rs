@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use pipe::Pipe;
 use task::{Task, await_that};
-use tightwire::handshake::Agreed;
-use tightwire::{Acceptor, Hub, Role, SlowMember, State, Stream, Timeouts};
+use tightwire::handshake::Negotiated;
+use tightwire::{Acceptor, Hub, Role, SlowPolicy, State, Stream, Timeouts};
 
 /// As many broadcasts may wait for a connection, and as many again may be in the hands of others.
 const BROADCASTS: usize = 40;
@@ -26,7 +26,7 @@ const BROADCASTS: usize = 40;
 fn a_member_whose_pong_is_being_written_is_not_slow() {
     let pipe = Pipe::new(Role::Server);
     let (sender, mut receiver) = pipe.open(Timeouts::default()).split();
-    let hub = Hub::new(SlowMember::Disconnect);
+    let hub = Hub::new(SlowPolicy::Disconnect);
     let _member = hub.join(sender);
     pipe.set_stuck(true);
     pipe.feed_frame(0x89, b"ping");
@@ -78,7 +78,7 @@ impl Stream for Faulty {
 fn nothing_follows_a_frame_in_which_the_stream_panicked() {
     let faulty = std::sync::Arc::new(Faulty::default());
     let stream = std::sync::Arc::clone(&faulty);
-    let ws = Acceptor::new().take_over(stream, Agreed::default(), Vec::new()).unwrap();
+    let ws = Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| ws.send(&[7; 40_000]))).is_err());
     assert!(ws.send("hello").is_err());
     assert_eq!(ws.state(), State::Closed);

@@ -1,4 +1,4 @@
-//! `SlowMember::Wait` bounds a whole broadcast, however many members are slow, and the others
+//! `SlowPolicy::Wait` bounds a whole broadcast, however many members are slow, and the others
 //! still get every message.
 
 #[path = "wire/pipe.rs"]
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use pipe::Pipe;
 use task::Task;
-use tightwire::{Hub, Prepared, Role, SlowMember, Timeouts};
+use tightwire::{Hub, PreparedMessage, Role, SlowPolicy, Timeouts};
 
 const SLOW: u32 = 50;
 const FAST: u32 = 5;
@@ -22,14 +22,14 @@ const SLICE: Duration = Duration::from_millis(10);
 
 #[test]
 fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
-    let hub = Hub::new(SlowMember::Wait(WAIT));
+    let hub = Hub::new(SlowPolicy::Wait(WAIT));
     let slow: Vec<_> = (0..SLOW).map(|_| Pipe::with_room(0)).collect();
     let fast: Vec<_> = (0..FAST).map(|_| Pipe::new(Role::Server)).collect();
     let all = slow.iter().chain(&fast);
     let all: Vec<_> = all.map(|pipe| pipe.open(Timeouts::default())).collect();
     let _members: Vec<_> = all.iter().map(|ws| hub.join(ws.sender())).collect();
     for number in 0..4 {
-        let (hub, message) = (hub.clone(), Prepared::new(&number.to_string()));
+        let (hub, message) = (hub.clone(), PreparedMessage::new(&number.to_string()));
         let report = Task::spawn(move || hub.broadcast_prepared(&message)).end();
         assert_eq!(report.disconnected, 0);
         assert!(report.delivered >= u64::from(FAST), "{report:?}");
@@ -46,7 +46,7 @@ fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
 
 #[test]
 fn a_broadcast_waits_for_a_member_that_reads_again_in_time() {
-    let hub = Hub::new(SlowMember::Wait(wire::PATIENCE));
+    let hub = Hub::new(SlowPolicy::Wait(wire::PATIENCE));
     let (slow, fast) = (Pipe::with_room(0), Pipe::new(Role::Server));
     let all = [&slow, &fast].map(|pipe| pipe.open(Timeouts::default()));
     let _members = all.each_ref().map(|ws| hub.join(ws.sender()));

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use pipe::Pipe;
 use task::Task;
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::{
-    Acceptor, Client, CloseCode, Error, Hub, Message, Operation, Role, SlowMember, State, Stream,
+    Acceptor, Client, CloseCode, Error, Hub, Message, Operation, Role, SlowPolicy, State, Stream,
     Timeouts, WebSocket,
 };
 use wire::{PATIENCE, close_body, hex};
@@ -177,7 +177,8 @@ impl Silent {
     fn open(reason: fn() -> io::Error, timeouts: Timeouts) -> (Arc<Self>, WebSocket) {
         let stream = Arc::new(Self { reason, written: Mutex::default() });
         let acceptor = Acceptor::new().timeouts(timeouts);
-        let ws = acceptor.take_over(Arc::clone(&stream), Agreed::default(), Vec::new()).unwrap();
+        let ws =
+            acceptor.from_upgraded(Arc::clone(&stream), Negotiated::default(), Vec::new()).unwrap();
         (stream, ws)
     }
 }
@@ -253,7 +254,7 @@ fn a_write_that_does_not_wait_is_no_silence_of_the_peer() {
     (timeouts.ping, timeouts.close) = (Some(silence), silence);
     let (slow, pipe) = (Pipe::with_room(0), Pipe::new(Role::Server));
     let [slow_ws, mut ws] = [&slow, &pipe].map(|pipe| pipe.open(timeouts));
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let _members = [&slow_ws, &ws].map(|ws| hub.join(ws.sender()));
     let receive = Task::spawn(move || ws.recv().unwrap());
     pipe.await_reader();

@@ -90,7 +90,7 @@ fn a_server_that_shuts_down_does_not_wait_for_clients_that_keep_tcp_open() {
     assert_eq!(raw.read_frame(), (0x88, close_body(1001, "")));
     raw.send_frame(0x88, &close_body(1001, ""));
     let report = shutdown.end();
-    assert_eq!((report.closed, report.failed, report.cut), (1, 0, 0));
+    assert_eq!((report.closed, report.failed, report.aborted), (1, 0, 0));
     drop(raw);
 }
 

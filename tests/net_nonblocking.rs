@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::{Acceptor, Client, WebSocket};
 use wire::{PATIENCE, Raw};
 
@@ -38,11 +38,11 @@ fn assert_blocking(peer: TcpStream, probe: &TcpStream) {
 
 #[test]
 fn a_connection_that_is_taken_over_is_set_to_blocking() {
-    let take_over: [fn(TcpStream) -> WebSocket; 2] = [
-        |stream| Acceptor::new().take_over(stream, Agreed::default(), Vec::new()).unwrap(),
-        |stream| Client::new().take_over(stream, Agreed::default(), Vec::new()).unwrap(),
+    let from_upgraded: [fn(TcpStream) -> WebSocket; 2] = [
+        |stream| Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap(),
+        |stream| Client::new().from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap(),
     ];
-    for open in take_over {
+    for open in from_upgraded {
         let (peer, ours, probe) = sockets();
         let _ws = open(ours);
         assert_blocking(peer, &probe);
@@ -63,7 +63,8 @@ fn a_connection_that_is_accepted_is_set_to_blocking() {
 #[test]
 fn a_connection_whose_client_makes_the_handshake_is_set_to_blocking() {
     let (peer, ours, probe) = sockets();
-    let client = thread::spawn(move || Client::new().handshake("ws://localhost/", ours).unwrap());
+    let client =
+        thread::spawn(move || Client::new().connect_stream("ws://localhost/", ours).unwrap());
     let mut raw = Raw::new(peer);
     wire::answer_upgrade(&mut raw);
     let _ws = client.join().unwrap();

@@ -142,7 +142,7 @@ fn a_pong_that_a_feeder_took_into_its_buffer_is_written() {
     use std::thread;
 
     use tightwire::Acceptor;
-    use tightwire::deflate::Deflate;
+    use tightwire::deflate::DeflateConfig;
     use wire::{PATIENCE, Raw, masked};
 
     const PINGS: u32 = 30;
@@ -153,10 +153,10 @@ fn a_pong_that_a_feeder_took_into_its_buffer_is_written() {
     let stream = listener.accept().unwrap().0;
     let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
     raw.send(wire::REQUEST.replace("\r\n\r\n", offer));
-    let acceptor = Acceptor::new().deflate(Deflate::default());
+    let acceptor = Acceptor::new().deflate(DeflateConfig::default());
     let (ws, _) = acceptor.accept(stream).unwrap();
     raw.read_head();
-    assert!(ws.agreed().deflate.is_some());
+    assert!(ws.negotiated().deflate.is_some());
 
     let (sender, mut receiver) = ws.split();
     let (go_on, goes_on) = mpsc::channel::<()>();

@@ -316,7 +316,7 @@ fn names_behind_a_proxy_are_servers_of_their_own_and_not_too_many_at_once() {
         listener.incoming().try_for_each(|stream| sender.send(Raw::new(stream.unwrap())))
     });
     let accept = || arrivals.recv_timeout(wire::PATIENCE).expect("a connection to the proxy");
-    let client = Client::new().proxy(&proxy).one_at_a_time(true);
+    let client = Client::new().proxy(&proxy).serialize_connects(true);
     let connect = |i: usize| {
         let client = client.clone();
         thread::spawn(move || client.connect(&format!("ws://name{i}.invalid/")).is_err())

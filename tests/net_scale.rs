@@ -308,7 +308,7 @@ mod linux {
         while let Ok(file) = fs::File::open("/dev/null") {
             taken.push(file);
         }
-        let stopping = thread::spawn(move || handle.shutdown(Duration::from_millis(50)).cut);
+        let stopping = thread::spawn(move || handle.shutdown(Duration::from_millis(50)).aborted);
         await_that("the end", || stopping.is_finished() && running.is_finished());
         assert_eq!(stopping.join().unwrap(), 1);
         running.join().unwrap().unwrap();

@@ -5,8 +5,8 @@ mod wire;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use tightwire::deflate::Deflate;
-use tightwire::handshake::{Accept, Response};
+use tightwire::deflate::DeflateConfig;
+use tightwire::handshake::{AcceptOptions, Response};
 use tightwire::{Acceptor, Message, Timeouts};
 use wire::{PATIENCE, REQUEST, RESPONSE, Raw, masked};
 
@@ -139,8 +139,8 @@ fn a_client_that_does_not_finish_its_request_gets_408() {
 // proves 6455-4.2.2-4, 6455-4.2.2-5, 6455-4.2.2-8, 6455-4.2.2-12, 6455-10.5-1, 6455-4.2.2-11
 #[test]
 fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
-    let acceptor = Acceptor::new().decide(|request| match request.path() {
-        "/chat" => Ok(Accept::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d")),
+    let acceptor = Acceptor::new().on_request(|request| match request.path() {
+        "/chat" => Ok(AcceptOptions::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d")),
         "/health" => Err(Response::new(200).with_body("fine")),
         "/old" => Err(Response::new(302).with_header("Location", "/chat").unwrap()),
         "/secret" => Err(Response::new(401).with_header("WWW-Authenticate", "Basic").unwrap()),
@@ -169,23 +169,25 @@ fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
 #[test]
 fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
     let by_list = Acceptor::new().subprotocols(["v2", "v1"]);
-    let by_decision =
-        Acceptor::new().subprotocols(["v2"]).decide(|_| Ok(Accept::new().subprotocol("v1")));
-    let wrong = Acceptor::new().decide(|_| Ok(Accept::new().subprotocol("never offered")));
+    let by_decision = Acceptor::new()
+        .subprotocols(["v2"])
+        .on_request(|_| Ok(AcceptOptions::new().subprotocol("v1")));
+    let wrong =
+        Acceptor::new().on_request(|_| Ok(AcceptOptions::new().subprotocol("never offered")));
     let cases = [
         (by_list.clone(), "v1, v2", Some("v2")),
         (by_list.clone(), "v1,v3", Some("v1")),
         (by_list, "v3", None),
         (by_decision, "v1, v2", Some("v1")),
     ];
-    for (acceptor, offered, agreed) in cases {
+    for (acceptor, offered, negotiated) in cases {
         let (address, receiver) = wire::reporting_server(wire::server().acceptor(acceptor), |ws| {
             ws.subprotocol().map(ToOwned::to_owned)
         });
         let client = tightwire::Client::new().subprotocols(offered.split(',').map(str::trim));
         let ws = client.connect(&format!("ws://{address}/")).unwrap();
-        assert_eq!(ws.subprotocol(), agreed, "{offered}");
-        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().as_deref(), agreed);
+        assert_eq!(ws.subprotocol(), negotiated, "{offered}");
+        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().as_deref(), negotiated);
     }
     let address = wire::run(wire::server().acceptor(wrong), wire::echo);
     let request = REQUEST.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: v1\r\n\r\n");
@@ -195,10 +197,10 @@ fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
 #[test]
 fn errors_are_reported_and_a_page_is_none() {
     let (sender, receiver) = mpsc::channel();
-    let acceptor = Acceptor::new().decide(|request| match request.path() {
+    let acceptor = Acceptor::new().on_request(|request| match request.path() {
         "/page" => Err(Response::new(200)),
         "/panic/at/once" => panic!("at once"),
-        _ => Ok(Accept::new()),
+        _ => Ok(AcceptOptions::new()),
     });
     let server = wire::server().acceptor(acceptor).on_error(move |peer, error| {
         sender.send((peer.is_some(), error.to_string())).unwrap();
@@ -220,7 +222,7 @@ fn errors_are_reported_and_a_page_is_none() {
     answer_to(address, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(ask("/error"), (true, "out of luck".into()));
     assert_eq!(ask("/panic"), (true, "the handler panicked: on purpose".into()));
-    assert_eq!(ask("/panic/at/once"), (true, "decide panicked: at once".into()));
+    assert_eq!(ask("/panic/at/once"), (true, "on_request panicked: at once".into()));
     answer_to(address, "GET / HTTP/1.0\r\n\r\n");
     let (_, refused) = receiver.recv_timeout(PATIENCE).unwrap();
     assert!(refused.starts_with("opening handshake: "), "{refused}");
@@ -229,11 +231,11 @@ fn errors_are_reported_and_a_page_is_none() {
 /// As RFC 9110 §9.3.2 has it.
 #[test]
 fn head_is_answered_as_get_is_but_without_a_body() {
-    let acceptor = Acceptor::new().decide(|request| match request.path() {
+    let acceptor = Acceptor::new().on_request(|request| match request.path() {
         "/page" => Err(Response::new(200).with_body("fine")),
         "/empty" => Err(Response::new(204)),
         "/framed" => Err(Response::new(200).with_header("content-length", "9").unwrap()),
-        _ => Ok(Accept::new()),
+        _ => Ok(AcceptOptions::new()),
     });
     let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
     for path in ["/page", "/empty", "/framed", "/"] {
@@ -320,9 +322,9 @@ fn extensions_that_nobody_knows_are_not_answered() {
 
 #[test]
 fn basic_authorization_lets_in() {
-    let acceptor = Acceptor::new().decide(|request| {
+    let acceptor = Acceptor::new().on_request(|request| {
         match request.is_authorized_as("Aladdin", "open sesame") {
-            true => Ok(Accept::new()),
+            true => Ok(AcceptOptions::new()),
             false => Err(Response::new(401)),
         }
     });
@@ -373,7 +375,8 @@ fn garbage_is_answered_and_the_server_goes_on() {
 // proves 7692-5-18, 7692-5-27
 #[test]
 fn a_server_agrees_to_compress_only_if_it_can() {
-    let decided = Acceptor::new().decide(|_| Ok(Accept::new().deflate(Deflate::new())));
+    let decided =
+        Acceptor::new().on_request(|_| Ok(AcceptOptions::new().deflate(DeflateConfig::new())));
     for (acceptor, is_asked) in [(Acceptor::new(), false), (decided, true)] {
         let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
         let mut raw = Raw::connect(address);

@@ -9,9 +9,9 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tightwire::handshake::{Accept, HandshakeError, Request};
+use tightwire::handshake::{AcceptOptions, HandshakeError, Request};
 use tightwire::{
-    Acceptor, Error, HandlerResult, Hub, Server, ServerHandle, ShutdownReport, SlowMember, State,
+    Acceptor, Error, HandlerResult, Hub, Server, ServerHandle, ShutdownReport, SlowPolicy, State,
     Timeouts, WebSocket,
 };
 use wire::{PATIENCE, REQUEST, Raw, close_body};
@@ -49,8 +49,8 @@ fn shutdown_in_time(handle: &ServerHandle, deadline: Duration) -> ShutdownReport
 
 /// The parts of a report: closed, failed, refused, cut, running.
 fn parts(report: ShutdownReport) -> [usize; 5] {
-    let ShutdownReport { closed, failed, refused, cut, running, .. } = report;
-    [closed, failed, refused, cut, running]
+    let ShutdownReport { closed, failed, refused, aborted, running, .. } = report;
+    [closed, failed, refused, aborted, running]
 }
 
 /// Looks until it is so: no event tells of it.
@@ -230,9 +230,9 @@ fn handlers_that_shut_down_at_once_do_not_wait_for_each_other() {
 fn a_decision_may_shut_down_though_its_own_handshake_is_not_over() {
     let server = wire::server();
     let handle = server.handle();
-    let server = server.acceptor(Acceptor::new().decide(move |_| {
+    let server = server.acceptor(Acceptor::new().on_request(move |_| {
         handle.shutdown(LONG);
-        Ok(Accept::new())
+        Ok(AcceptOptions::new())
     }));
     shut_down_by_a_handshake(server);
 }
@@ -336,7 +336,7 @@ fn connections_that_come_while_the_shutdown_begins_are_not_missed() {
             .collect();
         barrier.wait();
         let report = shutdown_in_time(&server.handle, LONG);
-        assert_eq!((report.failed, report.cut, report.running), (0, 0, 0));
+        assert_eq!((report.failed, report.aborted, report.running), (0, 0, 0));
         for client in clients {
             in_time(move || client.join().unwrap());
         }
@@ -414,7 +414,7 @@ fn a_peer_that_is_behind_when_the_shutdown_begins_is_told_once_it_reads() {
     let mut raw = Raw::upgraded(server.address);
     await_open(&server.handle, 1);
     let sender = server.handle.connections()[0].sender().clone();
-    let hub = Hub::new(SlowMember::Drop);
+    let hub = Hub::new(SlowPolicy::Drop);
     let _member = hub.join(sender.clone());
     let payload = vec![7; 16 << 20];
     hub.broadcast(&payload);

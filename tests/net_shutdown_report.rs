@@ -13,8 +13,8 @@ use wire::{PATIENCE, Raw, close_body};
 
 /// The parts of a report: closed, failed, refused, cut, running.
 fn parts(report: ShutdownReport) -> [usize; 5] {
-    let ShutdownReport { closed, failed, refused, cut, running, .. } = report;
-    [closed, failed, refused, cut, running]
+    let ShutdownReport { closed, failed, refused, aborted, running, .. } = report;
+    [closed, failed, refused, aborted, running]
 }
 
 /// What becomes of the one other connection, and what the report says of it.

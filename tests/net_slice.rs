@@ -15,7 +15,7 @@ use std::time::Duration;
 use pipe::{Pipe, Then};
 use task::{LONG, Task, in_time};
 use tightwire::{
-    Error, Hub, Member, Operation, Receiver, Role, Sender, SlowMember, Timeouts, WebSocket,
+    Error, Hub, Member, Operation, Receiver, Role, Sender, SlowPolicy, Timeouts, WebSocket,
 };
 use wire::close_body;
 
@@ -40,7 +40,7 @@ impl Flood {
         let pipe = Pipe::new(Role::Server);
         let (sender, receiver) = pipe.open(timeouts).split();
         // A broadcast that the connection refuses for now is not tried again: the write waits for it.
-        let hub = Hub::new(SlowMember::Wait(Duration::ZERO));
+        let hub = Hub::new(SlowPolicy::Wait(Duration::ZERO));
         let member = hub.join(sender.clone());
         let stops = Arc::new(AtomicBool::new(false));
 
@@ -50,7 +50,7 @@ impl Flood {
             let hub = hub.clone();
             move || {
                 while asked.recv().is_ok() {
-                    let text = str::from_utf8(BROADCAST.1).unwrap();
+                    let text = std::str::from_utf8(BROADCAST.1).unwrap();
                     // Until the queue is full, or takes no more in this slice.
                     while hub.broadcast(text).delivered > 0 {}
                     if report.send(()).is_err() {
@@ -190,8 +190,8 @@ fn a_peer_that_reads_slowly_from_a_unix_socket_holds_up_no_receive_and_no_broadc
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
-    use tightwire::handshake::Agreed;
-    use tightwire::{Acceptor, Prepared};
+    use tightwire::handshake::Negotiated;
+    use tightwire::{Acceptor, PreparedMessage};
 
     /// The peer needs some eight seconds to read all of it.
     const LEN: usize = 32 << 20;
@@ -199,8 +199,9 @@ fn a_peer_that_reads_slowly_from_a_unix_socket_holds_up_no_receive_and_no_broadc
     const MOST: Duration = Duration::from_secs(2);
 
     let (ours, mut peer) = UnixStream::pair().unwrap();
-    let mut ws: WebSocket = Acceptor::new().take_over(ours, Agreed::default(), Vec::new()).unwrap();
-    let hub = Hub::new(SlowMember::Drop);
+    let mut ws: WebSocket =
+        Acceptor::new().from_upgraded(ours, Negotiated::default(), Vec::new()).unwrap();
+    let hub = Hub::new(SlowPolicy::Drop);
     let _member = hub.join(ws.sender());
     let reading = thread::spawn(move || {
         let mut piece = vec![0; PIECE];
@@ -208,7 +209,7 @@ fn a_peer_that_reads_slowly_from_a_unix_socket_holds_up_no_receive_and_no_broadc
             thread::sleep(Duration::from_millis(8));
         }
     });
-    let message = Prepared::new(&vec![0; LEN][..]);
+    let message = PreparedMessage::new(&vec![0; LEN][..]);
     let start = Instant::now();
     hub.broadcast_prepared(&message);
     assert!(start.elapsed() < MOST, "a broadcast of {:?}", start.elapsed());

@@ -519,7 +519,7 @@ fn at_shutdown_a_client_that_asks_gets_503_through_tls() {
     assert_eq!(open.recv().unwrap(), None);
     assert_eq!(open.close_status().unwrap().code(), 1001);
     let report = shutdown.join().unwrap();
-    assert_eq!((report.closed, report.refused, report.cut, report.running), (1, 3, 0, 0));
+    assert_eq!((report.closed, report.refused, report.aborted, report.running), (1, 3, 0, 0));
     server.join().unwrap().unwrap();
 }
 

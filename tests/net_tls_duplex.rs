@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use proxy::Random;
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::rustls::{
     self, AlertDescription, ClientConnection, ConnectionCommon, ServerConnection, SideData,
     StreamOwned,
@@ -55,7 +55,7 @@ fn server(timeouts: Timeouts) -> (WebSocket, RawClient) {
     let mut raw = tls::raw_client(near, tls::client_config());
     handshake(&mut raw);
     let acceptor = Acceptor::new().timeouts(timeouts);
-    (acceptor.take_over(ours.join().unwrap(), Agreed::default(), Vec::new()).unwrap(), raw)
+    (acceptor.from_upgraded(ours.join().unwrap(), Negotiated::default(), Vec::new()).unwrap(), raw)
 }
 
 /// A client of ours, and a server that is made of rustls.
@@ -67,7 +67,7 @@ fn client(timeouts: Timeouts) -> (WebSocket, RawServer) {
     let mut raw = tls::raw_server(far, tls::server_config());
     handshake(&mut raw);
     let client = Client::new().timeouts(timeouts);
-    (client.take_over(ours.join().unwrap(), Agreed::default(), Vec::new()).unwrap(), raw)
+    (client.from_upgraded(ours.join().unwrap(), Negotiated::default(), Vec::new()).unwrap(), raw)
 }
 
 /// Two ends of ours.
@@ -78,8 +78,8 @@ fn peers() -> [WebSocket; 2] {
 
 fn over(near: impl Stream, far: impl Stream) -> [WebSocket; 2] {
     let (near, far) = tls::streams(near, far);
-    let client = Client::new().take_over(near, Agreed::default(), Vec::new());
-    let server = Acceptor::new().take_over(far, Agreed::default(), Vec::new());
+    let client = Client::new().from_upgraded(near, Negotiated::default(), Vec::new());
+    let server = Acceptor::new().from_upgraded(far, Negotiated::default(), Vec::new());
     [client.unwrap(), server.unwrap()]
 }
 

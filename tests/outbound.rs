@@ -9,7 +9,7 @@ use support::{
 use tightwire::ProtocolError;
 use tightwire::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, ReasonTooLong};
 use tightwire::protocol::{
-    Event, Message, MessageKind, MessageRef, Outbound, Owed, Role, SendError,
+    Event, Message, MessageKind, MessageRef, Outbound, PendingControl, Role, SendError,
 };
 
 /// One thing to send, by its name.
@@ -39,14 +39,14 @@ const ALL: [Send; 8] = [
 impl Send {
     fn by(self, sender: &mut Outbound, out: &mut Vec<u8>) -> Result<(), SendError> {
         match self {
-            Self::Text => sender.message("t".into(), out),
-            Self::Binary => sender.message(b"b".into(), out),
-            Self::Header => sender.message_header(MessageKind::Text, 1, out).map(|_| ()),
-            Self::Fragment => sender.fragment("f".into(), true, out),
-            Self::Ping => sender.ping(b"i", out),
-            Self::Pong => sender.pong(b"o", out),
-            Self::Close => sender.close(None, out),
-            Self::CloseWithCode => sender.close(Some(&CloseCode::NORMAL.into()), out),
+            Self::Text => sender.encode_message("t".into(), out),
+            Self::Binary => sender.encode_message(b"b".into(), out),
+            Self::Header => sender.encode_message_header(MessageKind::Text, 1, out).map(|_| ()),
+            Self::Fragment => sender.encode_fragment("f".into(), true, out),
+            Self::Ping => sender.encode_ping(b"i", out),
+            Self::Pong => sender.encode_pong(b"o", out),
+            Self::Close => sender.encode_close(None, out),
+            Self::CloseWithCode => sender.encode_close(Some(&CloseCode::NORMAL.into()), out),
         }
     }
 }
@@ -72,7 +72,7 @@ fn clients_mask_all_frames_and_servers_none() {
         }
     }
     let mut out = Vec::new();
-    outbound(Role::Client).message("".into(), &mut out).unwrap();
+    outbound(Role::Client).encode_message("".into(), &mut out).unwrap();
     assert_eq!(out, hex("81 80 37fa213d"), "an empty payload has a key too");
 }
 
@@ -81,18 +81,18 @@ fn clients_mask_all_frames_and_servers_none() {
 fn each_frame_takes_a_key_of_its_own() {
     let mut sender = Outbound::client(counted_key);
     let mut out = Vec::new();
-    sender.message("whole".into(), &mut out).unwrap();
-    sender.fragment("1".into(), false, &mut out).unwrap();
-    sender.ping(b"", &mut out).unwrap();
-    sender.fragment("2".into(), false, &mut out).unwrap();
-    sender.pong(b"", &mut out).unwrap();
-    sender.fragment("3".into(), true, &mut out).unwrap();
-    let mask = sender.message_header(MessageKind::Text, 0, &mut out).unwrap();
+    sender.encode_message("whole".into(), &mut out).unwrap();
+    sender.encode_fragment("1".into(), false, &mut out).unwrap();
+    sender.encode_ping(b"", &mut out).unwrap();
+    sender.encode_fragment("2".into(), false, &mut out).unwrap();
+    sender.encode_pong(b"", &mut out).unwrap();
+    sender.encode_fragment("3".into(), true, &mut out).unwrap();
+    let mask = sender.encode_message_header(MessageKind::Text, 0, &mut out).unwrap();
     assert_eq!(mask, Some(MaskingKey([0, 0, 0, 7])));
-    let mut owed = Owed::new();
-    owed.note(&Event::Ping(vec![]));
-    sender.settle(&mut owed, &mut out).unwrap();
-    sender.close(None, &mut out).unwrap();
+    let mut pending_control = PendingControl::new();
+    pending_control.record_event(&Event::Ping(vec![]));
+    sender.encode_pending(&mut pending_control, &mut out).unwrap();
+    sender.encode_close(None, &mut out).unwrap();
     assert_eq!(keys_taken(), 9);
     let mut rest = &out[..];
     for n in 1_u32..=9 {
@@ -110,7 +110,7 @@ fn the_key_masks_the_payload_from_its_first_byte() {
     for len in [0, 1, 2, 3, 4, 5, 31, 32, 33, 126, 200] {
         let mut out = b"x".to_vec();
         let part = MessageRef::Binary(&payload[..len]);
-        outbound(Role::Client).message(part, &mut out).unwrap();
+        outbound(Role::Client).encode_message(part, &mut out).unwrap();
         let expected = naive_mask(&payload[..len], KEY, 0);
         assert_eq!(out[out.len() - len..], expected);
     }
@@ -123,9 +123,10 @@ fn a_header_alone_is_what_a_message_begins_with() {
             let data = vec![0x55; len];
             let (mut whole, mut header) = (Vec::new(), Vec::new());
             let message = MessageRef::Binary(&data);
-            outbound(role).message(message, &mut whole).unwrap();
-            let mask =
-                outbound(role).message_header(message.kind(), data.len(), &mut header).unwrap();
+            outbound(role).encode_message(message, &mut whole).unwrap();
+            let mask = outbound(role)
+                .encode_message_header(message.kind(), data.len(), &mut header)
+                .unwrap();
             assert_eq!(mask.is_some(), role == Role::Client);
             let mut payload = data.clone();
             if let Some(key) = mask {
@@ -147,11 +148,11 @@ fn only_the_first_fragment_has_the_opcode_and_only_the_last_has_fin() {
             let mut sender = outbound(role);
             let mut out = Vec::new();
             for (part, fin) in [("Hel", false), ("", false), ("lo", true)] {
-                sender.fragment(kind(part), fin, &mut out).unwrap();
+                sender.encode_fragment(kind(part), fin, &mut out).unwrap();
             }
-            sender.fragment(kind("whole"), true, &mut out).unwrap();
-            sender.fragment(kind(""), false, &mut out).unwrap();
-            sender.fragment(kind(""), true, &mut out).unwrap();
+            sender.encode_fragment(kind("whole"), true, &mut out).unwrap();
+            sender.encode_fragment(kind(""), false, &mut out).unwrap();
+            sender.encode_fragment(kind(""), true, &mut out).unwrap();
             let frames: &[(u8, &[u8])] = &[
                 (opcode, b"Hel"),
                 (0x00, b""),
@@ -171,11 +172,11 @@ fn control_frames_may_be_sent_between_fragments() {
     for role in ROLES {
         let mut sender = outbound(role);
         let mut out = Vec::new();
-        sender.fragment("a".into(), false, &mut out).unwrap();
-        sender.ping(b"1", &mut out).unwrap();
-        sender.fragment("b".into(), false, &mut out).unwrap();
-        sender.pong(b"2", &mut out).unwrap();
-        sender.fragment("c".into(), true, &mut out).unwrap();
+        sender.encode_fragment("a".into(), false, &mut out).unwrap();
+        sender.encode_ping(b"1", &mut out).unwrap();
+        sender.encode_fragment("b".into(), false, &mut out).unwrap();
+        sender.encode_pong(b"2", &mut out).unwrap();
+        sender.encode_fragment("c".into(), true, &mut out).unwrap();
         let frames: &[(u8, &[u8])] =
             &[(0x01, b"a"), (0x89, b"1"), (0x00, b"b"), (0x8a, b"2"), (0x80, b"c")];
         assert_eq!(out, frames_from(role, frames));
@@ -189,16 +190,18 @@ fn a_second_message_waits_for_the_end_of_the_first() {
     for role in ROLES {
         let mut sender = outbound(role);
         let mut out = Vec::new();
-        sender.fragment("first".into(), false, &mut out).unwrap();
-        assert_refused(error, |out| sender.message("second".into(), out));
-        assert_refused(error, |out| sender.message(b"second".into(), out));
-        assert_refused(error, |out| sender.message_header(MessageKind::Text, 6, out).map(|_| ()));
+        sender.encode_fragment("first".into(), false, &mut out).unwrap();
+        assert_refused(error, |out| sender.encode_message("second".into(), out));
+        assert_refused(error, |out| sender.encode_message(b"second".into(), out));
+        assert_refused(error, |out| {
+            sender.encode_message_header(MessageKind::Text, 6, out).map(|_| ())
+        });
         for fin in [false, true] {
-            assert_refused(error, |out| sender.fragment(b"other kind".into(), fin, out));
+            assert_refused(error, |out| sender.encode_fragment(b"other kind".into(), fin, out));
         }
         out.clear();
-        sender.fragment("last".into(), true, &mut out).unwrap();
-        sender.message("second".into(), &mut out).unwrap();
+        sender.encode_fragment("last".into(), true, &mut out).unwrap();
+        sender.encode_message("second".into(), &mut out).unwrap();
         let frames: &[(u8, &[u8])] = &[(0x80, b"last"), (0x81, b"second")];
         assert_eq!(out, frames_from(role, frames), "as if nothing was tried");
     }
@@ -212,11 +215,11 @@ fn nothing_is_sent_after_a_close() {
             let mut sender = outbound(role);
             let mut out = Vec::new();
             if is_inside_message {
-                sender.fragment("never ".into(), false, &mut out).unwrap();
+                sender.encode_fragment("never ".into(), false, &mut out).unwrap();
             }
             assert!(!sender.close_sent());
             out.clear();
-            sender.close(None, &mut out).unwrap();
+            sender.encode_close(None, &mut out).unwrap();
             assert_eq!(out, frame_from(role, 0x88, b""));
             assert!(sender.close_sent());
             for send in ALL {
@@ -233,12 +236,12 @@ fn pings_and_pongs_have_at_most_125_bytes() {
     let error = SendError::ControlTooLong { len: 126 };
     for role in ROLES {
         let mut sender = outbound(role);
-        assert_refused(error, |out| sender.ping(&data, out));
-        assert_refused(error, |out| sender.pong(&data, out));
+        assert_refused(error, |out| sender.encode_ping(&data, out));
+        assert_refused(error, |out| sender.encode_pong(&data, out));
         for len in [0, 1, 125] {
             let mut out = Vec::new();
-            sender.ping(&data[..len], &mut out).unwrap();
-            sender.pong(&data[..len], &mut out).unwrap();
+            sender.encode_ping(&data[..len], &mut out).unwrap();
+            sender.encode_pong(&data[..len], &mut out).unwrap();
             let frames = [(0x89, &data[..len]), (0x8a, &data[..len])];
             assert_eq!(out, frames_from(role, &frames));
         }
@@ -251,12 +254,12 @@ fn a_close_says_its_code_and_a_reason_of_at_most_123_bytes() {
     let longest = "r".repeat(123);
     for role in ROLES {
         let mut out = Vec::new();
-        outbound(role).close(None, &mut out).unwrap();
+        outbound(role).encode_close(None, &mut out).unwrap();
         assert_eq!(out, frame_from(role, 0x88, b""));
         for reason in ["", "bye", "€", &longest] {
             let frame = CloseFrame::new(CloseCode::NORMAL, reason).unwrap();
             let mut out = Vec::new();
-            outbound(role).close(Some(&frame), &mut out).unwrap();
+            outbound(role).encode_close(Some(&frame), &mut out).unwrap();
             let body = [&[0x03, 0xe8], reason.as_bytes()].concat();
             assert_eq!(out, frame_from(role, 0x88, &body));
         }
@@ -271,25 +274,25 @@ fn a_close_says_its_code_and_a_reason_of_at_most_123_bytes() {
 fn only_a_client_sends_1010_of_itself() {
     let frame = CloseFrame::from(CloseCode::MANDATORY_EXTENSION);
     let mut out = Vec::new();
-    outbound(Role::Client).close(Some(&frame), &mut out).unwrap();
+    outbound(Role::Client).encode_close(Some(&frame), &mut out).unwrap();
     assert_eq!(out, frame_from(Role::Client, 0x88, &[0x03, 0xf2]));
     let mut server = outbound(Role::Server);
     let error = SendError::ForbiddenCloseCode(CloseCode::MANDATORY_EXTENSION);
-    assert_refused(error, |out| server.close(Some(&frame), out));
+    assert_refused(error, |out| server.encode_close(Some(&frame), out));
     assert!(!server.close_sent());
     let mut out = Vec::new();
-    server.close(None, &mut out).unwrap();
+    server.encode_close(None, &mut out).unwrap();
     assert_eq!(out, hex("88 00"), "the server may still close");
 }
 
 // proves 6455-5.5.1-10
 #[test]
 fn a_server_repeats_the_1010_of_its_client() {
-    let mut owed = Owed::new();
+    let mut pending_control = PendingControl::new();
     let frame = CloseFrame::new(CloseCode::MANDATORY_EXTENSION, "needs it").unwrap();
-    owed.note(&Event::Close(Some(frame)));
+    pending_control.record_event(&Event::Close(Some(frame)));
     let mut out = Vec::new();
-    outbound(Role::Server).settle(&mut owed, &mut out).unwrap();
+    outbound(Role::Server).encode_pending(&mut pending_control, &mut out).unwrap();
     assert_eq!(out, hex("88 02 03f2"));
 }
 
@@ -300,12 +303,12 @@ fn without_a_masking_key_nothing_is_sent_and_nothing_is_changed() {
     for send in ALL {
         assert_refused(SendError::NoMaskingKey, |out| send.by(&mut sender, out));
     }
-    assert_refused(SendError::NoMaskingKey, |out| sender.fragment("f".into(), false, out));
+    assert_refused(SendError::NoMaskingKey, |out| sender.encode_fragment("f".into(), false, out));
     assert!(!sender.close_sent());
     let_keys_run_out(false);
     let mut out = Vec::new();
-    sender.message("no fragment was begun".into(), &mut out).unwrap();
-    sender.close(None, &mut out).unwrap();
+    sender.encode_message("no fragment was begun".into(), &mut out).unwrap();
+    sender.encode_close(None, &mut out).unwrap();
     let frames: &[(u8, &[u8])] = &[(0x81, b"no fragment was begun"), (0x88, b"")];
     assert_eq!(out, frames_from(Role::Client, frames));
 }
@@ -314,11 +317,11 @@ fn without_a_masking_key_nothing_is_sent_and_nothing_is_changed() {
 fn a_refused_fragment_leaves_the_message_as_it_was() {
     let mut sender = Outbound::client(fragile_key);
     let mut out = Vec::new();
-    sender.fragment("a".into(), false, &mut out).unwrap();
+    sender.encode_fragment("a".into(), false, &mut out).unwrap();
     let_keys_run_out(true);
-    assert_refused(SendError::NoMaskingKey, |out| sender.fragment("b".into(), true, out));
+    assert_refused(SendError::NoMaskingKey, |out| sender.encode_fragment("b".into(), true, out));
     let_keys_run_out(false);
-    sender.fragment("b".into(), true, &mut out).unwrap();
+    sender.encode_fragment("b".into(), true, &mut out).unwrap();
     let frames: &[(u8, &[u8])] = &[(0x01, b"a"), (0x80, b"b")];
     assert_eq!(out, frames_from(Role::Client, frames));
 }
@@ -327,17 +330,17 @@ fn a_refused_fragment_leaves_the_message_as_it_was() {
 #[test]
 fn of_several_unanswered_pings_the_latest_is_answered() {
     for role in ROLES {
-        let mut owed = Owed::new();
-        assert!(owed.is_empty());
+        let mut pending_control = PendingControl::new();
+        assert!(pending_control.is_empty());
         for data in [&b"1"[..], b"22", b"\xff\x00"] {
-            owed.note(&Event::Ping(data.to_vec()));
-            assert!(!owed.is_empty());
+            pending_control.record_event(&Event::Ping(data.to_vec()));
+            assert!(!pending_control.is_empty());
         }
         let (mut sender, mut out) = (outbound(role), Vec::new());
-        sender.settle(&mut owed, &mut out).unwrap();
+        sender.encode_pending(&mut pending_control, &mut out).unwrap();
         assert_eq!(out, frame_from(role, 0x8a, b"\xff\x00"));
-        assert!(owed.is_empty());
-        sender.settle(&mut owed, &mut out).unwrap();
+        assert!(pending_control.is_empty());
+        sender.encode_pending(&mut pending_control, &mut out).unwrap();
         assert_eq!(out, frame_from(role, 0x8a, b"\xff\x00"), "and only once");
     }
 }
@@ -345,12 +348,12 @@ fn of_several_unanswered_pings_the_latest_is_answered() {
 // proves 6455-5.5.3-5
 #[test]
 fn messages_and_pongs_call_for_no_answer() {
-    let mut owed = Owed::new();
-    owed.note(&Event::Message(Message::from("Hello")));
-    owed.note(&Event::Pong(b"Hello".to_vec()));
-    assert!(owed.is_empty());
+    let mut pending_control = PendingControl::new();
+    pending_control.record_event(&Event::Message(Message::from("Hello")));
+    pending_control.record_event(&Event::Pong(b"Hello".to_vec()));
+    assert!(pending_control.is_empty());
     let mut out = Vec::new();
-    outbound(Role::Client).settle(&mut owed, &mut out).unwrap();
+    outbound(Role::Client).encode_pending(&mut pending_control, &mut out).unwrap();
     assert_eq!(out, b"");
 }
 
@@ -358,16 +361,16 @@ fn messages_and_pongs_call_for_no_answer() {
 #[test]
 fn a_pong_is_said_before_a_close_and_the_close_repeats_the_code_alone() {
     for role in ROLES {
-        let mut owed = Owed::new();
-        owed.note(&Event::Ping(b"p".to_vec()));
+        let mut pending_control = PendingControl::new();
+        pending_control.record_event(&Event::Ping(b"p".to_vec()));
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "not repeated").unwrap();
-        owed.note(&Event::Close(Some(frame)));
+        pending_control.record_event(&Event::Close(Some(frame)));
         let (mut sender, mut out) = (outbound(role), Vec::new());
-        sender.settle(&mut owed, &mut out).unwrap();
+        sender.encode_pending(&mut pending_control, &mut out).unwrap();
         let frames: &[(u8, &[u8])] = &[(0x8a, b"p"), (0x88, &[0x03, 0xe9])];
         assert_eq!(out, frames_from(role, frames));
         assert!(sender.close_sent());
-        assert_refused(SendError::Closed, |out| sender.message("more".into(), out));
+        assert_refused(SendError::Closed, |out| sender.encode_message("more".into(), out));
     }
 }
 
@@ -375,22 +378,22 @@ fn a_pong_is_said_before_a_close_and_the_close_repeats_the_code_alone() {
 #[test]
 fn a_close_that_was_sent_is_not_sent_again() {
     let failure = ProtocolError::ReservedBits;
-    let notes: [fn(&mut Owed); 2] = [
-        |owed| owed.note(&Event::Close(None)),
-        |owed| owed.note_failure(ProtocolError::ReservedBits),
+    let notes: [fn(&mut PendingControl); 2] = [
+        |pending_control| pending_control.record_event(&Event::Close(None)),
+        |pending_control| pending_control.record_failure(ProtocolError::ReservedBits),
     ];
     for note in notes {
         let (mut sender, mut out) = (outbound(Role::Server), Vec::new());
-        sender.close(None, &mut out).unwrap();
-        let mut owed = Owed::new();
-        note(&mut owed);
-        sender.settle(&mut owed, &mut out).unwrap();
+        sender.encode_close(None, &mut out).unwrap();
+        let mut pending_control = PendingControl::new();
+        note(&mut pending_control);
+        sender.encode_pending(&mut pending_control, &mut out).unwrap();
         assert_eq!(out, hex("88 00"));
-        assert!(owed.is_empty());
+        assert!(pending_control.is_empty());
     }
-    let (mut owed, mut out) = (Owed::new(), Vec::new());
-    owed.note_failure(failure);
-    outbound(Role::Server).settle(&mut owed, &mut out).unwrap();
+    let (mut pending_control, mut out) = (PendingControl::new(), Vec::new());
+    pending_control.record_failure(failure);
+    outbound(Role::Server).encode_pending(&mut pending_control, &mut out).unwrap();
     let body = [&[0x03, 0xea], failure.to_string().as_bytes()].concat();
     assert_eq!(out, frame_from(Role::Server, 0x88, &body));
 }
@@ -400,10 +403,10 @@ fn a_close_that_was_sent_is_not_sent_again() {
 fn a_ping_is_answered_also_after_the_own_close() {
     for role in ROLES {
         let (mut sender, mut out) = (outbound(role), Vec::new());
-        sender.close(None, &mut out).unwrap();
-        let mut owed = Owed::new();
-        owed.note(&Event::Ping(b"still there?".to_vec()));
-        sender.settle(&mut owed, &mut out).unwrap();
+        sender.encode_close(None, &mut out).unwrap();
+        let mut pending_control = PendingControl::new();
+        pending_control.record_event(&Event::Ping(b"still there?".to_vec()));
+        sender.encode_pending(&mut pending_control, &mut out).unwrap();
         let frames: &[(u8, &[u8])] = &[(0x88, b""), (0x8a, b"still there?")];
         assert_eq!(out, frames_from(role, frames));
     }
@@ -414,36 +417,40 @@ fn a_ping_is_answered_also_after_the_own_close() {
 fn an_answered_close_gives_up_the_message_in_progress() {
     for role in ROLES {
         let (mut sender, mut out) = (outbound(role), Vec::new());
-        sender.fragment("never ".into(), false, &mut out).unwrap();
-        let mut owed = Owed::new();
-        owed.note(&Event::Close(None));
-        sender.settle(&mut owed, &mut out).unwrap();
+        sender.encode_fragment("never ".into(), false, &mut out).unwrap();
+        let mut pending_control = PendingControl::new();
+        pending_control.record_event(&Event::Close(None));
+        sender.encode_pending(&mut pending_control, &mut out).unwrap();
         let frames: &[(u8, &[u8])] = &[(0x01, b"never "), (0x88, b"")];
         assert_eq!(out, frames_from(role, frames));
-        assert_refused(SendError::Closed, |out| sender.fragment("complete".into(), true, out));
+        assert_refused(SendError::Closed, |out| {
+            sender.encode_fragment("complete".into(), true, out)
+        });
     }
 }
 
 // proves 6455-6.1-2
 #[test]
 fn nothing_but_a_close_is_sent_once_a_close_could_not_be_answered() {
-    let notes: [fn(&mut Owed); 2] = [
-        |owed| owed.note(&Event::Close(None)),
-        |owed| owed.note_failure(ProtocolError::ReservedBits),
+    let notes: [fn(&mut PendingControl); 2] = [
+        |pending_control| pending_control.record_event(&Event::Close(None)),
+        |pending_control| pending_control.record_failure(ProtocolError::ReservedBits),
     ];
     for note in notes {
         let_keys_run_out(true);
         let mut sender = Outbound::client(fragile_key);
-        let mut owed = Owed::new();
-        owed.note(&Event::Ping(vec![]));
-        note(&mut owed);
-        assert_refused(SendError::NoMaskingKey, |out| sender.settle(&mut owed, out));
+        let mut pending_control = PendingControl::new();
+        pending_control.record_event(&Event::Ping(vec![]));
+        note(&mut pending_control);
+        assert_refused(SendError::NoMaskingKey, |out| {
+            sender.encode_pending(&mut pending_control, out)
+        });
         let_keys_run_out(false);
         for send in &ALL[..6] {
             assert_refused(SendError::Closed, |out| send.by(&mut sender, out));
         }
         let mut out = Vec::new();
-        sender.close(None, &mut out).unwrap();
+        sender.encode_close(None, &mut out).unwrap();
         assert_eq!(out, frame_from(Role::Client, 0x88, b""));
     }
 }

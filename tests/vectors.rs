@@ -147,19 +147,21 @@ fn senders_write_the_vectors() {
             let mut sender = outbound(role);
             let mut out = Vec::new();
             let sent = match (case.opcode, case.fin) {
-                (Opcode::Text, true) => sender.message(case.text().into(), &mut out),
-                (Opcode::Text, false) => sender.fragment(case.text().into(), false, &mut out),
-                (Opcode::Binary, _) => sender.message(case.payload.into(), &mut out),
-                (Opcode::Continuation, _) => {
-                    sender.fragment("Hel".into(), false, &mut out).unwrap();
-                    out.clear();
-                    sender.fragment(case.text().into(), case.fin, &mut out)
+                (Opcode::Text, true) => sender.encode_message(case.text().into(), &mut out),
+                (Opcode::Text, false) => {
+                    sender.encode_fragment(case.text().into(), false, &mut out)
                 }
-                (Opcode::Ping, _) => sender.ping(case.payload, &mut out),
-                (Opcode::Pong, _) => sender.pong(case.payload, &mut out),
+                (Opcode::Binary, _) => sender.encode_message(case.payload.into(), &mut out),
+                (Opcode::Continuation, _) => {
+                    sender.encode_fragment("Hel".into(), false, &mut out).unwrap();
+                    out.clear();
+                    sender.encode_fragment(case.text().into(), case.fin, &mut out)
+                }
+                (Opcode::Ping, _) => sender.encode_ping(case.payload, &mut out),
+                (Opcode::Pong, _) => sender.encode_pong(case.payload, &mut out),
                 (Opcode::Close, _) => {
                     let frame = CloseFrame::decode(case.payload).unwrap();
-                    sender.close(frame.as_ref(), &mut out)
+                    sender.encode_close(frame.as_ref(), &mut out)
                 }
             };
             assert_eq!(sent, Ok(()), "{} from {role:?}", case.what);
@@ -250,7 +252,7 @@ fn each_length_has_its_shortest_form_in_both_directions() {
             };
             let mut out = Vec::new();
             let message = MessageRef::Binary(&payload);
-            outbound(role).message(message, &mut out).unwrap();
+            outbound(role).encode_message(message, &mut out).unwrap();
             assert_eq!(out, wire, "{payload_len} bytes from {role:?}");
             let outcome = feed_every_way(peer(role), Limits::default(), &wire);
             assert_eq!(outcome.error, None, "{payload_len} bytes from {role:?}");
@@ -470,7 +472,7 @@ fn constants_have_the_numbers_of_the_table() {
                 continue;
             }
             let mut out = Vec::new();
-            let sent = outbound(role).close(Some(&code.into()), &mut out);
+            let sent = outbound(role).encode_close(Some(&code.into()), &mut out);
             assert_eq!(sent, Ok(()), "{number} from {role:?}");
             assert_eq!(out, frame_from(role, 0x88, &number.to_be_bytes()));
         }

@@ -106,7 +106,7 @@ fn lines_go_out_and_messages_come_in() {
 #[cfg(feature = "deflate")]
 #[test]
 fn compression_is_offered() {
-    let acceptor = Acceptor::new().deflate(tightwire::deflate::Deflate::new());
+    let acceptor = Acceptor::new().deflate(tightwire::deflate::DeflateConfig::new());
     let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
     let text = "again and ".repeat(100);
     let outcome = run(&[&url(address)], &text);
@@ -248,7 +248,8 @@ fn without_a_connection_it_ends_with_2() {
     let outcome = run(&[&url(free)], "hello\n");
     assert_eq!(outcome.code, Some(2), "{outcome:#?}");
 
-    let acceptor = Acceptor::new().decide(|_| Err(Response::new(404).with_body("no\x1b room\n")));
+    let acceptor =
+        Acceptor::new().on_request(|_| Err(Response::new(404).with_body("no\x1b room\n")));
     let outcome = run(&[&url(wire::run(wire::server().acceptor(acceptor), wire::echo))], "");
     assert_eq!(outcome.code, Some(2), "{outcome:#?}");
     assert!(outcome.err.contains("status 404"), "{outcome:#?}");

@@ -75,7 +75,7 @@ fn run(options: Options) -> io::Result<()> {
     let server = Server::bind(&options.address)?;
     let address = server.local_addr()?;
     let acceptor = Acceptor::new()
-        .decide(site::decide)
+        .on_request(site::on_request)
         .origins(origins(address, options.origins))
         .limits(limits())
         .timeouts(timeouts());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tightwire::{CloseCode, Hub, Member, Sender, SlowMember};
+use tightwire::{CloseCode, Hub, Member, Sender, SlowPolicy};
 
 use crate::words::{Line, Refusal, Reply, check_key, check_name, check_text};
 
@@ -96,7 +96,7 @@ impl Rooms {
             history: state.history.iter().collect(),
         };
         // Nobody in the room is to wait for one that does not read, and a hub does not.
-        let alone = Hub::new(SlowMember::Disconnect);
+        let alone = Hub::new(SlowPolicy::Disconnect);
         let _alone = alone.join(sender);
         alone.broadcast(&welcome.to_json());
         room.announce(&state);
@@ -137,7 +137,7 @@ impl Room {
             next_id: 0,
             left_at: Instant::now(),
         };
-        let hub = Hub::new(SlowMember::Disconnect);
+        let hub = Hub::new(SlowPolicy::Disconnect);
         Self { name: name.to_owned(), hub, state: Mutex::new(state) }
     }
 

@@ -2,16 +2,16 @@
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use tightwire::handshake::{Accept, InvalidHeader, Request, Response};
+use tightwire::handshake::{AcceptOptions, InvalidHeader, Request, Response};
 
 use crate::words::{NAME_MAX, TEXT_MAX};
 
 const PAGE: &str = include_str!("page.html");
 
 /// Sees which requests are for the WebSocket, and answers the others.
-pub(crate) fn decide(request: &Request) -> Result<Accept, Response> {
+pub(crate) fn on_request(request: &Request) -> Result<AcceptOptions, Response> {
     match (request.method(), request.path()) {
-        (_, "/ws") => Ok(Accept::new()),
+        (_, "/ws") => Ok(AcceptOptions::new()),
         ("GET", "/") => Err(page().unwrap_or_else(|_| Response::new(500))),
         (_, "/") => Err(plain(405, "There is only GET here.\n")),
         _ => Err(plain(404, "There is nothing here.\n")),

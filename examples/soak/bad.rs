@@ -192,7 +192,7 @@ pub(crate) fn drip_a_head(address: SocketAddr, random: &mut Random) -> Outcome<(
 pub(crate) fn explode(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let client = tightwire::Client::new();
     #[cfg(feature = "deflate")]
-    let client = client.deflate(tightwire::deflate::Deflate::new());
+    let client = client.deflate(tightwire::deflate::DeflateConfig::new());
     let mut ws = client.connect(&format!("ws://{address}/"))?;
     let bomb = vec![0_u8; MAX_MESSAGE_LEN * (random.below(8) + 1) + 1];
     // The server may end it before all is there.

@@ -38,7 +38,7 @@ impl Figures {
 
     /// Whether memory has stayed where it was in the middle; and under load, in the last quarter
     /// where it was in the first.
-    pub(crate) fn judge(
+    pub(crate) fn verify(
         &self,
         middle: &Self,
         samples: &[Self],

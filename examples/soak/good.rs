@@ -16,8 +16,8 @@ fn connect(address: SocketAddr, random: &mut Random) -> Outcome<WebSocket> {
     let client = Client::new().fragment_len(*random.pick(&[100_000, 1 << 20]));
     #[cfg(feature = "deflate")]
     let client = match random.below(3) {
-        0 => client.deflate(tightwire::deflate::Deflate::new()),
-        1 => client.deflate(tightwire::deflate::Deflate::new().no_context_takeover()),
+        0 => client.deflate(tightwire::deflate::DeflateConfig::new()),
+        1 => client.deflate(tightwire::deflate::DeflateConfig::new().no_context_takeover()),
         _ => client,
     };
     Ok(client.connect(&format!("ws://{address}/"))?)

@@ -142,7 +142,7 @@ fn soak(duration: Duration, seed: u64) -> Outcome<()> {
     good::in_turn(server.address(), &mut Random::new(seed))?;
     println!("\n{}", tally.table());
     println!("{}", server.stop()?);
-    end.judge(&middle, &samples, TOLERANCE_KIB)?;
+    end.verify(&middle, &samples, TOLERANCE_KIB)?;
     println!("nothing was lost, and nothing is left behind");
     Ok(())
 }

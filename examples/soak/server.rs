@@ -36,7 +36,7 @@ pub(crate) fn serve() -> Outcome<()> {
     timeouts.pong = Duration::from_secs(5);
     let acceptor = Acceptor::new().limits(limits).timeouts(timeouts).fragment_len(64 << 10);
     #[cfg(feature = "deflate")]
-    let acceptor = acceptor.deflate(tightwire::deflate::Deflate::new());
+    let acceptor = acceptor.deflate(tightwire::deflate::DeflateConfig::new());
 
     let errors = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&errors);

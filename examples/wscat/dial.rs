@@ -38,7 +38,10 @@ pub(crate) fn open(options: &Options, screen: &Arc<Screen>) -> Result<Opened, Er
         watch.lap("name resolution");
         let stream = dial(addresses)?;
         watch.lap("TCP connection");
-        client.handshake(&options.url, Tap::new(stream, Arc::clone(screen), Arc::clone(&pings)))?
+        client.connect_stream(
+            &options.url,
+            Tap::new(stream, Arc::clone(screen), Arc::clone(&pings)),
+        )?
     };
     watch.lap("opening handshake");
     Ok(Opened { url: uri.to_string(), websocket, pings, steps: watch.steps })
@@ -53,7 +56,7 @@ fn client(options: &Options) -> Client {
         client = client.origin(origin);
     }
     #[cfg(feature = "deflate")]
-    let client = client.deflate(tightwire::deflate::Deflate::new());
+    let client = client.deflate(tightwire::deflate::DeflateConfig::new());
     client
 }
 

@@ -116,7 +116,7 @@ fn greet(screen: &Screen, options: &Options, opened: &Opened) {
 
 #[cfg(feature = "deflate")]
 fn agreed_compression(websocket: &WebSocket) -> &'static str {
-    if websocket.agreed().deflate.is_some() { ", permessage-deflate" } else { "" }
+    if websocket.negotiated().deflate.is_some() { ", permessage-deflate" } else { "" }
 }
 
 #[cfg(not(feature = "deflate"))]

@@ -2,20 +2,20 @@
 //! the feature `deflate` is missing.
 
 use arbitrary::{Result, Unstructured};
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::protocol::{Inbound, Outbound, Role};
 use tightwire::{Acceptor, Client};
 
 #[cfg(feature = "deflate")]
-use tightwire::deflate::{Deflate, Deflater, Inflater, Params};
+use tightwire::deflate::{DeflateConfig, Deflater, Inflater, Params};
 #[cfg(feature = "deflate")]
-use tightwire::handshake::{Accept, ClientHandshake, Key, Offer, Upgrade};
+use tightwire::handshake::{AcceptOptions, ClientHandshake, Key, Offer, Upgrade};
 
 /// What two ends agreed on, if they did, and what the sender wishes.
 #[derive(Debug, Default)]
 pub struct Compression {
     #[cfg(feature = "deflate")]
-    agreed: Option<(Params, Deflate)>,
+    negotiated: Option<(Params, DeflateConfig)>,
 }
 
 #[cfg(not(feature = "deflate"))]
@@ -52,8 +52,8 @@ impl Compression {
     }
 
     /// Nothing was agreed on.
-    pub fn agreed(&self) -> Agreed {
-        Agreed::default()
+    pub fn negotiated(&self) -> Negotiated {
+        Negotiated::default()
     }
 }
 
@@ -66,19 +66,19 @@ impl Compression {
         if is_on % 2 == 0 {
             return Ok(Self::default());
         }
-        let (client, server) = (wishes([c0, c1, c2, c3]), wishes([s0, s1, s2, s3]));
-        let agreed = agree(&client, &server).map(|params| (params, server));
-        Ok(Self { agreed })
+        let (client, server) = (config([c0, c1, c2, c3]), config([s0, s1, s2, s3]));
+        let negotiated = agree(&client, &server).map(|params| (params, server));
+        Ok(Self { negotiated })
     }
 
     /// Whether messages may be compressed.
     pub const fn is_on(&self) -> bool {
-        self.agreed.is_some()
+        self.negotiated.is_some()
     }
 
     /// This receiver, with what the sender may send it.
     pub fn inbound(&self, inbound: Inbound, sender: Role) -> Inbound {
-        let Some((params, _)) = &self.agreed else { return inbound };
+        let Some((params, _)) = &self.negotiated else { return inbound };
         inbound.with_inflater(Inflater::new(match sender {
             Role::Client => params.client,
             Role::Server => params.server,
@@ -87,37 +87,37 @@ impl Compression {
 
     /// This sender, with what it may send.
     pub fn outbound(&self, outbound: Outbound, sender: Role) -> Outbound {
-        let Some((params, wishes)) = &self.agreed else { return outbound };
+        let Some((params, config)) = &self.negotiated else { return outbound };
         let coding = match sender {
             Role::Client => params.client,
             Role::Server => params.server,
         };
-        outbound.with_deflater(Deflater::new(coding, wishes))
+        outbound.with_deflater(Deflater::new(coding, config))
     }
 
     /// This client, set up to compress as the two ends agreed.
     pub fn client(&self, client: Client) -> Client {
-        let Some((_, wishes)) = &self.agreed else { return client };
-        client.deflate(wishes.clone())
+        let Some((_, config)) = &self.negotiated else { return client };
+        client.deflate(config.clone())
     }
 
     /// This acceptor, set up to compress as the two ends agreed.
     pub fn acceptor(&self, acceptor: Acceptor) -> Acceptor {
-        let Some((_, wishes)) = &self.agreed else { return acceptor };
-        acceptor.deflate(wishes.clone())
+        let Some((_, config)) = &self.negotiated else { return acceptor };
+        acceptor.deflate(config.clone())
     }
 
     /// The result of the opening handshake.
-    pub fn agreed(&self) -> Agreed {
-        let mut agreed = Agreed::default();
-        agreed.deflate = self.agreed.as_ref().map(|(params, _)| *params);
-        agreed
+    pub fn negotiated(&self) -> Negotiated {
+        let mut negotiated = Negotiated::default();
+        negotiated.deflate = self.negotiated.as_ref().map(|(params, _)| *params);
+        negotiated
     }
 }
 
 #[cfg(feature = "deflate")]
-fn wishes([level, min_len, windows, takeovers]: [u8; 4]) -> Deflate {
-    Deflate::new()
+fn config([level, min_len, windows, takeovers]: [u8; 4]) -> DeflateConfig {
+    DeflateConfig::new()
         .level(level % 10)
         .min_len(min_len.into())
         // Sixteen values for eight windows: most are the largest.
@@ -128,16 +128,16 @@ fn wishes([level, min_len, windows, takeovers]: [u8; 4]) -> Deflate {
 }
 
 #[cfg(feature = "deflate")]
-fn agree(client: &Deflate, server: &Deflate) -> Option<Params> {
+fn agree(client: &DeflateConfig, server: &DeflateConfig) -> Option<Params> {
     let mut offer = Offer::default();
     offer.deflate = vec![client.clone()];
     let uri = "ws://localhost/".parse().expect("a valid URI");
     let handshake = ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce"));
     let handshake = handshake.expect("it can be offered");
     let upgrade = Upgrade::from_request(handshake.request()).expect("a valid request");
-    let accept = Accept::new().deflate(server.clone());
+    let accept = AcceptOptions::new().deflate(server.clone());
     let (response, at_server) = upgrade.accept(&accept).expect("it is accepted");
-    let at_client = handshake.judge(&response).expect("a valid response");
+    let at_client = handshake.verify(&response).expect("a valid response");
     assert_eq!(at_client.deflate, at_server.deflate, "{client:?} {server:?}");
     at_client.deflate
 }

@@ -97,7 +97,7 @@ impl Pair {
             4 => line.end.control(true, any_bytes(u)?),
             5 => line.end.control(false, any_bytes(u)?),
             6 => line.end.close(any_close(u)?),
-            7 | 8 => line.end.settle(),
+            7 | 8 => line.end.encode_pending(),
             9 => {
                 line.is_broken = true;
                 let bytes = any_bytes(u)?;
@@ -132,7 +132,7 @@ impl Pair {
             for role in [Role::Client, Role::Server] {
                 let (line, _) = self.lines(role);
                 if !line.is_gone {
-                    line.end.settle();
+                    line.end.encode_pending();
                 }
             }
             let to_server = self.deliver(Role::Client, usize::MAX / 2);

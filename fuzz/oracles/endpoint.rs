@@ -4,7 +4,7 @@
 use tightwire::ProtocolError;
 use tightwire::frame::{CloseCode, CloseFrame};
 use tightwire::protocol::{
-    Connection, Event, Inbound, Limits, Message, Outbound, Owed, Role, SendError, State,
+    Connection, Event, Inbound, Limits, Message, Outbound, PendingControl, Role, SendError, State,
 };
 
 use super::frames::{next_key, peer};
@@ -16,7 +16,7 @@ enum Machine {
     /// In one thread: what is owed is said at once.
     Joined(Connection),
     /// In two threads: what is owed waits for the one that sends.
-    Apart { inbound: Inbound, outbound: Outbound, owed: Owed },
+    Apart { inbound: Inbound, outbound: Outbound, pending_control: PendingControl },
 }
 
 /// One end.
@@ -49,7 +49,11 @@ impl Endpoint {
         let machine = if is_joined {
             Machine::Joined(Connection::new(outbound, limits))
         } else {
-            Machine::Apart { inbound: Inbound::new(role, limits), outbound, owed: Owed::new() }
+            Machine::Apart {
+                inbound: Inbound::new(role, limits),
+                outbound,
+                pending_control: PendingControl::new(),
+            }
         };
         Self {
             role,
@@ -80,7 +84,7 @@ impl Endpoint {
             Some(_) => Err(SendError::MessageInProgress),
             None => Ok(()),
         };
-        self.attempt(expected, |outbound, out| outbound.message((&message).into(), out));
+        self.attempt(expected, |outbound, out| outbound.encode_message((&message).into(), out));
         if expected.is_ok() {
             self.accepted.push(Event::Message(message));
         }
@@ -94,7 +98,7 @@ impl Endpoint {
             Some(is_text) if is_text != part.is_text() => Err(SendError::MessageInProgress),
             _ => Ok(()),
         };
-        self.attempt(expected, |outbound, out| outbound.fragment((&part).into(), fin, out));
+        self.attempt(expected, |outbound, out| outbound.encode_fragment((&part).into(), fin, out));
         if expected.is_err() {
             return;
         }
@@ -120,8 +124,8 @@ impl Endpoint {
             _ => Ok(()),
         };
         self.attempt(expected, |outbound, out| match is_ping {
-            true => outbound.ping(&data, out),
-            false => outbound.pong(&data, out),
+            true => outbound.encode_ping(&data, out),
+            false => outbound.encode_pong(&data, out),
         });
         if expected.is_ok() {
             self.accepted.push(if is_ping { Event::Ping(data) } else { Event::Pong(data) });
@@ -138,7 +142,7 @@ impl Endpoint {
             _ if self.close.is_some() => Err(SendError::Closed),
             _ => Ok(()),
         };
-        self.attempt(expected, |outbound, out| outbound.close(frame.as_ref(), out));
+        self.attempt(expected, |outbound, out| outbound.encode_close(frame.as_ref(), out));
         if expected.is_ok() {
             self.close = Some((frame, self.close_received().is_none()));
         }
@@ -168,12 +172,12 @@ impl Endpoint {
             let before = self.wire.len();
             let outcome = match &mut self.machine {
                 Machine::Joined(connection) => connection.next_event(&mut input, &mut self.wire),
-                Machine::Apart { inbound, owed, .. } => {
+                Machine::Apart { inbound, pending_control, .. } => {
                     let outcome = inbound.next_event(&mut input);
                     match &outcome {
-                        Ok(Some(event)) => owed.note(event),
+                        Ok(Some(event)) => pending_control.record_event(event),
                         Ok(None) => {}
-                        Err(error) => owed.note_failure(*error),
+                        Err(error) => pending_control.record_failure(*error),
                     }
                     outcome
                 }
@@ -217,11 +221,11 @@ impl Endpoint {
     }
 
     /// Says what is owed.
-    pub fn settle(&mut self) {
+    pub fn encode_pending(&mut self) {
         let before = self.wire.len();
-        if let Machine::Apart { outbound, owed, .. } = &mut self.machine {
-            assert_eq!(outbound.settle(owed, &mut self.wire), Ok(()));
-            assert!(owed.is_empty());
+        if let Machine::Apart { outbound, pending_control, .. } = &mut self.machine {
+            assert_eq!(outbound.encode_pending(pending_control, &mut self.wire), Ok(()));
+            assert!(pending_control.is_empty());
         }
         self.check_answer(before);
         self.check_state();

@@ -2,8 +2,8 @@
 //! permessage-deflate (RFC 7692 §7.1).
 
 use arbitrary::{Result, Unstructured};
-use tightwire::deflate::Deflate;
-use tightwire::handshake::{Accept, Extension, Request, Upgrade};
+use tightwire::deflate::DeflateConfig;
+use tightwire::handshake::{AcceptOptions, Extension, Request, Upgrade};
 
 use super::heads::is_token;
 
@@ -83,17 +83,17 @@ pub fn check_answer(text: &str, wish: Wish) {
     let list = naive_list(text);
     assert_eq!(upgrade.is_ok(), list.is_some(), "{text:?}");
     let (Ok(upgrade), Some(list)) = (upgrade, list) else { return };
-    let accept = Accept::new().deflate(wish.deflate());
-    let (_, agreed) = upgrade.accept(&accept).expect("nothing is wrong with it");
+    let accept = AcceptOptions::new().deflate(wish.deflate());
+    let (_, negotiated) = upgrade.accept(&accept).expect("nothing is wrong with it");
     let offers = list.iter().filter(|extension| extension.name == DEFLATE);
     let offer = offers.filter_map(Params::read).find(|params| params.is_offer());
-    let answer = match &agreed.extensions[..] {
+    let answer = match &negotiated.extensions[..] {
         [] => None,
         [answer] => Some(answer),
         answers => panic!("{answers:?}"),
     };
     assert_eq!(answer.is_some(), offer.is_some(), "{answer:?} to {text:?}");
-    assert_eq!(agreed.deflate.is_some(), offer.is_some());
+    assert_eq!(negotiated.deflate.is_some(), offer.is_some());
     if let (Some(offer), Some(answer)) = (offer, answer) {
         assert_eq!(answer.name, DEFLATE);
         offer.check(&Params::read(answer).expect("parameters that exist"), wish);
@@ -181,8 +181,8 @@ impl Wish {
     }
 
     /// The same in the words of the library.
-    pub fn deflate(self) -> Deflate {
-        Deflate::new()
+    pub fn deflate(self) -> DeflateConfig {
+        DeflateConfig::new()
             .send_context_takeover(self.send_takeover)
             .recv_context_takeover(self.recv_takeover)
             .send_window_bits(self.send_bits)

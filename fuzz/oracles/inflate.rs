@@ -4,7 +4,7 @@
 
 use arbitrary::{Result, Unstructured};
 use tightwire::ProtocolError;
-use tightwire::deflate::{Deflate, Params};
+use tightwire::deflate::{DeflateConfig, Params};
 use tightwire::frame::CloseCode;
 use tightwire::protocol::{Event, Inbound, Limits, Message, Outbound, Role};
 
@@ -110,11 +110,11 @@ impl Settings {
     fn any(u: &mut Unstructured<'_>) -> Result<Self> {
         let role = if u.arbitrary()? { Role::Server } else { Role::Client };
         let has_takeover = u.arbitrary()?;
-        let wishes = Deflate::new().send_context_takeover(has_takeover);
+        let config = DeflateConfig::new().send_context_takeover(has_takeover);
         Ok(Self {
             role,
             has_takeover,
-            params: reference::agree(&wishes, &wishes),
+            params: reference::agree(&config, &config),
             // Zero would leave nothing to look at; it stands for no limit at all.
             max_message_len: match u.arbitrary::<u16>()? {
                 0 => usize::MAX,

@@ -5,8 +5,8 @@
 use arbitrary::{Result, Unstructured};
 
 use tightwire::handshake::{
-    Accept, Agreed, ClientHandshake, Extension, HandshakeError, Key, Offer, Rejection, Request,
-    Response, Upgrade,
+    AcceptOptions, ClientHandshake, Extension, HandshakeError, Key, Negotiated, Offer, Rejection,
+    Request, Response, Upgrade,
 };
 
 use super::extensions::{self, DEFLATE, Wish};
@@ -160,7 +160,7 @@ fn check_pair(client: &Client, server: &Server) {
     assert_eq!(own, client.extensions);
 
     let chosen = choose(client, server, &upgrade);
-    let mut accept = Accept::new();
+    let mut accept = AcceptOptions::new();
     if let Some(name) = chosen {
         accept = accept.subprotocol(name);
     }
@@ -169,12 +169,12 @@ fn check_pair(client: &Client, server: &Server) {
     }
     let is_offered = chosen.is_none_or(|name| client.subprotocols.iter().any(|n| n == name));
     match upgrade.accept(&accept) {
-        Ok((response, agreed)) => {
+        Ok((response, negotiated)) => {
             assert!(is_offered, "{chosen:?} was not offered");
-            let judged = handshake.judge(&transmitted(&response)).expect("an agreement");
-            assert_eq!(judged, agreed);
-            assert_eq!(agreed.subprotocol.as_deref(), chosen);
-            check_agreed(&agreed, client, server);
+            let judged = handshake.verify(&transmitted(&response)).expect("an agreement");
+            assert_eq!(judged, negotiated);
+            assert_eq!(negotiated.subprotocol.as_deref(), chosen);
+            check_agreed(&negotiated, client, server);
         }
         Err(rejection) => {
             assert!(!is_offered, "{rejection:?}");
@@ -195,16 +195,16 @@ fn choose<'a>(client: &Client, server: &'a Server, upgrade: &Upgrade<'_>) -> Opt
 }
 
 /// What both ends know is what follows from their wishes.
-fn check_agreed(agreed: &Agreed, client: &Client, server: &Server) {
+fn check_agreed(negotiated: &Negotiated, client: &Client, server: &Server) {
     let (Some(params), Some(client), Some(server)) =
-        (agreed.deflate, client.wishes.first(), server.wish)
+        (negotiated.deflate, client.wishes.first(), server.wish)
     else {
         let may_compress = !client.wishes.is_empty() && server.wish.is_some();
-        assert!(!may_compress && agreed.deflate.is_none(), "{agreed:?}");
-        assert_eq!(agreed.extensions, []);
+        assert!(!may_compress && negotiated.deflate.is_none(), "{negotiated:?}");
+        assert_eq!(negotiated.extensions, []);
         return;
     };
-    let names: Vec<_> = agreed.extensions.iter().map(|extension| &*extension.name).collect();
+    let names: Vec<_> = negotiated.extensions.iter().map(|extension| &*extension.name).collect();
     assert_eq!(names, [DEFLATE]);
     let of_server = (params.server.context_takeover, params.server.window_bits);
     let of_client = (params.client.context_takeover, params.client.window_bits);
@@ -217,7 +217,7 @@ fn check_agreed(agreed: &Agreed, client: &Client, server: &Server) {
 /// A decision of the server that is wrong is its own fault, and the client is told so.
 fn check_refusal(handshake: &ClientHandshake, rejection: &Rejection) {
     assert!(matches!(rejection.error(), HandshakeError::UnofferedSubprotocol(_)), "{rejection:?}");
-    match handshake.judge(&transmitted(rejection.response())) {
+    match handshake.verify(&transmitted(rejection.response())) {
         Err(HandshakeError::Refused(response)) => assert_eq!(response.status(), 500),
         outcome => panic!("{outcome:?} of a refusal"),
     }

@@ -165,11 +165,11 @@ impl Plan {
         let acceptor = self.compression.acceptor(acceptor.fragment_len(self.fragment_len));
 
         let wire = self.wire.clone();
-        let agreed = self.compression.agreed();
+        let negotiated = self.compression.negotiated();
         let opened = match (self.role, self.opening) {
             (Role::Client, Opening::Handshake) => {
                 wire.state().answers = true;
-                client.handshake("ws://localhost/", wire)
+                client.connect_stream("ws://localhost/", wire)
             }
             (Role::Server, Opening::Handshake) => {
                 let request = REQUEST.map(|line| format!("{line}\r\n")).concat() + "\r\n";
@@ -183,8 +183,8 @@ impl Plan {
                 let read_ahead = state.incoming[..len].to_vec();
                 drop(state);
                 match role {
-                    Role::Client => client.take_over(wire, agreed, read_ahead),
-                    Role::Server => acceptor.take_over(wire, agreed, read_ahead),
+                    Role::Client => client.from_upgraded(wire, negotiated, read_ahead),
+                    Role::Server => acceptor.from_upgraded(wire, negotiated, read_ahead),
                 }
             }
         };
@@ -340,13 +340,13 @@ fn any_incoming(
         };
         let fin = first % 4 == 3;
         let sent = match first % 8 {
-            0 | 1 if is_text.is_none() => outbound.message((&part).into(), &mut incoming),
-            4 => outbound.ping(&data[..data.len().min(125)], &mut incoming),
-            5 => outbound.pong(&data[..data.len().min(125)], &mut incoming),
-            6 if first > 0xF0 => outbound.close(None, &mut incoming),
+            0 | 1 if is_text.is_none() => outbound.encode_message((&part).into(), &mut incoming),
+            4 => outbound.encode_ping(&data[..data.len().min(125)], &mut incoming),
+            5 => outbound.encode_pong(&data[..data.len().min(125)], &mut incoming),
+            6 if first > 0xF0 => outbound.encode_close(None, &mut incoming),
             _ => {
                 is_text = if fin { None } else { Some(as_text) };
-                outbound.fragment((&part).into(), fin, &mut incoming)
+                outbound.encode_fragment((&part).into(), fin, &mut incoming)
             }
         };
         if sent.is_err() {

@@ -5,9 +5,9 @@
 
 use std::str;
 
-use tightwire::deflate::Deflate;
+use tightwire::deflate::DeflateConfig;
 use tightwire::handshake::{
-    Accept, HandshakeError, HeadLimits, HttpError, Rejection, Request, Response, Upgrade,
+    AcceptOptions, HandshakeError, HeadLimits, HttpError, Rejection, Request, Response, Upgrade,
     accept_value, is_upgrade_request,
 };
 
@@ -144,12 +144,12 @@ fn check_authorization(request: &Request) {
 /// The response that accepts says what it must, and nothing that the client made up.
 fn check_acceptance(upgrade: &Upgrade<'_>) {
     assert!(upgrade.subprotocols().iter().all(|name| is_token(name)));
-    let mut accept = Accept::new().deflate(Deflate::new());
+    let mut accept = AcceptOptions::new().deflate(DeflateConfig::new());
     if let Some(name) = upgrade.subprotocols().last() {
         accept = accept.subprotocol(*name);
     }
-    let (response, agreed) = upgrade.accept(&accept).expect("nothing is wrong with it");
-    assert_eq!(agreed.subprotocol.as_deref(), upgrade.subprotocols().last().copied());
+    let (response, negotiated) = upgrade.accept(&accept).expect("nothing is wrong with it");
+    assert_eq!(negotiated.subprotocol.as_deref(), upgrade.subprotocols().last().copied());
     let mut printed = Vec::new();
     response.encode(&mut printed);
     let (read, len) = Response::decode(&printed, &heads::wide()).unwrap().expect("a whole head");
@@ -160,8 +160,8 @@ fn check_acceptance(upgrade: &Upgrade<'_>) {
         ("Connection", "Upgrade".to_owned()),
         ("Sec-WebSocket-Accept", accept_value(key)),
     ];
-    expected.extend(agreed.subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)));
-    let extension = agreed.extensions.first().map(ToString::to_string);
+    expected.extend(negotiated.subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)));
+    let extension = negotiated.extensions.first().map(ToString::to_string);
     expected.extend(extension.map(|extension| ("Sec-WebSocket-Extensions", extension)));
     let fields: Vec<_> = read.headers().iter().map(|(n, v)| (n, v.to_owned())).collect();
     assert_eq!(fields, expected);

@@ -3,7 +3,7 @@
 //! The first byte is the limit on its length in units of 16 bytes, the second that on its
 //! fields, and what follows is the head, or behind a zero a plan for one.
 
-use tightwire::deflate::Deflate;
+use tightwire::deflate::DeflateConfig;
 use tightwire::handshake::{
     ClientHandshake, Extension, HandshakeError, HeadLimits, HttpError, Key, Offer, Proxy,
     ProxyError, Response,
@@ -70,24 +70,24 @@ fn client() -> ClientHandshake {
     let mut offer = Offer::default();
     offer.subprotocols = SUBPROTOCOLS.map(ToOwned::to_owned).to_vec();
     offer.extensions = vec![Extension::new(EXTENSIONS[1])];
-    offer.deflate = vec![Deflate::new().recv_window_bits(12)];
+    offer.deflate = vec![DeflateConfig::new().recv_window_bits(12)];
     let uri = "ws://example.com/".parse().expect("a URI");
     ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce")).expect("an offer")
 }
 
 fn check_judgement(response: &Response) {
-    match client().judge(response) {
-        Ok(agreed) => {
+    match client().verify(response) {
+        Ok(negotiated) => {
             assert_eq!(broken_rule(response), None);
             let named = values(response.headers(), "Sec-WebSocket-Protocol");
-            assert_eq!(agreed.subprotocol.as_deref(), named.first().copied());
+            assert_eq!(negotiated.subprotocol.as_deref(), named.first().copied());
             assert!(named.len() <= 1 && named.iter().all(|name| SUBPROTOCOLS.contains(name)));
             let is_offered = |extension: &Extension| EXTENSIONS.contains(&&*extension.name);
-            assert!(agreed.extensions.iter().all(is_offered), "{agreed:?}");
+            assert!(negotiated.extensions.iter().all(is_offered), "{negotiated:?}");
             let is_deflate = |extension: &&Extension| extension.name == EXTENSIONS[0];
-            let deflates = agreed.extensions.iter().filter(is_deflate).count();
-            assert_eq!(deflates, usize::from(agreed.deflate.is_some()));
-            assert!(agreed.deflate.is_none_or(|params| params.server.window_bits <= 12));
+            let deflates = negotiated.extensions.iter().filter(is_deflate).count();
+            assert_eq!(deflates, usize::from(negotiated.deflate.is_some()));
+            assert!(negotiated.deflate.is_none_or(|params| params.server.window_bits <= 12));
         }
         Err(error) => {
             let has = |name| !values(response.headers(), name).is_empty();

@@ -146,7 +146,7 @@ impl Line {
         let before = self.wire.len();
         let outcome = if apart {
             let kind = MessageRef::from(&message).kind();
-            let key = self.outbound.message_header(kind, message.len(), &mut self.wire);
+            let key = self.outbound.encode_message_header(kind, message.len(), &mut self.wire);
             key.map(|key| {
                 let start = self.wire.len();
                 self.wire.extend(message.as_bytes());
@@ -155,7 +155,7 @@ impl Line {
                 }
             })
         } else {
-            self.outbound.message((&message).into(), &mut self.wire)
+            self.outbound.encode_message((&message).into(), &mut self.wire)
         };
         if self.fragments.is_some() {
             assert_eq!(outcome, Err(SendError::MessageInProgress));
@@ -170,7 +170,7 @@ impl Line {
 
     fn fragment(&mut self, part: Message, fin: bool) -> usize {
         let before = self.wire.len();
-        let outcome = self.outbound.fragment((&part).into(), fin, &mut self.wire);
+        let outcome = self.outbound.encode_fragment((&part).into(), fin, &mut self.wire);
         let len = part.len();
         let joined = match (self.fragments.take(), part) {
             (None, part) => part,
@@ -198,9 +198,9 @@ impl Line {
     fn control(&mut self, data: &[u8], is_ping: bool) {
         let before = self.wire.len();
         let outcome = if is_ping {
-            self.outbound.ping(data, &mut self.wire)
+            self.outbound.encode_ping(data, &mut self.wire)
         } else {
-            self.outbound.pong(data, &mut self.wire)
+            self.outbound.encode_pong(data, &mut self.wire)
         };
         if data.len() > 125 {
             assert_eq!(outcome, Err(SendError::ControlTooLong { len: data.len() }));

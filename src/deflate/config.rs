@@ -1,4 +1,4 @@
-use super::Coding;
+use super::DirectionParams;
 
 /// What one end wishes of permessage-deflate, seen from that end.
 ///
@@ -11,7 +11,7 @@ use super::Coding;
 /// with what an attacker may choose, do not compress (RFC 7692 §8), or send them through
 /// [`Sender::uncompressed`](crate::Sender::uncompressed).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Deflate {
+pub struct DeflateConfig {
     pub(crate) level: u8,
     pub(crate) min_len: usize,
     pub(crate) send_context_takeover: bool,
@@ -24,13 +24,13 @@ pub struct Deflate {
 pub(super) const MIN_WINDOW_BITS: u8 = 8;
 pub(super) const MAX_WINDOW_BITS: u8 = 15;
 
-impl Default for Deflate {
+impl Default for DeflateConfig {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Deflate {
+impl DeflateConfig {
     /// The best compression that the peer agrees to.
     pub const fn new() -> Self {
         Self {
@@ -93,14 +93,14 @@ impl Deflate {
         self
     }
 
-    pub(super) const fn send(&self) -> Coding {
+    pub(super) const fn send(&self) -> DirectionParams {
         let (context_takeover, window_bits) = (self.send_context_takeover, self.send_window_bits);
-        Coding { context_takeover, window_bits }
+        DirectionParams { context_takeover, window_bits }
     }
 
-    pub(super) const fn recv(&self) -> Coding {
+    pub(super) const fn recv(&self) -> DirectionParams {
         let (context_takeover, window_bits) = (self.recv_context_takeover, self.recv_window_bits);
-        Coding { context_takeover, window_bits }
+        DirectionParams { context_takeover, window_bits }
     }
 }
 

@@ -1,15 +1,15 @@
 use core::fmt;
 
-use zlib_rs::{Deflate as Stream, DeflateConfig, DeflateFlush, Strategy};
+use zlib_rs::{Deflate as Stream, DeflateConfig as StreamConfig, DeflateFlush, Strategy};
 
-use super::{Coding, Deflate, TAIL};
+use super::{DeflateConfig, DirectionParams, TAIL};
 
 /// Compresses messages (RFC 7692 §7.2.1).
 ///
 /// It holds no memory until the first message, and none between messages unless these may refer
 /// to each other.
 pub struct Deflater {
-    coding: Coding,
+    direction: DirectionParams,
     level: u8,
     min_len: usize,
     /// The window, once there is something in it.
@@ -27,14 +27,14 @@ const STORED_MAX: usize = 0xFFFF;
 impl Deflater {
     /// Compresses as was agreed on for this direction; how hard it tries, and for which
     /// messages, is one's own wish.
-    pub fn new(coding: Coding, wishes: &Deflate) -> Option<Self> {
-        let (level, min_len) = (wishes.level, wishes.min_len);
+    pub fn new(direction: DirectionParams, config: &DeflateConfig) -> Option<Self> {
+        let (level, min_len) = (config.level, config.min_len);
         // To take less than is allowed is always allowed.
-        let coding = Coding {
-            context_takeover: coding.context_takeover && wishes.send_context_takeover,
-            window_bits: coding.window_bits.min(wishes.send_window_bits),
+        let direction = DirectionParams {
+            context_takeover: direction.context_takeover && config.send_context_takeover,
+            window_bits: direction.window_bits.min(config.send_window_bits),
         };
-        Some(Self { coding, level, min_len, stream: None })
+        Some(Self { direction, level, min_len, stream: None })
     }
 
     /// Shorter messages are not worth it.
@@ -44,7 +44,7 @@ impl Deflater {
 
     /// All that decides about the result, but for earlier messages.
     pub(crate) const fn settings(&self) -> (u8, u8) {
-        (self.level, self.coding.window_bits)
+        (self.level, self.direction.window_bits)
     }
 
     /// Another one with the same settings, that knows of no message yet.
@@ -59,7 +59,7 @@ impl Deflater {
             // There is nothing to flush, but there has to be a block (RFC 7692 §7.2.3.6).
             out = stored(part);
         } else {
-            let Coding { window_bits, .. } = self.coding;
+            let DirectionParams { window_bits, .. } = self.direction;
             let level = self.level;
             let stream = self.stream.get_or_insert_with(|| Box::new(open(level, window_bits)));
             if !flush(stream, part, &mut out) {
@@ -71,7 +71,7 @@ impl Deflater {
         }
         if fin {
             out.truncate(out.len() - TAIL.len());
-            if !self.coding.context_takeover {
+            if !self.direction.context_takeover {
                 self.stream = None;
             }
         }
@@ -79,13 +79,13 @@ impl Deflater {
     }
 
     /// Gives up the memory of earlier messages. Those that follow do not refer to them.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.stream = None;
     }
 }
 
 fn open(level: u8, window_bits: u8) -> Stream {
-    let mut config = DeflateConfig::new(level.into());
+    let mut config = StreamConfig::new(level.into());
     config.mem_level = MEM_LEVEL;
     // The library's smallest window is of 9 bits. Runs of one byte refer no farther than that
     // byte, so they fit into any.
@@ -135,7 +135,7 @@ fn stored(part: &[u8]) -> Vec<u8> {
 
 impl fmt::Debug for Deflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deflater").field("coding", &self.coding).finish_non_exhaustive()
+        f.debug_struct("Deflater").field("coding", &self.direction).finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@ use core::fmt;
 use zlib_rs::{Inflate as Stream, InflateFlush, Status};
 
 use super::config::MAX_WINDOW_BITS;
-use super::{Coding, TAIL};
+use super::{DirectionParams, TAIL};
 use crate::error::ProtocolError;
 
 /// Decompresses messages (RFC 7692 §7.2.2).
@@ -11,7 +11,7 @@ use crate::error::ProtocolError;
 /// It holds no memory until the first compressed message, and none between messages unless
 /// these may refer to each other.
 pub struct Inflater {
-    coding: Coding,
+    direction: DirectionParams,
     stream: Option<Box<Stream>>,
     /// The latest output.
     recent: Vec<u8>,
@@ -28,8 +28,8 @@ const INVALID: ProtocolError = ProtocolError::InvalidDeflate;
 
 impl Inflater {
     /// Decompresses what was compressed as agreed on for this direction.
-    pub const fn new(coding: Coding) -> Option<Self> {
-        Some(Self { coding, stream: None, recent: Vec::new(), keeps_recent: false })
+    pub const fn new(direction: DirectionParams) -> Option<Self> {
+        Some(Self { direction, stream: None, recent: Vec::new(), keeps_recent: false })
     }
 
     /// Decompresses from the front of `input`, at most `max_len` bytes and one step at a time.
@@ -75,7 +75,7 @@ impl Inflater {
     /// Goes on after a block that says it is the last one (BFINAL, RFC 7692 §7.2.3.4). The
     /// library takes that for the end of its work; here, what follows may refer to what was.
     fn restart(&mut self, end: usize) -> Result<(), ProtocolError> {
-        self.keeps_recent = self.coding.context_takeover;
+        self.keeps_recent = self.direction.context_takeover;
         let recent = self.recent.get(..end).unwrap_or_default();
         let window = recent.get(recent.len().saturating_sub(WINDOW_MAX)..).unwrap_or_default();
         let stream = self.stream.get_or_insert_with(open);
@@ -97,7 +97,7 @@ impl Inflater {
         if (eaten, made) != (TAIL.len(), 0) {
             return Err(INVALID);
         }
-        if !self.coding.context_takeover {
+        if !self.direction.context_takeover {
             self.stream = None;
         } else if let (_, _, true) = self.end(&[], &mut spill, InflateFlush::NoFlush)? {
             // The block that the tail ended said that it is the last one.
@@ -151,6 +151,6 @@ fn call(
 
 impl fmt::Debug for Inflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inflater").field("coding", &self.coding).finish_non_exhaustive()
+        f.debug_struct("Inflater").field("coding", &self.direction).finish_non_exhaustive()
     }
 }

@@ -1,20 +1,20 @@
 use core::fmt;
 
 use super::config::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
-use super::{Coding, Deflate};
+use super::{DeflateConfig, DirectionParams};
 
 /// What both ends settled on (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Params {
     /// How the messages of the server are compressed.
-    pub server: Coding,
+    pub server: DirectionParams,
     /// How the messages of the client are compressed.
-    pub client: Coding,
+    pub client: DirectionParams,
 }
 
 /// Parameters as they stand in a field, those without a value as `None`.
-type Written = Vec<(String, Option<String>)>;
+type RawParams = Vec<(String, Option<String>)>;
 
 /// Why parameters cannot be agreed on (RFC 7692 §7).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,7 +37,7 @@ const CLIENT_BITS: &str = "client_max_window_bits";
 
 /// The parameters of an offer or a response, each checked by itself.
 #[derive(Clone, Copy, Debug, Default)]
-struct Read {
+struct ParsedParams {
     server_no_takeover: bool,
     client_no_takeover: bool,
     server_bits: Option<u8>,
@@ -45,11 +45,11 @@ struct Read {
     client_bits: Option<Option<u8>>,
 }
 
-impl Read {
-    fn new(written: &[(String, Option<String>)]) -> Result<Self, ParamsError> {
+impl ParsedParams {
+    fn new(params: &[(String, Option<String>)]) -> Result<Self, ParamsError> {
         let mut read = Self::default();
-        for (index, (name, value)) in written.iter().enumerate() {
-            if written.iter().take(index).any(|(earlier, _)| earlier == name) {
+        for (index, (name, value)) in params.iter().enumerate() {
+            if params.iter().take(index).any(|(earlier, _)| earlier == name) {
                 return Err(ParamsError::Repeated(name.clone()));
             }
             let bits = value.as_deref().map(window_bits);
@@ -78,57 +78,57 @@ fn window_bits(value: &str) -> Option<u8> {
 
 impl Params {
     /// The parameters that a client offers.
-    pub(crate) fn offer(wishes: &Deflate) -> Written {
-        let mut written = Vec::new();
-        push(&mut written, wishes.recv(), SERVER_NO_TAKEOVER, SERVER_BITS);
-        push(&mut written, wishes.send(), CLIENT_NO_TAKEOVER, CLIENT_BITS);
+    pub(crate) fn offer(config: &DeflateConfig) -> RawParams {
+        let mut params = Vec::new();
+        push(&mut params, config.recv(), SERVER_NO_TAKEOVER, SERVER_BITS);
+        push(&mut params, config.send(), CLIENT_NO_TAKEOVER, CLIENT_BITS);
         // To say so costs nothing, and a server may ask for less only if it was said.
-        if wishes.send_window_bits == MAX_WINDOW_BITS {
-            written.push((CLIENT_BITS.to_owned(), None));
+        if config.send_window_bits == MAX_WINDOW_BITS {
+            params.push((CLIENT_BITS.to_owned(), None));
         }
-        written
+        params
     }
 
     /// Judges an offer as a server: what is settled then, and the parameters that say so.
     pub(crate) fn accept(
-        wishes: &Deflate,
+        config: &DeflateConfig,
         offer: &[(String, Option<String>)],
-    ) -> Result<(Self, Written), ParamsError> {
-        let offer = Read::new(offer)?;
-        let server = Coding {
-            context_takeover: wishes.send_context_takeover && !offer.server_no_takeover,
-            window_bits: offer.server_bits.unwrap_or(MAX_WINDOW_BITS).min(wishes.send_window_bits),
+    ) -> Result<(Self, RawParams), ParamsError> {
+        let offer = ParsedParams::new(offer)?;
+        let server = DirectionParams {
+            context_takeover: config.send_context_takeover && !offer.server_no_takeover,
+            window_bits: offer.server_bits.unwrap_or(MAX_WINDOW_BITS).min(config.send_window_bits),
         };
-        let client = Coding {
+        let client = DirectionParams {
             // A hint to take up: it spares us the memory.
-            context_takeover: wishes.recv_context_takeover && !offer.client_no_takeover,
+            context_takeover: config.recv_context_takeover && !offer.client_no_takeover,
             // What was not offered may not be answered (RFC 7692 §7.1.2.2).
             window_bits: match offer.client_bits {
-                Some(hint) => hint.unwrap_or(MAX_WINDOW_BITS).min(wishes.recv_window_bits),
+                Some(hint) => hint.unwrap_or(MAX_WINDOW_BITS).min(config.recv_window_bits),
                 None => MAX_WINDOW_BITS,
             },
         };
-        let mut written = Vec::new();
-        push(&mut written, server, SERVER_NO_TAKEOVER, SERVER_BITS);
+        let mut params = Vec::new();
+        push(&mut params, server, SERVER_NO_TAKEOVER, SERVER_BITS);
         // Who asked for at most 15 bits waits for the answer to it.
         if offer.server_bits.is_some() && server.window_bits == MAX_WINDOW_BITS {
-            written.push((SERVER_BITS.to_owned(), Some(MAX_WINDOW_BITS.to_string())));
+            params.push((SERVER_BITS.to_owned(), Some(MAX_WINDOW_BITS.to_string())));
         }
-        push(&mut written, client, CLIENT_NO_TAKEOVER, CLIENT_BITS);
-        Ok((Self { server, client }, written))
+        push(&mut params, client, CLIENT_NO_TAKEOVER, CLIENT_BITS);
+        Ok((Self { server, client }, params))
     }
 
     /// Judges a response as the client that made an offer of these wishes.
-    pub(crate) fn judge(
-        wishes: &Deflate,
+    pub(crate) fn verify(
+        config: &DeflateConfig,
         response: &[(String, Option<String>)],
     ) -> Result<Self, ParamsError> {
-        let response = Read::new(response)?;
-        if !wishes.recv_context_takeover && !response.server_no_takeover {
+        let response = ParsedParams::new(response)?;
+        if !config.recv_context_takeover && !response.server_no_takeover {
             return Err(ParamsError::NotGranted(SERVER_NO_TAKEOVER));
         }
         let server_bits = response.server_bits.unwrap_or(MAX_WINDOW_BITS);
-        if server_bits > wishes.recv_window_bits {
+        if server_bits > config.recv_window_bits {
             return Err(ParamsError::NotGranted(SERVER_BITS));
         }
         // We offer it always; without a value it says nothing in a response.
@@ -138,20 +138,20 @@ impl Params {
             None => MAX_WINDOW_BITS,
         };
         let takeover = !response.server_no_takeover;
-        let server = Coding { context_takeover: takeover, window_bits: server_bits };
+        let server = DirectionParams { context_takeover: takeover, window_bits: server_bits };
         let takeover = !response.client_no_takeover;
-        let client = Coding { context_takeover: takeover, window_bits: client_bits };
+        let client = DirectionParams { context_takeover: takeover, window_bits: client_bits };
         Ok(Self { server, client })
     }
 }
 
 /// Writes down in what a direction falls short of the most.
-fn push(written: &mut Written, coding: Coding, no_takeover: &str, bits: &str) {
-    if !coding.context_takeover {
-        written.push((no_takeover.to_owned(), None));
+fn push(params: &mut RawParams, direction: DirectionParams, no_takeover: &str, bits: &str) {
+    if !direction.context_takeover {
+        params.push((no_takeover.to_owned(), None));
     }
-    if coding.window_bits < MAX_WINDOW_BITS {
-        written.push((bits.to_owned(), Some(coding.window_bits.to_string())));
+    if direction.window_bits < MAX_WINDOW_BITS {
+        params.push((bits.to_owned(), Some(direction.window_bits.to_string())));
     }
 }
 

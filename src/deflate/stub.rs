@@ -4,7 +4,7 @@
 
 use core::convert::Infallible;
 
-use super::{Coding, Deflate};
+use super::{DeflateConfig, DirectionParams};
 use crate::error::ProtocolError;
 
 /// Compresses messages; there is none without the feature `deflate`.
@@ -17,7 +17,7 @@ pub struct Inflater(Infallible);
 
 impl Deflater {
     /// `None`, without the feature `deflate`.
-    pub const fn new(_coding: Coding, _wishes: &Deflate) -> Option<Self> {
+    pub const fn new(_coding: DirectionParams, _wishes: &DeflateConfig) -> Option<Self> {
         None
     }
 
@@ -37,14 +37,14 @@ impl Deflater {
         match self.0 {}
     }
 
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn reset(&mut self) {
         match self.0 {}
     }
 }
 
 impl Inflater {
     /// `None`, without the feature `deflate`.
-    pub const fn new(_coding: Coding) -> Option<Self> {
+    pub const fn new(_coding: DirectionParams) -> Option<Self> {
         None
     }
 

@@ -33,11 +33,11 @@ impl Request {
     ///
     /// ```
     /// use tightwire::Acceptor;
-    /// use tightwire::handshake::{Accept, Response};
+    /// use tightwire::handshake::{AcceptOptions, Response};
     ///
-    /// let acceptor = Acceptor::new().decide(|request| {
+    /// let acceptor = Acceptor::new().on_request(|request| {
     ///     if request.is_authorized_as("Aladdin", "open sesame") {
-    ///         return Ok(Accept::new());
+    ///         return Ok(AcceptOptions::new());
     ///     }
     ///     let mut refusal = Response::new(401);
     ///     let challenge = r#"Basic realm="cave", charset="UTF-8""#;

@@ -1,10 +1,10 @@
-use crate::deflate::{self, Deflate, Params};
+use crate::deflate::{self, DeflateConfig, Params};
 
 use super::error::{HandshakeError, owned_by_handshake};
 use super::extension::{Extension, ExtensionSyntaxError};
 use super::http::{Headers, Request, Response, Uri, grammar};
 use super::key::{Key, accept_value};
-use super::negotiated::Agreed;
+use super::negotiated::Negotiated;
 
 /// What a client asks for besides the URI (§4.1).
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Offer {
     pub extensions: Vec<Extension>,
     /// Ways to compress messages, the preferred one first (RFC 7692 §5). Without the feature
     /// `deflate` there is nothing that would do it.
-    pub deflate: Vec<Deflate>,
+    pub deflate: Vec<DeflateConfig>,
 }
 
 /// The client's side of an opening handshake (§4.1): the request, and what may answer it.
@@ -40,8 +40,8 @@ pub struct Offer {
 ///     Connection: Upgrade\r\n\
 ///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 /// let (response, _) = Response::decode(bytes, &HeadLimits::default())?.expect("it is whole");
-/// let agreed = handshake.judge(&response)?;
-/// assert_eq!(agreed.subprotocol, None);
+/// let negotiated = handshake.verify(&response)?;
+/// assert_eq!(negotiated.subprotocol, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct ClientHandshake {
     request: Request,
     subprotocols: Vec<String>,
     extensions: Vec<String>,
-    deflate: Vec<Deflate>,
+    deflate: Vec<DeflateConfig>,
     accept: String,
 }
 
@@ -117,7 +117,7 @@ impl ClientHandshake {
     /// # Errors
     ///
     /// `Refused` for any status but 101; otherwise the rule that the response breaks.
-    pub fn judge(&self, response: &Response) -> Result<Agreed, HandshakeError> {
+    pub fn verify(&self, response: &Response) -> Result<Negotiated, HandshakeError> {
         // The checks of §4.1, in its order.
         if response.status() != 101 {
             return Err(HandshakeError::Refused(Box::new(response.clone())));
@@ -140,7 +140,7 @@ impl ClientHandshake {
         let extensions = self.judge_extensions(headers)?;
         let deflate = self.judge_deflate(&extensions)?;
         let subprotocol = self.judge_subprotocol(headers)?;
-        Ok(Agreed { subprotocol, extensions, deflate })
+        Ok(Negotiated { subprotocol, extensions, deflate })
     }
 
     /// Extensions may be spread over several fields (erratum 3433).
@@ -164,8 +164,8 @@ impl ClientHandshake {
             return Err(HandshakeError::RepeatedExtension(answer.name.clone()));
         }
         let mut outcome = Ok(None);
-        for wishes in &self.deflate {
-            match Params::judge(wishes, &answer.params) {
+        for config in &self.deflate {
+            match Params::verify(config, &answer.params) {
                 Ok(params) => return Ok(Some(params)),
                 // What is wrong with the preferred one is worth to be told.
                 Err(error) if outcome.is_ok() => outcome = Err(error.into()),

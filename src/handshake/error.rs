@@ -29,7 +29,7 @@ pub enum HandshakeError {
     /// The server named an extension twice.
     RepeatedExtension(String),
     /// The server answered our offer of permessage-deflate with parameters that do not fit it.
-    Deflate(ParamsError),
+    DeflateConfig(ParamsError),
     /// The client asks for no WebSocket.
     NoUpgrade,
     /// The client asks with another method than GET.
@@ -76,7 +76,7 @@ impl fmt::Display for HandshakeError {
             Self::RepeatedExtension(name) => {
                 write!(f, "the extension {name:?} is named twice (RFC 7692 §5)")
             }
-            Self::Deflate(error) => error.fmt(f),
+            Self::DeflateConfig(error) => error.fmt(f),
             Self::NoUpgrade => f.write_str(
                 "the request asks for no WebSocket: it needs Connection: Upgrade and \
                  Upgrade: websocket (RFC 6455 §4.2.1)",
@@ -119,7 +119,7 @@ impl core::error::Error for HandshakeError {
             Self::Repeated(error) => Some(error),
             Self::Extensions(error) => Some(error),
             Self::Header(error) => Some(error),
-            Self::Deflate(error) => Some(error),
+            Self::DeflateConfig(error) => Some(error),
             _ => None,
         }
     }
@@ -133,7 +133,7 @@ impl From<HttpError> for HandshakeError {
 
 impl From<ParamsError> for HandshakeError {
     fn from(error: ParamsError) -> Self {
-        Self::Deflate(error)
+        Self::DeflateConfig(error)
     }
 }
 

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::deflate::{self, Deflate, Params};
+use crate::deflate::{self, DeflateConfig, Params};
 
 use super::http::grammar;
 
@@ -24,8 +24,8 @@ impl Extension {
     }
 
     /// What a client offers that has these wishes (RFC 7692 §5).
-    pub(super) fn offer_deflate(wishes: &Deflate) -> Self {
-        Self { name: deflate::EXTENSION.to_owned(), params: Params::offer(wishes) }
+    pub(super) fn offer_deflate(config: &DeflateConfig) -> Self {
+        Self { name: deflate::EXTENSION.to_owned(), params: Params::offer(config) }
     }
 
     /// Reads a list of extensions that is spread over any number of fields; several fields say

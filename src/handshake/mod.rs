@@ -28,6 +28,6 @@ pub use http::{
     Uri, UriError, is_upgrade_request,
 };
 pub use key::{Key, accept_value};
-pub use negotiated::Agreed;
+pub use negotiated::Negotiated;
 pub use proxy::{Proxies, Proxy, ProxyError};
-pub use server::{Accept, Upgrade};
+pub use server::{AcceptOptions, Upgrade};

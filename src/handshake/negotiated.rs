@@ -4,7 +4,7 @@ use crate::deflate::Params;
 /// What both ends settled on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Agreed {
+pub struct Negotiated {
     /// _Subprotocol In Use_ (§4.1).
     pub subprotocol: Option<String>,
     /// _Extensions In Use_ (§4.1), in the order in which they apply.

@@ -1,21 +1,21 @@
-use crate::deflate::{self, Deflate, Params};
+use crate::deflate::{self, DeflateConfig, Params};
 
 use super::error::{HandshakeError, Rejection, owned_by_handshake};
 use super::extension::Extension;
 use super::http::request::asks_for_websocket;
 use super::http::{Headers, Request, Response, grammar, uri};
 use super::key::{accept_value, is_encoded_key};
-use super::negotiated::Agreed;
+use super::negotiated::Negotiated;
 
 /// With what a handshake is accepted.
 #[derive(Clone, Debug, Default)]
-pub struct Accept {
+pub struct AcceptOptions {
     headers: Vec<(String, String)>,
     subprotocol: Option<String>,
-    deflate: Option<Deflate>,
+    deflate: Option<DeflateConfig>,
 }
 
-impl Accept {
+impl AcceptOptions {
     /// With nothing in particular.
     pub fn new() -> Self {
         Self::default()
@@ -36,16 +36,16 @@ impl Accept {
 
     /// Agrees to compress messages, if the client offers a way that can be taken (RFC 7692 §5).
     /// Without the feature `deflate` there is nothing that would do it.
-    pub fn deflate(self, wishes: Deflate) -> Self {
-        self.with_deflate(Some(wishes))
+    pub fn deflate(self, config: DeflateConfig) -> Self {
+        self.with_deflate(Some(config))
     }
 
-    pub(crate) fn with_deflate(self, deflate: Option<Deflate>) -> Self {
+    pub(crate) fn with_deflate(self, deflate: Option<DeflateConfig>) -> Self {
         Self { deflate, ..self }
     }
 
     /// How messages may be compressed, if that was said.
-    pub const fn chosen_deflate(&self) -> Option<&Deflate> {
+    pub const fn chosen_deflate(&self) -> Option<&DeflateConfig> {
         self.deflate.as_ref()
     }
 
@@ -58,7 +58,7 @@ impl Accept {
 /// A request that is a valid opening handshake (§4.2.1): there is no other `Upgrade`.
 ///
 /// ```
-/// use tightwire::handshake::{Accept, Request, Upgrade};
+/// use tightwire::handshake::{AcceptOptions, Request, Upgrade};
 ///
 /// let mut request = Request::new("GET", "/chat");
 /// for (name, value) in [
@@ -72,13 +72,13 @@ impl Accept {
 ///     request.headers_mut().append(name, value)?;
 /// }
 /// let upgrade = Upgrade::from_request(&request).map_err(|rejection| rejection.into_error())?;
-/// let mut accept = Accept::new();
+/// let mut accept = AcceptOptions::new();
 /// if let Some(name) = upgrade.select_subprotocol(&["superchat"]) {
 ///     accept = accept.subprotocol(name);
 /// }
-/// let (response, agreed) = upgrade.accept(&accept).map_err(|rejection| rejection.into_error())?;
+/// let (response, negotiated) = upgrade.accept(&accept).map_err(|rejection| rejection.into_error())?;
 /// assert_eq!(response.status(), 101);
-/// assert_eq!(agreed.subprotocol.as_deref(), Some("superchat"));
+/// assert_eq!(negotiated.subprotocol.as_deref(), Some("superchat"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -98,10 +98,10 @@ impl<'a> Upgrade<'a> {
     /// for another method than GET, 426 for a request that asks for no WebSocket or for another
     /// version.
     pub fn from_request(request: &'a Request) -> Result<Self, Rejection> {
-        Ok(Self::judge(request)?)
+        Ok(Self::verify(request)?)
     }
 
-    fn judge(request: &'a Request) -> Result<Self, HandshakeError> {
+    fn verify(request: &'a Request) -> Result<Self, HandshakeError> {
         let headers = request.headers();
         // 1. HTTP: a host, and nothing that would make bytes of ours the body of a request.
         let host = headers.single("Host")?.ok_or(HandshakeError::Missing("Host"))?;
@@ -170,7 +170,7 @@ impl<'a> Upgrade<'a> {
     ///
     /// A rejection with 500 if the acceptance itself is faulty: a subprotocol that was not
     /// offered, or a field that cannot be sent.
-    pub fn accept(&self, accept: &Accept) -> Result<(Response, Agreed), Rejection> {
+    pub fn accept(&self, accept: &AcceptOptions) -> Result<(Response, Negotiated), Rejection> {
         let mut response = Response::new(101);
         let headers = response.headers_mut();
         headers.push("Upgrade", "websocket");
@@ -183,7 +183,7 @@ impl<'a> Upgrade<'a> {
             }
             headers.push("Sec-WebSocket-Protocol", name);
         }
-        let taken = accept.deflate.as_ref().and_then(|wishes| self.select_deflate(wishes));
+        let taken = accept.deflate.as_ref().and_then(|config| self.select_deflate(config));
         let (extensions, deflate) = match taken {
             Some((extension, params)) => (vec![extension], Some(params)),
             None => (Vec::new(), None),
@@ -198,16 +198,16 @@ impl<'a> Upgrade<'a> {
             headers.append(name, value).map_err(|error| Rejection::own_fault(error.into()))?;
         }
         let subprotocol = accept.subprotocol.clone();
-        Ok((response, Agreed { subprotocol, extensions, deflate }))
+        Ok((response, Negotiated { subprotocol, extensions, deflate }))
     }
 
     /// The answer to the first offer of permessage-deflate that can be taken. Others are
     /// declined by not answering them (RFC 7692 §7).
-    fn select_deflate(&self, wishes: &Deflate) -> Option<(Extension, Params)> {
+    fn select_deflate(&self, config: &DeflateConfig) -> Option<(Extension, Params)> {
         let mut offers = self.extensions.iter().filter(|offer| offer.name == deflate::EXTENSION);
         offers.find_map(|offer| {
-            let (agreed, params) = Params::accept(wishes, &offer.params).ok()?;
-            Some((Extension { name: offer.name.clone(), params }, agreed))
+            let (negotiated, params) = Params::accept(config, &offer.params).ok()?;
+            Some((Extension { name: offer.name.clone(), params }, negotiated))
         })
     }
 }

@@ -34,7 +34,7 @@ pub enum Error {
     Tls(Box<dyn error::Error + Send + Sync>),
     /// The URI begins with `wss:`, and this build has no TLS: the feature `tls` is off. A stream
     /// that is encrypted by other means can be handed to
-    /// [`Client::handshake`](crate::Client::handshake).
+    /// [`Client::connect_stream`](crate::Client::connect_stream).
     TlsUnsupported,
 }
 

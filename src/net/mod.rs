@@ -21,11 +21,11 @@ mod tls;
 mod tls;
 
 pub use accept::Acceptor;
-pub use broadcast::{Broadcast, Hub, Member, SlowMember};
+pub use broadcast::{BroadcastReport, Hub, Member, SlowPolicy};
 pub use connect::{Client, connect};
 pub use connection::{
-    CloseStatus, ClosedBy, MessageReader, MessageWriter, Messages, Prepared, Receiver, Sender,
-    WebSocket,
+    CloseStatus, ClosedBy, MessageReader, MessageWriter, Messages, PreparedMessage, Receiver,
+    Sender, WebSocket,
 };
 pub use error::{Error, Operation};
 pub use server::{HandlerResult, OpenConnection, Server, ServerHandle, ShutdownReport};

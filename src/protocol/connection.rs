@@ -1,4 +1,4 @@
-use super::{Event, Inbound, Limits, Message, Outbound, Owed, State};
+use super::{Event, Inbound, Limits, Message, Outbound, PendingControl, State};
 use crate::error::ProtocolError;
 
 /// Both directions of a connection, and what one makes us owe the other: all of WebSocket
@@ -50,21 +50,21 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event>, ProtocolError> {
         let outcome = self.inbound.next_event(input);
-        let mut owed = Owed::new();
+        let mut pending_control = PendingControl::new();
         match &outcome {
             Ok(Some(event)) => {
                 self.close_received |= matches!(event, Event::Close(_));
-                owed.note(event);
+                pending_control.record_event(event);
             }
             Ok(None) => {}
             Err(error) => {
                 self.failed = true;
-                owed.note_failure(*error);
+                pending_control.record_failure(*error);
             }
         }
         // Without a masking key nothing can be answered. The next send reports it, or, where a
         // Close went unanswered, is refused.
-        let _ = self.outbound.settle(&mut owed, out);
+        let _ = self.outbound.encode_pending(&mut pending_control, out);
         outcome
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Two machines that share nothing, so that two threads may run them: [`Inbound`] turns the
 //! bytes of the peer into [`Event`]s, [`Outbound`] turns messages into bytes for the peer. What
-//! receiving makes us owe the peer, a Pong or a Close, is noted in [`Owed`] and said by
+//! receiving makes us owe the peer, a Pong or a Close, is noted in [`PendingControl`] and said by
 //! `Outbound` when it is its turn. [`Connection`] is the three together, for one thread.
 //!
 //! No I/O, no clock, no thread, no randomness: bytes and values go in, bytes and values come
@@ -31,7 +31,7 @@ pub use inbound::Inbound;
 pub use limits::Limits;
 pub use message::{Message, MessageKind, MessageRef};
 pub use outbound::{KeySource, Outbound, SendError};
-pub use pending::Owed;
+pub use pending::PendingControl;
 
 use crate::frame::CloseFrame;
 

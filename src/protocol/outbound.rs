@@ -1,7 +1,7 @@
 use core::fmt;
 use std::borrow::Cow;
 
-use super::{MessageKind, MessageRef, Owed, Role};
+use super::{MessageKind, MessageRef, PendingControl, Role};
 use crate::deflate::Deflater;
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, ReasonTooLong};
 
@@ -81,9 +81,13 @@ impl Outbound {
     /// # Errors
     ///
     /// `Closed`, `MessageInProgress`, `NoMaskingKey`.
-    pub fn message(&mut self, message: MessageRef<'_>, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn encode_message(
+        &mut self,
+        message: MessageRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
         self.may_begin()?;
-        self.fragment(message, true, out)
+        self.encode_fragment(message, true, out)
     }
 
     /// A part of a message as it is to go out: compressed, or as it is. A header has to follow.
@@ -124,7 +128,7 @@ impl Outbound {
     pub(crate) fn begin_prepared(&mut self, is_deflated: bool) -> Result<(), SendError> {
         self.may_begin()?;
         if is_deflated {
-            self.forget();
+            self.reset_compressor();
         }
         self.is_deflating = is_deflated;
         Ok(())
@@ -132,16 +136,16 @@ impl Outbound {
 
     /// Called from time to time while the connection is idle: the second call in a row gives up
     /// what is kept for the next message to refer to.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn on_idle(&mut self) {
         if !core::mem::take(&mut self.has_deflated) {
-            self.forget();
+            self.reset_compressor();
         }
     }
 
     /// Gives up the memory of earlier messages, which costs the next one some compression.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn reset_compressor(&mut self) {
         if let (Some(deflater), None) = (&mut self.deflater, self.fragmented) {
-            deflater.forget();
+            deflater.reset();
         }
     }
 
@@ -152,7 +156,7 @@ impl Outbound {
     /// # Errors
     ///
     /// As for [`message`](Self::message).
-    pub fn message_header(
+    pub fn encode_message_header(
         &mut self,
         kind: MessageKind,
         payload_len: usize,
@@ -160,7 +164,7 @@ impl Outbound {
     ) -> Result<Option<MaskingKey>, SendError> {
         self.may_begin()?;
         self.is_deflating = false;
-        self.header_of_part(kind, payload_len, true, out)
+        self.encode_part_header(kind, payload_len, true, out)
     }
 
     /// Whether a message may begin now. A server may then send one whose frame was encoded
@@ -184,21 +188,21 @@ impl Outbound {
     /// # Errors
     ///
     /// `Closed`, `NoMaskingKey`, and `MessageInProgress` if the kind is another one.
-    pub fn fragment(
+    pub fn encode_fragment(
         &mut self,
         part: MessageRef<'_>,
         fin: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         let payload = self.payload(part.kind(), part.as_bytes(), fin)?;
-        let mask = self.header_of_part(part.kind(), payload.len(), fin, out)?;
+        let mask = self.encode_part_header(part.kind(), payload.len(), fin, out)?;
         append(&payload, mask, out);
         Ok(())
     }
 
     /// Sends the header of a part of a message, whose payload was made ready before. Text may be
     /// cut anywhere, also inside a character.
-    pub(crate) fn header_of_part(
+    pub(crate) fn encode_part_header(
         &mut self,
         kind: MessageKind,
         payload_len: usize,
@@ -210,7 +214,7 @@ impl Outbound {
         let rsv1 = self.is_deflating && opcode != Opcode::Continuation;
         let mask = self.header(opcode, rsv1, fin, payload_len, out).inspect_err(|_| {
             // The peer will not get what the following messages would refer to.
-            self.deflater.iter_mut().for_each(Deflater::forget);
+            self.deflater.iter_mut().for_each(Deflater::reset);
         })?;
         self.fragmented = if fin { None } else { Some(kind) };
         Ok(mask)
@@ -232,16 +236,16 @@ impl Outbound {
     /// # Errors
     ///
     /// `Closed`, `ControlTooLong`, `NoMaskingKey`.
-    pub fn ping(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn encode_ping(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.control(Opcode::Ping, data, out)
     }
 
-    /// Sends a Pong that answers nothing (§5.5.3). Those that do are in [`Owed`].
+    /// Sends a Pong that answers nothing (§5.5.3). Those that do are in [`PendingControl`].
     ///
     /// # Errors
     ///
     /// `Closed`, `ControlTooLong`, `NoMaskingKey`.
-    pub fn pong(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn encode_pong(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.control(Opcode::Pong, data, out)
     }
 
@@ -252,7 +256,7 @@ impl Outbound {
     ///
     /// `Closed` if one was sent before, `ForbiddenCloseCode` for 1010 from a server,
     /// `NoMaskingKey`.
-    pub fn close(
+    pub fn encode_close(
         &mut self,
         frame: Option<&CloseFrame>,
         out: &mut Vec<u8>,
@@ -270,19 +274,26 @@ impl Outbound {
     ///
     /// `NoMaskingKey`: then the rest stays unsaid, and if that is a Close frame, nothing but one
     /// may be sent any more.
-    pub fn settle(&mut self, owed: &mut Owed, out: &mut Vec<u8>) -> Result<(), SendError> {
-        self.ended |= owed.close.is_some();
+    pub fn encode_pending(
+        &mut self,
+        pending_control: &mut PendingControl,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.ended |= pending_control.close.is_some();
         // Our own Close does not free us from answering, one received does (§5.5.2). If both
         // have passed, nothing may follow.
-        let pong = owed.pong.take().filter(|_| !(self.close_sent && owed.close.is_some()));
+        let pong = pending_control
+            .pong
+            .take()
+            .filter(|_| !(self.close_sent && pending_control.close.is_some()));
         if let Some(data) = pong {
             self.frame(Opcode::Pong, true, &data, out)?;
         }
-        let ping = owed.ping.take().filter(|_| !self.close_sent);
+        let ping = pending_control.ping.take().filter(|_| !self.close_sent);
         if let Some(data) = ping {
             self.frame(Opcode::Ping, true, &data, out)?;
         }
-        if let Some(frame) = owed.close.take() {
+        if let Some(frame) = pending_control.close.take() {
             if !self.close_sent {
                 // What a client may say, its server may repeat: here 1010 passes.
                 self.close_unchecked(frame.as_ref(), out)?;

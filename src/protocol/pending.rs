@@ -7,7 +7,7 @@ use crate::frame::CloseFrame;
 /// It stands between [`Inbound`](super::Inbound) and [`Outbound`](super::Outbound) so that who
 /// reads can note a duty without waiting for who writes.
 #[derive(Debug, Default)]
-pub struct Owed {
+pub struct PendingControl {
     /// The application data of the latest Ping: only that one need be answered (§5.5.3), so
     /// that a flood of them costs no memory.
     pub(super) pong: Option<Vec<u8>>,
@@ -17,7 +17,7 @@ pub struct Owed {
     pub(super) close: Option<Option<CloseFrame>>,
 }
 
-impl Owed {
+impl PendingControl {
     /// Nothing yet.
     pub const fn new() -> Self {
         Self { pong: None, ping: None, close: None }
@@ -25,7 +25,7 @@ impl Owed {
 
     /// Notes what this event makes us owe: to a Ping the Pong with the same data (§5.5.3), to
     /// a Close a Close with the same code (§5.5.1).
-    pub fn note(&mut self, event: &Event) {
+    pub fn record_event(&mut self, event: &Event) {
         match event {
             Event::Ping(data) => self.pong = Some(data.clone()),
             Event::Close(frame) => {
@@ -37,17 +37,17 @@ impl Owed {
     }
 
     /// Notes a Ping: what a peer that is silent for long is owed (§5.5.2).
-    pub fn note_ping(&mut self, data: &[u8]) {
+    pub fn record_ping(&mut self, data: &[u8]) {
         self.ping = Some(data.to_vec());
     }
 
     /// Notes a Close frame of our own, unless another one is owed (§7.1.2).
-    pub fn note_close(&mut self, frame: CloseFrame) {
+    pub fn record_close(&mut self, frame: CloseFrame) {
         self.close.get_or_insert(Some(frame));
     }
 
     /// Notes the Close frame that tells the peer how it broke the protocol (§7.1.7).
-    pub fn note_failure(&mut self, error: ProtocolError) {
+    pub fn record_failure(&mut self, error: ProtocolError) {
         self.close = Some(Some(error.into()));
     }
 

@@ -9,7 +9,7 @@
 
 use std::error::Error;
 
-use tightwire::deflate::{Deflate, Params};
+use tightwire::deflate::{DeflateConfig, Params};
 use tightwire::{Acceptor, Client, CloseStatus, HandlerResult, Server, WebSocket};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -18,27 +18,27 @@ fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
     let place = args.next().ok_or("an address or a URL is needed")?;
     // Short fragments are compressed one by one, which the peer has to join.
-    let (mut wishes, mut fragment_len) = (Some(Deflate::new()), 1 << 20);
+    let (mut config, mut fragment_len) = (Some(DeflateConfig::new()), 1 << 20);
     for setting in args {
         match setting.split_once('=') {
             Some(("fragment_len", value)) => fragment_len = value.parse()?,
-            Some(("deflate", "no")) => wishes = None,
+            Some(("deflate", "no")) => config = None,
             Some((name, value)) => {
-                wishes = wishes.map(|wishes| set(wishes, name, value)).transpose()?;
+                config = config.map(|config| set(config, name, value)).transpose()?;
             }
             None => return Err(format!("{setting} is no setting").into()),
         }
     }
     if place.starts_with("ws:") {
         let mut client = Client::new().fragment_len(fragment_len);
-        if let Some(wishes) = wishes {
-            client = client.deflate(wishes);
+        if let Some(config) = config {
+            client = client.deflate(config);
         }
         return echo(&mut client.connect(&place)?);
     }
     let mut acceptor = Acceptor::new().fragment_len(fragment_len);
-    if let Some(wishes) = wishes {
-        acceptor = acceptor.deflate(wishes);
+    if let Some(config) = config {
+        acceptor = acceptor.deflate(config);
     }
     let server = Server::bind(place)?.acceptor(acceptor).on_error(|_, error| eprintln!("{error}"));
     println!("listening on ws://{}", server.local_addr()?);
@@ -46,20 +46,20 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn set(wishes: Deflate, name: &str, value: &str) -> Result<Deflate, Failure> {
+fn set(config: DeflateConfig, name: &str, value: &str) -> Result<DeflateConfig, Failure> {
     Ok(match name {
-        "level" => wishes.level(value.parse()?),
-        "min_len" => wishes.min_len(value.parse()?),
-        "send_context_takeover" => wishes.send_context_takeover(value.parse()?),
-        "recv_context_takeover" => wishes.recv_context_takeover(value.parse()?),
-        "send_window_bits" => wishes.send_window_bits(value.parse()?),
-        "recv_window_bits" => wishes.recv_window_bits(value.parse()?),
+        "level" => config.level(value.parse()?),
+        "min_len" => config.min_len(value.parse()?),
+        "send_context_takeover" => config.send_context_takeover(value.parse()?),
+        "recv_context_takeover" => config.recv_context_takeover(value.parse()?),
+        "send_window_bits" => config.send_window_bits(value.parse()?),
+        "recv_window_bits" => config.recv_window_bits(value.parse()?),
         other => return Err(format!("{other} is no setting").into()),
     })
 }
 
 fn echo(ws: &mut WebSocket) -> HandlerResult {
-    println!("{}", ws.agreed().deflate.as_ref().map_or_else(|| "plain".into(), shown));
+    println!("{}", ws.negotiated().deflate.as_ref().map_or_else(|| "plain".into(), shown));
     while let Some(message) = ws.recv()? {
         ws.feed(&message)?;
     }

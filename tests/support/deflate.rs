@@ -2,9 +2,10 @@
 //! common with the one of the library and sees how far data refers back, a writer of blocks, and
 //! the settings that two ends agree on.
 
-use tightwire::deflate::{Deflate, Deflater, Inflater, Params};
+use tightwire::deflate::{DeflateConfig, Deflater, Inflater, Params};
 use tightwire::handshake::{
-    Accept, Agreed, ClientHandshake, HandshakeError, Key, Offer, Request, Response, Upgrade,
+    AcceptOptions, ClientHandshake, HandshakeError, Key, Negotiated, Offer, Request, Response,
+    Upgrade,
 };
 use tightwire::protocol::{Inbound, Limits, Outbound, Role};
 
@@ -328,13 +329,13 @@ pub(crate) fn request(offers: &[&str]) -> Request {
 }
 
 /// What a server with these wishes makes of such an offer: its response, and what is agreed on.
-pub(crate) fn accept(offers: &[&str], wishes: &Deflate) -> (Option<String>, Agreed) {
+pub(crate) fn accept(offers: &[&str], config: &DeflateConfig) -> (Option<String>, Negotiated) {
     let request = request(offers);
     let upgrade = Upgrade::from_request(&request).expect("a valid request");
-    let accept = Accept::new().deflate(wishes.clone());
-    let (response, agreed) = upgrade.accept(&accept).expect("it is accepted");
+    let accept = AcceptOptions::new().deflate(config.clone());
+    let (response, negotiated) = upgrade.accept(&accept).expect("it is accepted");
     assert_eq!(response.status(), 101);
-    (extensions(&response), agreed)
+    (extensions(&response), negotiated)
 }
 
 /// All extensions in a response.
@@ -344,22 +345,22 @@ pub(crate) fn extensions(response: &Response) -> Option<String> {
 }
 
 /// A client that makes these offers.
-pub(crate) fn client(wishes: &[Deflate]) -> ClientHandshake {
+pub(crate) fn client(config: &[DeflateConfig]) -> ClientHandshake {
     let mut offer = Offer::default();
-    offer.deflate = wishes.to_vec();
+    offer.deflate = config.to_vec();
     let uri = "ws://localhost/".parse().expect("a valid URI");
     ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce")).expect("it can be offered")
 }
 
 /// What such a client offers.
-pub(crate) fn offered(wishes: &[Deflate]) -> Option<String> {
-    let client = client(wishes);
+pub(crate) fn offered(config: &[DeflateConfig]) -> Option<String> {
+    let client = client(config);
     client.request().headers().get("Sec-WebSocket-Extensions").map(ToOwned::to_owned)
 }
 
 /// What such a client makes of a response with these extensions, one field for each.
-pub(crate) fn judge(
-    wishes: &[Deflate],
+pub(crate) fn verify(
+    config: &[DeflateConfig],
     answers: &[&str],
 ) -> Result<Option<Params>, HandshakeError> {
     let fields = [
@@ -372,17 +373,17 @@ pub(crate) fn judge(
     for (name, value) in fields.into_iter().chain(answers) {
         response.headers_mut().append(name, value).expect("a valid field");
     }
-    client(wishes).judge(&response).map(|agreed| agreed.deflate)
+    client(config).verify(&response).map(|negotiated| negotiated.deflate)
 }
 
 /// What two ends with these wishes agree on.
 #[track_caller]
-pub(crate) fn agree(client: &Deflate, server: &Deflate) -> Params {
+pub(crate) fn agree(client: &DeflateConfig, server: &DeflateConfig) -> Params {
     let offer = offered(std::slice::from_ref(client)).expect("an offer");
-    let (answer, agreed) = accept(&[&offer], server);
+    let (answer, negotiated) = accept(&[&offer], server);
     let answer = answer.expect("an answer");
-    let params = judge(std::slice::from_ref(client), &[&answer]).expect("a valid answer");
-    assert_eq!(params, agreed.deflate, "{offer} -> {answer}");
+    let params = verify(std::slice::from_ref(client), &[&answer]).expect("a valid answer");
+    assert_eq!(params, negotiated.deflate, "{offer} -> {answer}");
     params.expect("an agreement")
 }
 
@@ -396,10 +397,10 @@ pub(crate) fn inbound(role: Role, params: &Params, limits: Limits) -> Inbound {
 }
 
 /// The sending side of this role; a client masks with [`KEY`](super::KEY).
-pub(crate) fn outbound(role: Role, params: &Params, wishes: &Deflate) -> Outbound {
+pub(crate) fn outbound(role: Role, params: &Params, config: &DeflateConfig) -> Outbound {
     let coding = match role {
         Role::Client => params.client,
         Role::Server => params.server,
     };
-    super::outbound(role).with_deflater(Deflater::new(coding, wishes))
+    super::outbound(role).with_deflater(Deflater::new(coding, config))
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 use std::{fmt, mem};
 
-use tightwire::handshake::Agreed;
+use tightwire::handshake::Negotiated;
 use tightwire::{Acceptor, Client, Role, Stream, Timeouts, WebSocket};
 
 use super::wire::{PATIENCE, masked};
@@ -103,14 +103,16 @@ impl Pipe {
 
     /// The connection on this stream.
     pub fn open(&self, timeouts: Timeouts) -> WebSocket {
-        let (stream, agreed) = (self.stream(), Agreed::default());
+        let (stream, negotiated) = (self.stream(), Negotiated::default());
         match self.0.role {
-            Role::Client => {
-                Client::new().timeouts(timeouts).take_over(stream, agreed, Vec::new()).unwrap()
-            }
-            Role::Server => {
-                Acceptor::new().timeouts(timeouts).take_over(stream, agreed, Vec::new()).unwrap()
-            }
+            Role::Client => Client::new()
+                .timeouts(timeouts)
+                .from_upgraded(stream, negotiated, Vec::new())
+                .unwrap(),
+            Role::Server => Acceptor::new()
+                .timeouts(timeouts)
+                .from_upgraded(stream, negotiated, Vec::new())
+                .unwrap(),
         }
     }
 

@@ -55,7 +55,7 @@ fn row(table: &mut Table, role: Role, payload: &Payload) {
         }),
         Candidate::new("tightwire", || {
             for _ in 0..count {
-                copying.message(black_box(message), &mut out).expect("it may be sent");
+                copying.encode_message(black_box(message), &mut out).expect("it may be sent");
                 flush(&mut out, FLUSH_AT);
             }
         }),
@@ -80,11 +80,11 @@ fn flush(out: &mut Vec<u8>, at: usize) {
 fn send(outbound: &mut Outbound, message: MessageRef<'_>, out: &mut Vec<u8>) {
     let payload = message.as_bytes();
     if payload.len() <= COPY_MAX {
-        outbound.message(message, out).expect("it may be sent");
+        outbound.encode_message(message, out).expect("it may be sent");
         flush(out, FLUSH_AT);
         return;
     }
-    let key = outbound.message_header(message.kind(), payload.len(), out).expect("it may be sent");
+    let key = outbound.encode_message_header(message.kind(), payload.len(), out).expect("it may be sent");
     match key {
         None => {
             black_box([IoSlice::new(out), IoSlice::new(payload)]);

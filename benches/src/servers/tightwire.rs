@@ -1,10 +1,10 @@
 use std::io;
 use std::net::TcpListener;
 
-use tightwire::{Hub, Server, SlowMember};
+use tightwire::{Hub, Server, SlowPolicy};
 
 pub fn broadcast(listener: TcpListener) -> io::Result<()> {
-    let hub = Hub::new(SlowMember::Disconnect);
+    let hub = Hub::new(SlowPolicy::Disconnect);
     Server::from(listener).run(move |ws, _request| {
         let _member = hub.join(ws.sender());
         while let Some(message) = ws.recv()? {

@@ -133,9 +133,9 @@ fn acceptor(
     let mut origins = origins;
     origins.push(format!("http://{address}"));
     Acceptor::new()
-        .decide(move |request| match request.path() {
+        .on_request(move |request| match request.path() {
             "/health" => Err(health(&rooms, &is_draining)),
-            _ => site::decide(request),
+            _ => site::on_request(request),
         })
         .origins(origins)
         .limits(limits())
@@ -162,7 +162,7 @@ fn stop(mut signals: Signals, handle: &ServerHandle, is_draining: &AtomicBool, d
         let _ = writeln!(io::stdout(), "Draining");
         thread::sleep(drain);
         let report = handle.shutdown(GOODBYE);
-        let _ = writeln!(io::stdout(), "{} said goodbye, {} did not", report.closed, report.cut);
+        let _ = writeln!(io::stdout(), "{} said goodbye, {} did not", report.closed, report.aborted);
     }
 }
 

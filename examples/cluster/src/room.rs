@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use tightwire::{CloseCode, Hub, Member, Sender, SlowMember};
+use tightwire::{CloseCode, Hub, Member, Sender, SlowPolicy};
 
 use crate::engine::Away;
 use crate::store::{Keys, Place, Store};
@@ -46,7 +46,7 @@ impl Room {
         Self {
             name: name.to_owned(),
             keys: Keys::new(name),
-            hub: Hub::new(SlowMember::Disconnect),
+            hub: Hub::new(SlowPolicy::Disconnect),
             state: Mutex::default(),
             present: Mutex::default(),
         }
@@ -84,7 +84,7 @@ impl Room {
             missed,
         };
         // Nobody in the room is to wait for one that does not read, and a hub does not.
-        let alone = Hub::new(SlowMember::Disconnect);
+        let alone = Hub::new(SlowPolicy::Disconnect);
         let _alone = alone.join(sender.clone());
         alone.broadcast(&welcome.to_json());
         state.members.push((place.clone(), sender.clone()));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tightwire::{
     Acceptor, Client, CloseCode, Error, Hub, Member, Sender, Server, ServerHandle, ShutdownReport,
-    SlowMember, Timeouts, WebSocket,
+    SlowPolicy, Timeouts, WebSocket,
 };
 
 use super::findings::{Notes, add, lock};
@@ -68,7 +68,7 @@ fn start(notes: &Arc<Notes>, random: &mut Random) -> Outcome<Running> {
     let (handle, address) = (server.handle(), server.local_addr()?);
     let round = Arc::new(Round {
         notes: Arc::clone(notes),
-        hub: Hub::new(SlowMember::Drop),
+        hub: Hub::new(SlowPolicy::Drop),
         in_handlers: AtomicUsize::default(),
         most_in_handlers: AtomicUsize::default(),
         kept: Mutex::default(),
@@ -168,7 +168,7 @@ impl Running {
 }
 
 const fn sum(report: &ShutdownReport) -> usize {
-    report.closed + report.failed + report.refused + report.cut
+    report.closed + report.failed + report.refused + report.aborted
 }
 
 fn note(notes: &Notes, report: &ShutdownReport) {
@@ -177,7 +177,7 @@ fn note(notes: &Notes, report: &ShutdownReport) {
         ("closed by a shutdown", report.closed),
         ("failed in a shutdown", report.failed),
         ("refused by a shutdown", report.refused),
-        ("cut by a shutdown", report.cut),
+        ("cut by a shutdown", report.aborted),
     ];
     for (how, count) in counts {
         (0..count).for_each(|_| notes.end(how));

@@ -48,13 +48,13 @@ pub(crate) fn connect(
     let acceptor = Acceptor::new().timeouts(plan.timeouts).fragment_len(plan.fragment_len);
     #[cfg(feature = "deflate")]
     let (client, acceptor) = if plan.is_deflated {
-        let deflate = tightwire::deflate::Deflate::new();
+        let deflate = tightwire::deflate::DeflateConfig::new();
         (client.deflate(deflate.clone()), acceptor.deflate(deflate))
     } else {
         (client, acceptor)
     };
     let accepting = thread::spawn(move || acceptor.accept(far));
-    let client = client.handshake("ws://localhost/", near);
+    let client = client.connect_stream("ws://localhost/", near);
     let (server, _request) = accepting.join().map_err(|_| "accept panicked")??;
     records.iter().for_each(|record| record.open());
     wire.set_calm(false);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tightwire::{Error, Hub, Member, Operation, Prepared, SendError, Sender, SlowMember};
+use tightwire::{Error, Hub, Member, Operation, PreparedMessage, SendError, Sender, SlowPolicy};
 
 use super::connect::{Connected, Transport, connect};
 use super::ending::bring_about;
@@ -132,7 +132,7 @@ impl Pair {
         let start = Instant::now();
         loop {
             let number = self.ends[side].sent[GUIDE].load(Ordering::SeqCst) + 1;
-            let message = Prepared::new(&make(GUIDE, number, len));
+            let message = PreparedMessage::new(&make(GUIDE, number, len));
             let outcome = self.ends[side].sender.send_prepared(&message);
             match self.note_sent(side, GUIDE, outcome) {
                 Fate::Accepted => return Some(number),
@@ -165,7 +165,7 @@ pub(crate) fn run(
         ping_count: AtomicU64::default(),
         is_quiet: AtomicBool::new(false),
         // A slow member of such a hub is cut.
-        may_end: AtomicBool::new(plan.policy == SlowMember::Disconnect),
+        may_end: AtomicBool::new(plan.policy == SlowPolicy::Disconnect),
         plan,
     });
     let receivers = start_receivers(&pair, sockets, random);
@@ -183,7 +183,7 @@ pub(crate) fn run(
     }
     let ended = receivers.map(|receiver| notes.join(receiver));
     if let [Some(client), Some(server)] = ended {
-        judge(&pair, &[client, server]);
+        verify(&pair, &[client, server]);
     }
     notes.end(ending.name());
     Ok(Kept { _senders: senders, _members: members, _hub: hub })
@@ -244,8 +244,8 @@ fn stop(pair: &Pair, threads: Vec<JoinHandle<()>>) {
 }
 
 /// Compares the messages that were sent with those that arrived, and the end with the planned one.
-fn judge(pair: &Pair, ended: &[Ended; 2]) {
-    let is_cut = pair.plan.policy == SlowMember::Disconnect && pair.hub.totals().disconnected > 0;
+fn verify(pair: &Pair, ended: &[Ended; 2]) {
+    let is_cut = pair.plan.policy == SlowPolicy::Disconnect && pair.hub.totals().disconnected > 0;
     for side in [0, 1] {
         let Ended { code, error, .. } = &ended[side];
         let is_right = pair.plan.ending.code().is_none_or(|expected| *code == expected);

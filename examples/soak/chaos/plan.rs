@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tightwire::{SlowMember, Timeouts};
+use tightwire::{SlowPolicy, Timeouts};
 
 use super::stream::Limits;
 use crate::random::Random;
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) pause: Duration,
     /// How long the senders work before the lull or the end.
     pub(crate) busy: Duration,
-    pub(crate) policy: SlowMember,
+    pub(crate) policy: SlowPolicy,
     pub(crate) ending: Ending,
 }
 
@@ -62,9 +62,9 @@ impl Plan {
             pause: Duration::from_millis(*random.pick(&[1, 10, 80])),
             busy: Duration::from_millis(200 + random.below(1000) as u64),
             policy: match (random.below(3), ending.is_amidst()) {
-                (0, true) => SlowMember::Disconnect,
-                (1, _) => SlowMember::Wait(Duration::from_millis(5)),
-                _ => SlowMember::Drop,
+                (0, true) => SlowPolicy::Disconnect,
+                (1, _) => SlowPolicy::Wait(Duration::from_millis(5)),
+                _ => SlowPolicy::Drop,
             },
             ending,
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tightwire::{Error, Message, MessageRef, Operation, Prepared, SendError, Sender};
+use tightwire::{Error, Message, MessageRef, Operation, PreparedMessage, SendError, Sender};
 
 use super::findings::add;
 use super::message::{HUB, make};
@@ -31,7 +31,7 @@ pub(crate) fn send(pair: &Pair, side: usize, author: usize, random: &mut Random)
         let outcome = match random.below(12) {
             0 => stream(sender, &message, random),
             1..=3 => sender.feed(&message),
-            4 => sender.send_prepared(&Prepared::new(&message)),
+            4 => sender.send_prepared(&PreparedMessage::new(&message)),
             5 => sender.uncompressed().send(&message),
             _ => sender.send(&message),
         };
@@ -86,7 +86,7 @@ pub(crate) fn broadcast(pair: &Pair, which: usize, random: &mut Random) {
             let report = if random.one_in(2) {
                 pair.hub.broadcast(&message)
             } else {
-                pair.hub.broadcast_prepared(&Prepared::new(&message))
+                pair.hub.broadcast_prepared(&PreparedMessage::new(&message))
             };
             add(&pair.notes.broadcasts, report.delivered);
         }

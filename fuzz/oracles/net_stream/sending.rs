@@ -8,7 +8,7 @@ use arbitrary::{Result, Unstructured};
 use tightwire::frame::{CloseCode, CloseFrame};
 use tightwire::protocol::{Event, Inbound};
 use tightwire::{
-    Error, Hub, Member, Message, Operation, Prepared, SendError, Sender, SlowMember, State,
+    Error, Hub, Member, Message, Operation, PreparedMessage, SendError, Sender, SlowPolicy, State,
 };
 
 use super::super::frames::any_bytes;
@@ -61,9 +61,9 @@ impl Sending {
         head_len: usize,
     ) -> Self {
         let hub = Hub::new(match policy % 3 {
-            0 => SlowMember::Disconnect,
-            1 => SlowMember::Drop,
-            _ => SlowMember::Wait(Duration::ZERO),
+            0 => SlowPolicy::Disconnect,
+            1 => SlowPolicy::Drop,
+            _ => SlowPolicy::Wait(Duration::ZERO),
         });
         Self {
             _member: hub.join(sender.clone()),
@@ -102,7 +102,7 @@ impl Sending {
                 let outcome = match kind {
                     0 | 1 => sender.send(&message),
                     2 | 3 => sender.feed(&message),
-                    _ => sender.send_prepared(&Prepared::new(&message)),
+                    _ => sender.send_prepared(&PreparedMessage::new(&message)),
                 };
                 let is_fed = matches!(kind, 2 | 3);
                 self.note(Event::Message(message), outcome, was_open, is_fed);
@@ -317,12 +317,12 @@ impl Sending {
     fn close(&mut self, sender: &Sender, u: &mut Unstructured<'_>) -> Result<()> {
         let Some((code, reason)) = any_close(u)? else { return Ok(()) };
         let outcome = sender.close(code, &reason);
-        self.note_close(code, &reason, &outcome);
+        self.record_close(code, &reason, &outcome);
         Ok(())
     }
 
     /// Notes the outcome of an attempt to close.
-    fn note_close(
+    fn record_close(
         &mut self,
         code: CloseCode,
         reason: &str,
@@ -353,7 +353,7 @@ impl Sending {
         let was_open = self.sender.state() == State::Open;
         let outcome = close();
         if let Err(Error::Send(_)) = outcome {
-            self.note_close(code, reason, &outcome);
+            self.record_close(code, reason, &outcome);
         } else if was_open {
             self.close = CloseFrame::new(code, reason).ok();
             assert!(self.close.is_some(), "the reason is too long");

@@ -12,15 +12,15 @@ use super::connection::Options;
 use super::deadline::Deadline;
 use super::tls::ServerTls;
 use super::{Error, Stream, Timeouts, WebSocket, handshake_io};
-use crate::deflate::Deflate;
+use crate::deflate::DeflateConfig;
 use crate::handshake::{
-    Accept, Agreed, HandshakeError, HeadLimits, Rejection, Request, Response, Upgrade,
+    AcceptOptions, HandshakeError, HeadLimits, Negotiated, Rejection, Request, Response, Upgrade,
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::rustls::ServerConfig;
 use crate::protocol::{Limits, Outbound};
 
-type Decide = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
+type OnRequest = dyn Fn(&Request) -> Result<AcceptOptions, Response> + Send + Sync;
 
 /// Answers the opening handshakes of clients (§4.2), on streams that are connected already.
 ///
@@ -42,7 +42,7 @@ type Decide = dyn Fn(&Request) -> Result<Accept, Response> + Send + Sync;
 pub struct Acceptor {
     subprotocols: Vec<String>,
     origins: Option<Vec<String>>,
-    decide: Option<Arc<Decide>>,
+    on_request: Option<Arc<OnRequest>>,
     head_limits: HeadLimits,
     pub(super) options: Options,
     pub(super) tls: ServerTls,
@@ -60,9 +60,9 @@ enum Refusal {
 struct Judged {
     request: Request,
     response: Response,
-    agreed: Agreed,
+    negotiated: Negotiated,
     /// How messages are to be compressed.
-    deflate: Option<Deflate>,
+    deflate: Option<DeflateConfig>,
     /// What followed the request.
     read_ahead: Vec<u8>,
 }
@@ -88,25 +88,25 @@ impl Acceptor {
         self
     }
 
-    /// Has `decide` look at every request before it is answered, also at those that ask for no
+    /// Has `on_request` look at every request before it is answered, also at those that ask for no
     /// WebSocket. `Ok` goes on with the handshake, `Err` answers with a response instead: a
     /// refusal, a redirect, or a page.
     ///
     /// ```
     /// use tightwire::Acceptor;
-    /// use tightwire::handshake::{Accept, Response};
+    /// use tightwire::handshake::{AcceptOptions, Response};
     ///
-    /// let acceptor = Acceptor::new().decide(|request| match request.path() {
-    ///     "/chat" => Ok(Accept::new().header("Set-Cookie", "seen=1")),
+    /// let acceptor = Acceptor::new().on_request(|request| match request.path() {
+    ///     "/chat" => Ok(AcceptOptions::new().header("Set-Cookie", "seen=1")),
     ///     "/health" => Err(Response::new(200).with_body("fine\n")),
     ///     _ => Err(Response::new(404)),
     /// });
     /// ```
-    pub fn decide<F>(mut self, decide: F) -> Self
+    pub fn on_request<F>(mut self, on_request: F) -> Self
     where
-        F: Fn(&Request) -> Result<Accept, Response> + Send + Sync + 'static,
+        F: Fn(&Request) -> Result<AcceptOptions, Response> + Send + Sync + 'static,
     {
-        self.decide = Some(Arc::new(decide));
+        self.on_request = Some(Arc::new(on_request));
         self
     }
 
@@ -135,14 +135,14 @@ impl Acceptor {
     ///
     /// ```
     /// use tightwire::Acceptor;
-    /// use tightwire::deflate::Deflate;
+    /// use tightwire::deflate::DeflateConfig;
     ///
     /// // For many connections: nothing is kept between messages.
-    /// let acceptor = Acceptor::new().deflate(Deflate::new().no_context_takeover());
+    /// let acceptor = Acceptor::new().deflate(DeflateConfig::new().no_context_takeover());
     /// ```
     #[cfg(feature = "deflate")]
-    pub fn deflate(mut self, wishes: Deflate) -> Self {
-        self.options.deflate = vec![wishes];
+    pub fn deflate(mut self, config: DeflateConfig) -> Self {
+        self.options.deflate = vec![config];
         self
     }
 
@@ -229,12 +229,13 @@ impl Acceptor {
         deadline: Deadline,
         judged: Judged,
     ) -> Result<(Box<WebSocket>, Request), Error> {
-        let Judged { request, response, agreed, deflate, read_ahead } = judged;
+        let Judged { request, response, negotiated, deflate, read_ahead } = judged;
         let mut head = Vec::new();
         response.encode(&mut head);
         handshake_io::write_all(&*stream, deadline, &head)?;
         let options = Options { deflate: deflate.into_iter().collect(), ..self.options };
-        let websocket = WebSocket::open(stream, Outbound::server(), &options, agreed, read_ahead)?;
+        let websocket =
+            WebSocket::open(stream, Outbound::server(), &options, negotiated, read_ahead)?;
         Ok((websocket, request))
     }
 
@@ -244,7 +245,7 @@ impl Acceptor {
         let mut head = Vec::new();
         let head_len = handshake_io::read_head(stream, deadline, self.head_limits, &mut head)?;
         let read_ahead = head.split_off(head_len);
-        self.judge(&head, read_ahead)
+        self.verify(&head, read_ahead)
     }
 
     /// Takes over a stream on which another HTTP server answered the opening handshake, with
@@ -254,17 +255,17 @@ impl Acceptor {
     ///
     /// ```no_run
     /// use tightwire::Acceptor;
-    /// use tightwire::handshake::{Accept, Request, Upgrade};
+    /// use tightwire::handshake::{AcceptOptions, Request, Upgrade};
     ///
     /// # fn upgrade(
     /// #     request: &Request,
     /// #     answered: impl FnOnce(tightwire::handshake::Response) -> (std::net::TcpStream, Vec<u8>),
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let upgrade = Upgrade::from_request(request).map_err(|rejection| rejection.into_error())?;
-    /// let (response, agreed) =
-    ///     upgrade.accept(&Accept::new()).map_err(|rejection| rejection.into_error())?;
+    /// let (response, negotiated) =
+    ///     upgrade.accept(&AcceptOptions::new()).map_err(|rejection| rejection.into_error())?;
     /// let (stream, read_ahead) = answered(response);
-    /// let mut ws = Acceptor::new().take_over(stream, agreed, read_ahead)?;
+    /// let mut ws = Acceptor::new().from_upgraded(stream, negotiated, read_ahead)?;
     /// ws.send("Hello")?;
     /// # Ok(())
     /// # }
@@ -273,18 +274,19 @@ impl Acceptor {
     /// # Errors
     ///
     /// `Io` if the stream cannot be set up.
-    pub fn take_over(
+    pub fn from_upgraded(
         &self,
         stream: impl Stream,
-        agreed: Agreed,
+        negotiated: Negotiated,
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
         stream.prepare()?;
         let (stream, outbound) = (Box::new(stream), Outbound::server());
-        WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
+        WebSocket::open(stream, outbound, &self.options, negotiated, read_ahead)
+            .map(|opened| *opened)
     }
 
-    fn judge(&self, head: &[u8], read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
+    fn verify(&self, head: &[u8], read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
         let request = match Request::decode(head, &self.head_limits) {
             Ok(Some((request, _))) => request,
             Ok(None) => return Err(Rejection::from(crate::handshake::HttpError::StartLine).into()),
@@ -296,9 +298,9 @@ impl Acceptor {
     }
 
     fn judge_request(&self, request: Request, read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
-        let mut accept = match &self.decide {
-            Some(decide) => decide(&request).map_err(Refusal::Answered)?,
-            None => Accept::new(),
+        let mut accept = match &self.on_request {
+            Some(on_request) => on_request(&request).map_err(Refusal::Answered)?,
+            None => AcceptOptions::new(),
         };
         let upgrade = Upgrade::from_request(&request)?;
         if self.origins.as_ref().is_some_and(|origins| !upgrade.is_from(origins)) {
@@ -310,11 +312,11 @@ impl Acceptor {
                 accept = accept.subprotocol(name);
             }
         }
-        let wishes = accept.chosen_deflate().or_else(|| self.options.deflate.first());
+        let config = accept.chosen_deflate().or_else(|| self.options.deflate.first());
         // What cannot be done is not agreed on.
-        let deflate = wishes.filter(|_| cfg!(feature = "deflate")).cloned();
-        let (response, agreed) = upgrade.accept(&accept.with_deflate(deflate.clone()))?;
-        Ok(Judged { request, response, agreed, deflate, read_ahead })
+        let deflate = config.filter(|_| cfg!(feature = "deflate")).cloned();
+        let (response, negotiated) = upgrade.accept(&accept.with_deflate(deflate.clone()))?;
+        Ok(Judged { request, response, negotiated, deflate, read_ahead })
     }
 
     fn refuse(&self, stream: &dyn Stream, deadline: Deadline, refusal: Refusal) -> Error {
@@ -377,7 +379,7 @@ impl fmt::Debug for Acceptor {
         f.debug_struct("Acceptor")
             .field("subprotocols", &self.subprotocols)
             .field("origins", &self.origins)
-            .field("decide", &self.decide.is_some())
+            .field("on_request", &self.on_request.is_some())
             .field("head_limits", &self.head_limits)
             .field("options", &self.options)
             .field("tls", &self.tls.is_on())

@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::policy::{Broadcast, SlowMember};
+use super::policy::{BroadcastReport, SlowPolicy};
 use super::round::{Delivery, Entry, Round};
 use crate::net::deadline::Deadline;
-use crate::net::{Prepared, Sender, State};
+use crate::net::{PreparedMessage, Sender, State};
 use crate::protocol::MessageRef;
 
 /// A set of connections that are sent the same messages.
@@ -17,9 +17,9 @@ use crate::protocol::MessageRef;
 /// A chat server that sends each message to all of its clients:
 ///
 /// ```no_run
-/// use tightwire::{Hub, Server, SlowMember};
+/// use tightwire::{Hub, Server, SlowPolicy};
 ///
-/// let hub = Hub::new(SlowMember::Disconnect);
+/// let hub = Hub::new(SlowPolicy::Disconnect);
 /// let server = Server::bind("127.0.0.1:9001")?;
 /// server.run(move |ws, _request| {
 ///     let _member = hub.join(ws.sender());
@@ -45,7 +45,7 @@ use crate::protocol::MessageRef;
 /// In the meantime up to 16 broadcasts wait for the connection. They also wait while another
 /// thread writes to it, or until a [`MessageWriter`](crate::MessageWriter) is finished. If 16 wait
 /// already, the member is _slow_. The hub serves all others first, and then treats the slow ones
-/// as its [`SlowMember`] specifies. If 16 wait only because other threads write faster than the
+/// as its [`SlowPolicy`] specifies. If 16 wait only because other threads write faster than the
 /// connection takes the bytes, the broadcast first tries again, for a second at most.
 ///
 /// Each connection needs a thread that receives on it. That thread notices a dead peer, and writes
@@ -79,9 +79,9 @@ pub struct Member {
 
 #[derive(Debug)]
 struct Shared {
-    policy: SlowMember,
+    policy: SlowPolicy,
     registry: Mutex<Registry>,
-    totals: Mutex<Broadcast>,
+    totals: Mutex<BroadcastReport>,
 }
 
 /// Who is in the hub. A broadcast holds on to the map as it was, and no lock.
@@ -100,7 +100,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 impl Hub {
     /// A hub without members that does this to slow ones.
-    pub fn new(policy: SlowMember) -> Self {
+    pub fn new(policy: SlowPolicy) -> Self {
         let (registry, totals) = (Mutex::default(), Mutex::default());
         Self { shared: Arc::new(Shared { policy, registry, totals }) }
     }
@@ -119,16 +119,16 @@ impl Hub {
     /// [`&Message`](crate::Message) as what it is.
     ///
     /// Members whose connection is closing or closed are forgotten, and not counted.
-    pub fn broadcast<'a>(&self, message: impl Into<MessageRef<'a>>) -> Broadcast {
-        self.broadcast_prepared(&Prepared::new(message))
+    pub fn broadcast<'a>(&self, message: impl Into<MessageRef<'a>>) -> BroadcastReport {
+        self.broadcast_prepared(&PreparedMessage::new(message))
     }
 
     /// As [`broadcast`](Self::broadcast), with a message that was encoded before.
-    pub fn broadcast_prepared(&self, message: &Prepared) -> Broadcast {
+    pub fn broadcast_prepared(&self, message: &PreparedMessage) -> BroadcastReport {
         let policy = self.shared.policy;
         let deadline = Deadline::after(Some(match policy {
-            SlowMember::Wait(patience) => patience,
-            SlowMember::Disconnect | SlowMember::Drop => BUSY_MAX,
+            SlowPolicy::Wait(patience) => patience,
+            SlowPolicy::Disconnect | SlowPolicy::Drop => BUSY_MAX,
         }));
         let entries = Arc::clone(&self.shared.lock_registry().entries);
         let mut round = Round::new(policy, message);
@@ -168,7 +168,7 @@ impl Hub {
     }
 
     /// The sums of what all broadcasts so far have returned.
-    pub fn totals(&self) -> Broadcast {
+    pub fn totals(&self) -> BroadcastReport {
         *self.shared.lock_totals()
     }
 }
@@ -195,7 +195,7 @@ impl Shared {
         drop(removed);
     }
 
-    fn add(&self, report: Broadcast) {
+    fn add(&self, report: BroadcastReport) {
         let mut totals = self.lock_totals();
         totals.delivered += report.delivered;
         totals.dropped += report.dropped;
@@ -206,7 +206,7 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_totals(&self) -> MutexGuard<'_, Broadcast> {
+    fn lock_totals(&self) -> MutexGuard<'_, BroadcastReport> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,4 +9,4 @@ mod policy;
 mod round;
 
 pub use hub::{Hub, Member};
-pub use policy::{Broadcast, SlowMember};
+pub use policy::{BroadcastReport, SlowPolicy};

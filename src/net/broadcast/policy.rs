@@ -3,7 +3,7 @@ use std::time::Duration;
 /// What a [`Hub`](super::Hub) does to a member that is slow to read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum SlowMember {
+pub enum SlowPolicy {
     /// Disconnects the member after a last attempt to write. It is sent Close 1008, which arrives
     /// only if its peer starts to read again at that moment. With this policy every member either
     /// gets every message or is disconnected.
@@ -20,7 +20,7 @@ pub enum SlowMember {
 /// Counts of what happened to one broadcast, or to all of them ([`Hub::totals`]).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Broadcast {
+pub struct BroadcastReport {
     /// Members for which it was accepted: it was written, or waits after earlier bytes.
     pub delivered: u64,
     /// Members that were slow and did not get it.

@@ -10,11 +10,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::policy::{Broadcast, SlowMember};
+use super::policy::{BroadcastReport, SlowPolicy};
 use crate::frame::CloseCode;
 use crate::net::connection::Offer;
 use crate::net::deadline::{Deadline, Wait};
-use crate::net::{Prepared, Sender};
+use crate::net::{PreparedMessage, Sender};
 
 /// A member, as its broadcasters see it.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// A broadcast that is going on.
 pub(super) struct Round<'a> {
-    policy: SlowMember,
-    message: &'a Prepared,
-    pub(super) report: Broadcast,
+    policy: SlowPolicy,
+    message: &'a PreparedMessage,
+    pub(super) report: BroadcastReport,
     pub(super) gone: Vec<u64>,
     /// The end of the time that those members share which did not take all of it, once there is
     /// one.
@@ -46,8 +46,8 @@ pub(super) struct Delivery<'a> {
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(policy: SlowMember, message: &'a Prepared) -> Self {
-        let (report, gone) = (Broadcast::default(), Vec::new());
+    pub(super) fn new(policy: SlowPolicy, message: &'a PreparedMessage) -> Self {
+        let (report, gone) = (BroadcastReport::default(), Vec::new());
         Self { policy, message, report, gone, slice: None }
     }
 
@@ -60,7 +60,7 @@ impl<'a> Round<'a> {
 
     /// Whether all was done with this member that there is to do, or never is.
     pub(super) fn is_over_for(&mut self, delivery: &Delivery<'_>) -> bool {
-        let waits = matches!(self.policy, SlowMember::Wait(_));
+        let waits = matches!(self.policy, SlowPolicy::Wait(_));
         let has_got_it = !delivery.entry.sender.is_behind();
         match delivery.offer {
             Offer::Taken => !waits || has_got_it,
@@ -78,7 +78,7 @@ impl<'a> Round<'a> {
     pub(super) fn retry(&mut self, delivery: &mut Delivery<'_>) -> bool {
         let Entry { sender, rest } = delivery.entry;
         match self.policy {
-            SlowMember::Drop if delivery.offer != Offer::Kept => {
+            SlowPolicy::Drop if delivery.offer != Offer::Kept => {
                 let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
                 if rest.is_over() {
                     *rest = Deadline::after(Some(RETRY));
@@ -91,7 +91,7 @@ impl<'a> Round<'a> {
         if matches!(delivery.offer, Offer::Busy | Offer::Slow) {
             delivery.offer = self.offer(sender);
         }
-        let is_lost = delivery.offer == Offer::Slow && !matches!(self.policy, SlowMember::Wait(_));
+        let is_lost = delivery.offer == Offer::Slow && !matches!(self.policy, SlowPolicy::Wait(_));
         let is_over = is_lost || self.is_over_for(delivery);
         if is_over {
             self.conclude(delivery);
@@ -104,14 +104,14 @@ impl<'a> Round<'a> {
         match (delivery.offer, self.policy) {
             (Offer::Taken | Offer::Kept, _) => self.report.delivered += 1,
             (Offer::Closed, _) => self.gone.push(delivery.id),
-            (Offer::Busy | Offer::Slow, SlowMember::Disconnect) => {
+            (Offer::Busy | Offer::Slow, SlowPolicy::Disconnect) => {
                 let sender = &delivery.entry.sender;
                 sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Never);
                 // Another broadcast may do the same just now.
                 self.report.disconnected += u64::from(sender.abort_first());
                 self.gone.push(delivery.id);
             }
-            (Offer::Busy | Offer::Slow, SlowMember::Drop | SlowMember::Wait(_)) => {
+            (Offer::Busy | Offer::Slow, SlowPolicy::Drop | SlowPolicy::Wait(_)) => {
                 self.report.dropped += 1;
             }
         }

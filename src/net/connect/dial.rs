@@ -8,13 +8,13 @@ use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
 use crate::net::{Error, Operation};
 
-/// Opens a TCP connection to the first address of `host` that takes it. With `one_at_a_time`, no
+/// Opens a TCP connection to the first address of `host` that takes it. With `serialize_connects`, no
 /// other client that asks for that is connecting to the address until what is returned with the
 /// stream is dropped.
 pub(super) fn dial(
     host: &str,
     port: u16,
-    one_at_a_time: bool,
+    serialize_connects: bool,
     deadline: Deadline,
 ) -> Result<(TcpStream, Option<Connecting>), Error> {
     let addresses = resolve(host, port, deadline)?;
@@ -23,7 +23,7 @@ pub(super) fn dial(
     for (tried, address) in addresses.iter().enumerate() {
         let remote = || Remote::at(*address);
         let connecting =
-            if one_at_a_time { Some(Connecting::wait(remote(), deadline)?) } else { None };
+            if serialize_connects { Some(Connecting::wait(remote(), deadline)?) } else { None };
         // An address that does not answer leaves the others their share of the time.
         let shares = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(u32::MAX);
         let left = deadline.left().map(|left| left / shares.max(1));

@@ -21,10 +21,10 @@ use super::deadline::Deadline;
 use super::tls::ClientTls;
 use super::{Error, Stream, Timeouts, WebSocket, entropy, handshake_io};
 #[cfg(feature = "deflate")]
-use crate::deflate::Deflate;
+use crate::deflate::DeflateConfig;
 use crate::handshake::{
-    Agreed, ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Offer, Proxies,
-    Response, Uri, debug_fields,
+    ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Negotiated, Offer,
+    Proxies, Response, Uri, debug_fields,
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::rustls::ClientConfig;
@@ -66,7 +66,7 @@ pub struct Client {
     headers: Fields,
     subprotocols: Vec<String>,
     origin: Option<String>,
-    one_at_a_time: bool,
+    serialize_connects: bool,
     proxies: Proxies,
     head_limits: HeadLimits,
     pub(super) options: Options,
@@ -117,8 +117,8 @@ impl Client {
     /// Programs that are no browsers mostly want their connections at once, so it is off by
     /// default. Address means IP address and port (erratum 3473). Where a proxy looks up names,
     /// each name counts as an address, and there are at most eight such connections at once.
-    pub const fn one_at_a_time(mut self, one_at_a_time: bool) -> Self {
-        self.one_at_a_time = one_at_a_time;
+    pub const fn serialize_connects(mut self, serialize_connects: bool) -> Self {
+        self.serialize_connects = serialize_connects;
         self
     }
 
@@ -194,20 +194,20 @@ impl Client {
     /// do not agree are connected to all the same.
     ///
     /// Called again, it adds an offer for servers that cannot do what was offered before; how
-    /// hard to compress is taken from the first. [`WebSocket::agreed`](crate::WebSocket::agreed)
+    /// hard to compress is taken from the first. [`WebSocket::negotiated`](crate::WebSocket::negotiated)
     /// says what came of it.
     ///
     /// ```no_run
     /// use tightwire::Client;
-    /// use tightwire::deflate::Deflate;
+    /// use tightwire::deflate::DeflateConfig;
     ///
-    /// let ws = Client::new().deflate(Deflate::new()).connect("ws://127.0.0.1:9001/")?;
-    /// println!("compressed: {}", ws.agreed().deflate.is_some());
+    /// let ws = Client::new().deflate(DeflateConfig::new()).connect("ws://127.0.0.1:9001/")?;
+    /// println!("compressed: {}", ws.negotiated().deflate.is_some());
     /// # Ok::<(), tightwire::Error>(())
     /// ```
     #[cfg(feature = "deflate")]
-    pub fn deflate(mut self, wishes: Deflate) -> Self {
-        self.options.deflate.push(wishes);
+    pub fn deflate(mut self, config: DeflateConfig) -> Self {
+        self.options.deflate.push(config);
         self
     }
 
@@ -222,7 +222,7 @@ impl Client {
     /// cannot interrupt name resolution or connecting. To cancel an opening handshake from another
     /// thread, open the TCP connection yourself, keep a
     /// [`try_clone`](std::net::TcpStream::try_clone) of it, and call
-    /// [`handshake`](Self::handshake): `docs/recipes.md` has the code.
+    /// [`connect_stream`](Self::connect_stream): `docs/recipes.md` has the code.
     ///
     /// # Errors
     ///
@@ -253,7 +253,7 @@ impl Client {
     /// # Errors
     ///
     /// As for [`connect`](Self::connect).
-    pub fn handshake(&self, uri: &str, stream: impl Stream) -> Result<WebSocket, Error> {
+    pub fn connect_stream(&self, uri: &str, stream: impl Stream) -> Result<WebSocket, Error> {
         let uri: Uri = uri.parse()?;
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));
         self.negotiate(&self.request(&uri)?, Box::new(stream), deadline)
@@ -265,16 +265,17 @@ impl Client {
     /// # Errors
     ///
     /// `Io` if the stream cannot be set up.
-    pub fn take_over(
+    pub fn from_upgraded(
         &self,
         stream: impl Stream,
-        agreed: Agreed,
+        negotiated: Negotiated,
         read_ahead: Vec<u8>,
     ) -> Result<WebSocket, Error> {
         stream.prepare()?;
         let outbound = Outbound::client(entropy::masking_key);
         let stream = Box::new(stream);
-        WebSocket::open(stream, outbound, &self.options, agreed, read_ahead).map(|opened| *opened)
+        WebSocket::open(stream, outbound, &self.options, negotiated, read_ahead)
+            .map(|opened| *opened)
     }
 
     /// Opens a TCP stream to the server, through a proxy or not.
@@ -283,10 +284,10 @@ impl Client {
         uri: &Uri,
         deadline: Deadline,
     ) -> Result<(TcpStream, Option<Connecting>), Error> {
-        let Self { one_at_a_time, head_limits, .. } = *self;
+        let Self { serialize_connects, head_limits, .. } = *self;
         match self.proxies.proxy_for(uri)? {
-            Some(proxy) => proxy::dial(proxy, uri, one_at_a_time, head_limits, deadline),
-            None => dial::dial(uri.host(), uri.port(), one_at_a_time, deadline),
+            Some(proxy) => proxy::dial(proxy, uri, serialize_connects, head_limits, deadline),
+            None => dial::dial(uri.host(), uri.port(), serialize_connects, deadline),
         }
     }
 
@@ -327,9 +328,9 @@ impl Client {
             let body = handshake_io::read_body(&*stream, deadline, &response, read_ahead);
             return Err(HandshakeError::Refused(Box::new(response.with_body(body))).into());
         }
-        let agreed = handshake.judge(&response)?;
+        let negotiated = handshake.verify(&response)?;
         let outbound = Outbound::client(entropy::masking_key);
-        let websocket = WebSocket::open(stream, outbound, &self.options, agreed, read_ahead)?;
+        let websocket = WebSocket::open(stream, outbound, &self.options, negotiated, read_ahead)?;
         Ok(websocket.with_response(response))
     }
 

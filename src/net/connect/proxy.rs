@@ -21,12 +21,13 @@ pub(super) fn from_env() -> Proxies {
 pub(super) fn dial(
     proxy: &Proxy,
     uri: &Uri,
-    one_at_a_time: bool,
+    serialize_connects: bool,
     limits: HeadLimits,
     deadline: Deadline,
 ) -> Result<(TcpStream, Option<Connecting>), Error> {
     let remote = || Remote::behind_proxy(uri.host(), uri.port());
-    let connecting = if one_at_a_time { Some(Connecting::wait(remote(), deadline)?) } else { None };
+    let connecting =
+        if serialize_connects { Some(Connecting::wait(remote(), deadline)?) } else { None };
     // The rule spares servers; a proxy is there for many.
     let dialed = dial::dial(proxy.host(), proxy.port(), false, deadline);
     let (stream, _) = dialed.map_err(of_proxy)?;

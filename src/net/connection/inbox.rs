@@ -10,16 +10,16 @@ use std::mem;
 use std::sync::PoisonError;
 
 use super::status::{BROADCAST, BROKEN, CONTROL, REFUSING, Status};
-use super::write::Prepared;
+use super::write::PreparedMessage;
 use crate::net::sync::{Mutex, MutexGuard, fence};
-use crate::protocol::Owed;
+use crate::protocol::PendingControl;
 
 /// As many broadcasts may wait for a connection. Enough for several threads that broadcast at
 /// once, or for a long message in between; a peer that is further behind is slow.
 pub(super) const QUEUE_MAX: usize = 16;
 
 /// A broadcast, and whether its sender has it compressed.
-pub(super) type Broadcast = (Prepared, bool);
+pub(super) type QueuedBroadcast = (PreparedMessage, bool);
 
 /// What the inbox does with a broadcast.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,19 +38,19 @@ pub(super) struct Inbox {
 
 #[derive(Debug)]
 struct Slot {
-    control: Owed,
+    control: PendingControl,
     /// They are shared with other connections, so they cost little.
-    broadcasts: VecDeque<Broadcast>,
+    broadcasts: VecDeque<QueuedBroadcast>,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        let slot = Slot { control: Owed::new(), broadcasts: VecDeque::new() };
+        let slot = Slot { control: PendingControl::new(), broadcasts: VecDeque::new() };
         Self { slot: Mutex::new(slot) }
     }
 
     /// Leaves a control frame, and publishes the flags of the event that it comes from.
-    pub(super) fn post(&self, status: &Status, flags: u16, note: impl FnOnce(&mut Owed)) {
+    pub(super) fn post(&self, status: &Status, flags: u16, note: impl FnOnce(&mut PendingControl)) {
         let mut slot = self.lock();
         note(&mut slot.control);
         status.set(CONTROL | flags);
@@ -62,7 +62,7 @@ impl Inbox {
     pub(super) fn post_broadcast(
         &self,
         status: &Status,
-        message: &Prepared,
+        message: &PreparedMessage,
         compresses: bool,
     ) -> Post {
         let mut slot = self.lock();
@@ -80,11 +80,11 @@ impl Inbox {
     }
 
     /// Hands the control frames to `take`.
-    pub(super) fn take_control<T>(&self, take: impl FnOnce(&mut Owed) -> T) -> T {
+    pub(super) fn take_control<T>(&self, take: impl FnOnce(&mut PendingControl) -> T) -> T {
         take(&mut self.lock().control)
     }
 
-    pub(super) fn take_broadcast(&self, status: &Status) -> Option<Broadcast> {
+    pub(super) fn take_broadcast(&self, status: &Status) -> Option<QueuedBroadcast> {
         let mut slot = self.lock();
         let first = slot.broadcasts.pop_front();
         if slot.broadcasts.is_empty() {

@@ -24,12 +24,12 @@ pub(in crate::net) use self::receive::ReadBuffer;
 pub use self::receive::{MessageReader, Messages, Receiver};
 use self::shared::Shared;
 pub(in crate::net) use self::write::Offer;
-pub use self::write::{MessageWriter, Prepared, Sender};
+pub use self::write::{MessageWriter, PreparedMessage, Sender};
 use super::stream::WRITE_SLICE;
 use super::{Error, Operation, State, Stream, Timeouts};
-use crate::deflate::{Deflate, Deflater, Inflater};
+use crate::deflate::{DeflateConfig, Deflater, Inflater};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::handshake::{Agreed, Response};
+use crate::handshake::{Negotiated, Response};
 use crate::protocol::{
     Inbound, Limits, Message, MessageKind, MessageRef, Outbound, Role, SendError,
 };
@@ -56,7 +56,7 @@ use crate::protocol::{
 pub struct WebSocket {
     sender: Sender,
     receiver: Receiver,
-    agreed: Agreed,
+    negotiated: Negotiated,
     response: Option<Box<Response>>,
     peer_addr: Option<SocketAddr>,
 }
@@ -68,7 +68,7 @@ pub(super) struct Options {
     pub(super) timeouts: Timeouts,
     pub(super) fragment_len: usize,
     /// What a client offers; a server has at most one.
-    pub(super) deflate: Vec<Deflate>,
+    pub(super) deflate: Vec<DeflateConfig>,
 }
 
 impl Default for Options {
@@ -80,8 +80,8 @@ impl Default for Options {
 
 impl Options {
     #[inline(never)]
-    fn inbound(&self, role: Role, agreed: &Agreed) -> Box<Inbound> {
-        let inflater = agreed.deflate.and_then(|params| match role {
+    fn inbound(&self, role: Role, negotiated: &Negotiated) -> Box<Inbound> {
+        let inflater = negotiated.deflate.and_then(|params| match role {
             Role::Client => Inflater::new(params.server),
             Role::Server => Inflater::new(params.client),
         });
@@ -89,11 +89,16 @@ impl Options {
     }
 
     #[inline(never)]
-    fn shared(&self, stream: &Arc<dyn Stream>, outbound: Outbound, agreed: &Agreed) -> Arc<Shared> {
-        let wishes = self.deflate.first().cloned().unwrap_or_default();
-        let deflater = agreed.deflate.and_then(|params| match outbound.role() {
-            Role::Client => Deflater::new(params.client, &wishes),
-            Role::Server => Deflater::new(params.server, &wishes),
+    fn shared(
+        &self,
+        stream: &Arc<dyn Stream>,
+        outbound: Outbound,
+        negotiated: &Negotiated,
+    ) -> Arc<Shared> {
+        let config = self.deflate.first().cloned().unwrap_or_default();
+        let deflater = negotiated.deflate.and_then(|params| match outbound.role() {
+            Role::Client => Deflater::new(params.client, &config),
+            Role::Server => Deflater::new(params.server, &config),
         });
         let outbound = outbound.with_deflater(deflater);
         Arc::new(Shared::new(stream, outbound, self.timeouts, self.fragment_len))
@@ -107,17 +112,17 @@ impl WebSocket {
         stream: Box<dyn Stream>,
         outbound: Outbound,
         options: &Options,
-        agreed: Agreed,
+        negotiated: Negotiated,
         read_ahead: Vec<u8>,
     ) -> Result<Box<Self>, Error> {
         stream.set_write_timeout(Some(WRITE_SLICE))?;
         let peer_addr = stream.peer_addr();
-        let inbound = options.inbound(outbound.role(), &agreed);
+        let inbound = options.inbound(outbound.role(), &negotiated);
         let stream = Arc::from(stream);
-        let shared = options.shared(&stream, outbound, &agreed);
+        let shared = options.shared(&stream, outbound, &negotiated);
         let sender = Sender::new(Arc::clone(&shared));
         let receiver = Receiver::open(shared, stream, inbound, read_ahead)?;
-        Ok(Box::new(Self { sender, receiver, agreed, response: None, peer_addr }))
+        Ok(Box::new(Self { sender, receiver, negotiated, response: None, peer_addr }))
     }
 
     pub(super) fn with_response(self, response: Response) -> Self {
@@ -186,7 +191,7 @@ impl WebSocket {
     /// # Errors
     ///
     /// As for [`Sender::send`].
-    pub fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
         self.sender.send_prepared(message)
     }
 
@@ -272,12 +277,12 @@ impl WebSocket {
 
     /// The subprotocol that both sides agreed on, if any (§1.9).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.agreed.subprotocol.as_deref()
+        self.negotiated.subprotocol.as_deref()
     }
 
     /// What both sides agreed on in the opening handshake.
-    pub const fn agreed(&self) -> &Agreed {
-        &self.agreed
+    pub const fn negotiated(&self) -> &Negotiated {
+        &self.negotiated
     }
 
     /// On a client, the response of the server: its fields may hold cookies.

@@ -160,24 +160,25 @@ impl Shared {
             Event::Close(_) => CLOSE_RECEIVED,
             Event::Message(_) | Event::Pong(_) => return,
         };
-        self.inbox.post(&self.status, flags, |owed| owed.note(event));
+        self.inbox.post(&self.status, flags, |pending_control| pending_control.record_event(event));
     }
 
     /// Leaves a Ping for the writer.
     pub(super) fn post_ping(&self, data: &[u8]) {
-        self.inbox.post(&self.status, 0, |owed| owed.note_ping(data));
+        self.inbox.post(&self.status, 0, |pending_control| pending_control.record_ping(data));
     }
 
     /// Leaves the Close frame for the writer that tells the peer which rule it broke.
     pub(super) fn post_failure(&self, error: ProtocolError) {
-        self.inbox.post(&self.status, FAILED, |owed| owed.note_failure(error));
+        self.inbox
+            .post(&self.status, FAILED, |pending_control| pending_control.record_failure(error));
     }
 
     /// Has a Close frame sent, by this thread or by the one that has the writer. If the peer does
     /// not take it soon, the receiver goes on with it.
     pub(super) fn close_soon(&self, frame: CloseFrame, wait: Wait) {
         if !self.close_sent() {
-            self.inbox.post(&self.status, 0, |owed| owed.note_close(frame));
+            self.inbox.post(&self.status, 0, |pending_control| pending_control.record_close(frame));
         }
         // The receiver meets a failure again.
         let _ = self.try_flush(wait);

@@ -4,28 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::registry::{Registry, Ticket};
-use super::rejector::{MAX_REFUSED, NoPlace, Refuser};
+use super::registry::{ConnectionGuard, Registry};
+use super::rejector::{MAX_REFUSED, RejectReason, Rejector};
 use super::serve::{HandlerResult, Service};
-use super::worker_pool::Crew;
+use super::worker_pool::WorkerPool;
 use crate::handshake::Request;
 use crate::net::WebSocket;
 
 /// Where connections come in, and get a place and a thread, or 503.
-pub(super) struct Entrance<'a, F> {
+pub(super) struct AcceptLoop<'a, F> {
     pub(super) listener: TcpListener,
     pub(super) registry: &'a Arc<Registry>,
-    pub(super) refuser: &'a Refuser,
+    pub(super) rejector: &'a Rejector,
     pub(super) service: Arc<Service<F>>,
-    pub(super) crew: Arc<Crew>,
+    pub(super) workers: Arc<WorkerPool>,
     pub(super) max_connections: usize,
     /// What has kept us from taking connections since the last one.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) failure: Option<AcceptFailure>,
 }
 
 /// What keeps a server from taking a connection.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Trouble {
+pub(super) enum AcceptFailure {
     Accept,
     Place,
     Thread,
@@ -34,7 +34,7 @@ pub(super) enum Trouble {
 /// How long to wait before the next try when the system has no descriptor or thread left.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-impl<F> Entrance<'_, F>
+impl<F> AcceptLoop<'_, F>
 where
     F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
 {
@@ -45,56 +45,56 @@ where
                 Ok((stream, peer_addr)) => self.let_in(Arc::new(stream), peer_addr),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    self.report(Trouble::Accept, None, &error);
+                    self.report(AcceptFailure::Accept, None, &error);
                     self.registry.pause(BACK_OFF);
                 }
             }
         }
         self.refuse_backlog();
-        self.crew.dismiss();
+        self.workers.dismiss();
     }
 
     fn let_in(&mut self, stream: Arc<TcpStream>, peer_addr: SocketAddr) {
-        let ticket = match self.registry.admit(&stream, peer_addr, self.max_connections) {
-            Ok(ticket) => ticket,
+        let guard = match self.registry.admit(&stream, peer_addr, self.max_connections) {
+            Ok(guard) => guard,
             Err(why) => {
-                self.refuser.refuse(stream, why);
-                if why == NoPlace::Full {
+                self.rejector.refuse(stream, why);
+                if why == RejectReason::Full {
                     let error = TooManyConnections(self.max_connections);
-                    self.report(Trouble::Place, Some(peer_addr), &error);
+                    self.report(AcceptFailure::Place, Some(peer_addr), &error);
                 }
                 return;
             }
         };
-        match self.spawn(Arc::clone(&stream), ticket) {
-            Ok(()) => self.trouble = None,
+        match self.spawn(Arc::clone(&stream), guard) {
+            Ok(()) => self.failure = None,
             Err(error) => {
-                self.refuser.refuse(stream, NoPlace::Full);
-                self.report(Trouble::Thread, Some(peer_addr), &error);
+                self.rejector.refuse(stream, RejectReason::Full);
+                self.report(AcceptFailure::Thread, Some(peer_addr), &error);
                 self.registry.pause(BACK_OFF);
             }
         }
     }
 
-    fn spawn(&self, stream: Arc<TcpStream>, mut ticket: Ticket) -> io::Result<()> {
+    fn spawn(&self, stream: Arc<TcpStream>, mut guard: ConnectionGuard) -> io::Result<()> {
         let service = Arc::clone(&self.service);
         let serve = move || {
-            service.serve(stream, &mut ticket);
+            service.serve(stream, &mut guard);
             // What the handler holds is gone before the server counts the connection as over.
             drop(service);
-            drop(ticket);
+            drop(guard);
         };
-        self.crew.start(Box::new(serve))
+        self.workers.start(Box::new(serve))
     }
 
     /// Reports trouble when it begins; it may last, and meet every client.
     fn report(
         &mut self,
-        trouble: Trouble,
+        failure: AcceptFailure,
         peer_addr: Option<SocketAddr>,
         error: &(dyn StdError + Send + Sync + 'static),
     ) {
-        if self.trouble.replace(trouble) != Some(trouble) {
+        if self.failure.replace(failure) != Some(failure) {
             (self.service.on_error)(peer_addr, error);
         }
     }
@@ -110,7 +110,7 @@ where
             let Ok((stream, _)) = self.listener.accept() else { return };
             // Some systems have it inherited.
             let _ = stream.set_nonblocking(false);
-            self.refuser.refuse(Arc::new(stream), NoPlace::Stopping);
+            self.rejector.refuse(Arc::new(stream), RejectReason::Stopping);
         }
     }
 }

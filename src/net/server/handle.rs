@@ -18,7 +18,7 @@ use crate::net::deadline::Deadline;
 /// let thread = std::thread::spawn(move || server.run(|_, _| Ok(())));
 ///
 /// let report = handle.shutdown(Duration::from_secs(5));
-/// assert_eq!(report.cut, 0);
+/// assert_eq!(report.aborted, 0);
 /// thread.join().expect("no panic")?;
 /// # Ok::<(), std::io::Error>(())
 /// ```

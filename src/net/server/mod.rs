@@ -20,14 +20,14 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::{fmt, io};
 
-use accept_loop::Entrance;
+use accept_loop::AcceptLoop;
 pub use handle::ServerHandle;
 use registry::Registry;
-use rejector::Refuser;
+use rejector::Rejector;
 pub use report::{OpenConnection, ShutdownReport};
 pub use serve::HandlerResult;
 use serve::{OnError, Service};
-use worker_pool::Crew;
+use worker_pool::WorkerPool;
 
 use super::{Acceptor, WebSocket};
 use crate::handshake::Request;
@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// Reports what goes wrong with connections: handshakes that fail, handlers that return an
-    /// error or panic, [`decide`](Acceptor::decide) if it panics (and gives no answer), connections
+    /// error or panic, [`on_request`](Acceptor::on_request) if it panics (and gives no answer), connections
     /// that cannot be accepted, find no place, or get no thread. Without this they end in silence.
     ///
     /// What keeps the server from taking connections is reported once, until it takes one again.
@@ -135,23 +135,23 @@ impl Server {
     {
         let Self { listener, acceptor, on_error, max_connections, stack_size, registry } = self;
         let is_secure = acceptor.tls.is_on();
-        let refuser = Refuser::spawn(is_secure, acceptor.linger())?;
+        let rejector = Rejector::spawn(is_secure, acceptor.linger())?;
         if let Some(_accepting) = registry.begin_accepting(is_secure) {
             let service = Arc::new(Service { acceptor, on_error, handler });
-            let (registry, refuser) = (&registry, &refuser);
-            let trouble = None;
-            let entrance = Entrance {
+            let (registry, rejector) = (&registry, &rejector);
+            let failure = None;
+            let accept_loop = AcceptLoop {
                 listener,
                 registry,
-                refuser,
+                rejector,
                 service,
-                crew: Crew::new(stack_size),
+                workers: WorkerPool::new(stack_size),
                 max_connections,
-                trouble,
+                failure,
             };
-            entrance.stay_open();
+            accept_loop.stay_open();
         }
-        drop(refuser);
+        drop(rejector);
         registry.wind_down();
         Ok(())
     }

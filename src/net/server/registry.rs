@@ -3,7 +3,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::rejector::{self, NoPlace};
+use super::rejector::{self, RejectReason};
 use super::report::{OpenConnection, ShutdownReport};
 use super::table::{Entry, Phase, Table};
 use crate::frame::CloseCode;
@@ -46,13 +46,13 @@ impl Registry {
         stream: &Arc<TcpStream>,
         peer_addr: SocketAddr,
         max_connections: usize,
-    ) -> Result<Ticket, NoPlace> {
+    ) -> Result<ConnectionGuard, RejectReason> {
         let mut table = self.lock();
         if table.stop.is_some() {
-            return Err(NoPlace::Stopping);
+            return Err(RejectReason::Stopping);
         }
         if table.entries.len() >= max_connections {
-            return Err(NoPlace::Full);
+            return Err(RejectReason::Full);
         }
         table.last_id += 1;
         let id = table.last_id;
@@ -60,7 +60,7 @@ impl Registry {
         let phase = Phase::Reading;
         let entry = Entry { peer_addr, stream, thread: None, phase, waits: false };
         table.entries.insert(id, entry);
-        Ok(Ticket { registry: Arc::clone(self), id, peer_addr, was_clean: false })
+        Ok(ConnectionGuard { registry: Arc::clone(self), id, peer_addr, was_clean: false })
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -91,7 +91,7 @@ impl Registry {
         let mut table = self.lock();
         let is_first = table.stop.is_none();
         table.stop = Some(table.stop.map_or(deadline, |earlier| earlier.earlier(deadline)));
-        let (asking, open) = if is_first { table.take_leave() } else { Default::default() };
+        let (asking, open) = if is_first { table.begin_goodbye() } else { Default::default() };
         let is_secure = table.is_secure;
         self.changed.notify_all();
         // What follows writes, if never for long.
@@ -101,7 +101,7 @@ impl Registry {
                 // This wakes its own thread, which says it through TLS. It may be gone.
                 let _ = stream.shutdown(Shutdown::Read);
             } else {
-                rejector::answer(&stream, NoPlace::Stopping);
+                rejector::answer(&stream, RejectReason::Stopping);
             }
         }
         for sender in open {
@@ -121,11 +121,11 @@ impl Registry {
         let mut is_over;
         (table, is_over) = self.wait(table, own, |stop| stop.earlier(patience));
         if !is_over {
-            table.cut_refused();
+            table.abort_refused();
             (table, is_over) = self.wait(table, own, |stop| stop);
         }
         if !is_over {
-            table.cut_all();
+            table.abort_all();
             let grace = Deadline::after(Some(GRACE));
             (table, _) = self.wait(table, own, |_| grace);
         }
@@ -216,14 +216,14 @@ impl Drop for Accepting {
 /// The place of a connection in the registry. Dropping it ends the connection, whatever became
 /// of its handler.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct ConnectionGuard {
     registry: Arc<Registry>,
     id: u64,
     peer_addr: SocketAddr,
     was_clean: bool,
 }
 
-impl Ticket {
+impl ConnectionGuard {
     /// Notes that this thread serves the connection.
     pub(super) fn begin(&self) {
         self.update(|entry, _| entry.thread = Some(thread::current().id()));
@@ -269,7 +269,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.registry.remove(self.id, self.was_clean);
     }
@@ -282,7 +282,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::handshake::Agreed;
+    use crate::handshake::Negotiated;
     use crate::net::{Acceptor, State, Stream, Timeouts, WebSocket};
 
     /// A peer that reads or does not, and counts the writes that may wait for it.
@@ -327,14 +327,14 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let timeouts = Timeouts { write: Duration::from_millis(1), ..Timeouts::default() };
         let acceptor = Acceptor::new().timeouts(timeouts);
-        let open = |reads: bool| -> (Arc<Peer>, WebSocket, Ticket) {
+        let open = |reads: bool| -> (Arc<Peer>, WebSocket, ConnectionGuard) {
             let peer = Arc::new(Peer { reads, writes: AtomicUsize::new(0) });
             let stream = Arc::clone(&peer);
-            let ws = acceptor.take_over(stream, Agreed::default(), Vec::new()).unwrap();
+            let ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
             let _ = ws.sender().send("Hello");
-            let ticket = registry.admit(&tcp, address, 2).unwrap();
-            assert!(ticket.may_answer() && ticket.open(ws.sender()));
-            (peer, ws, ticket)
+            let guard = registry.admit(&tcp, address, 2).unwrap();
+            assert!(guard.may_answer() && guard.open(ws.sender()));
+            (peer, ws, guard)
         };
         let all = [open(false), open(true)];
         let count = |peer: &Peer| peer.writes.load(Ordering::SeqCst);

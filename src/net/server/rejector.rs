@@ -11,7 +11,7 @@ use crate::net::handshake_io::{self, PATIENCE};
 
 /// Why a connection is not served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum NoPlace {
+pub(super) enum RejectReason {
     Full,
     Stopping,
 }
@@ -19,7 +19,7 @@ pub(super) enum NoPlace {
 /// Answers clients that are not served, from the thread that accepts, which never waits for
 /// them: that they can read the answer is seen to in a thread for all of them.
 #[derive(Debug)]
-pub(super) struct Refuser {
+pub(super) struct Rejector {
     queue: Option<SyncSender<Refused>>,
     thread: Option<JoinHandle<()>>,
     /// A client that expects TLS cannot be told: the handshake is nothing to make here.
@@ -39,7 +39,7 @@ struct Refused {
 pub(super) const MAX_REFUSED: usize = 64;
 const STACK_SIZE: usize = 64 << 10;
 
-impl Refuser {
+impl Rejector {
     /// # Errors
     ///
     /// If the system gives no thread.
@@ -53,7 +53,7 @@ impl Refuser {
     }
 
     /// Answers with 503, and ends the connection once the client has read that.
-    pub(super) fn refuse(&self, stream: Arc<TcpStream>, why: NoPlace) {
+    pub(super) fn refuse(&self, stream: Arc<TcpStream>, why: RejectReason) {
         if self.is_secure {
             // It may be gone.
             let _ = stream.shutdown(Shutdown::Write);
@@ -68,7 +68,7 @@ impl Refuser {
     }
 }
 
-impl Drop for Refuser {
+impl Drop for Rejector {
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(thread) = self.thread.take() {
@@ -87,10 +87,12 @@ fn linger(refused: &Receiver<Refused>) {
 
 /// Says 503 and ends our side of the stream. These are the first bytes on it, so they find room
 /// in the system's buffer, and nobody waits.
-pub(super) fn answer(stream: &Arc<TcpStream>, why: NoPlace) {
+pub(super) fn answer(stream: &Arc<TcpStream>, why: RejectReason) {
     let response = match why {
-        NoPlace::Full => Response::new(503).with_body("There is no room for another connection.\n"),
-        NoPlace::Stopping => handshake_io::going_away(),
+        RejectReason::Full => {
+            Response::new(503).with_body("There is no room for another connection.\n")
+        }
+        RejectReason::Stopping => handshake_io::going_away(),
     };
     // A client that is gone needs no answer.
     let _ = handshake_io::answer_last(&**stream, Deadline::after(Some(PATIENCE)), &response);
@@ -110,12 +112,12 @@ mod tests {
         let stream = Arc::new(listener.accept().unwrap().0);
         // A queue that nobody empties.
         let (queue, _refused) = mpsc::sync_channel(1);
-        let refuser =
-            Refuser { queue: Some(queue), thread: None, is_secure: false, linger_for: PATIENCE };
+        let rejector =
+            Rejector { queue: Some(queue), thread: None, is_secure: false, linger_for: PATIENCE };
         let (sender, done) = mpsc::channel();
         thread::spawn(move || {
             for _ in 0..3 {
-                refuser.refuse(Arc::clone(&stream), NoPlace::Full);
+                rejector.refuse(Arc::clone(&stream), RejectReason::Full);
             }
             sender.send(())
         });

@@ -13,7 +13,7 @@ pub struct ShutdownReport {
     /// Were in the opening handshake, and got 503.
     pub refused: usize,
     /// Were cut at the deadline.
-    pub cut: usize,
+    pub aborted: usize,
     /// Handlers that have not returned, although their connections are over.
     pub running: usize,
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use super::registry::Ticket;
+use super::registry::ConnectionGuard;
 use crate::frame::CloseCode;
 use crate::handshake::{HandshakeError, Request};
 use crate::net::{Acceptor, CloseStatus, Error, State, WebSocket};
@@ -28,33 +28,37 @@ where
     F: Fn(&mut WebSocket, &Request) -> HandlerResult,
 {
     /// Serves a connection to its end.
-    pub(super) fn serve(&self, stream: Arc<TcpStream>, ticket: &mut Ticket) {
-        ticket.begin();
-        let Some((mut websocket, request)) = self.open(stream, ticket) else { return };
-        if ticket.open(websocket.sender()) {
-            self.handle(&mut websocket, &request, ticket.peer_addr());
+    pub(super) fn serve(&self, stream: Arc<TcpStream>, guard: &mut ConnectionGuard) {
+        guard.begin();
+        let Some((mut websocket, request)) = self.open(stream, guard) else { return };
+        if guard.open(websocket.sender()) {
+            self.handle(&mut websocket, &request, guard.peer_addr());
         } else {
             // The shutdown came between. What goes wrong now is nothing to report.
             let _ = websocket.close(CloseCode::GOING_AWAY, "");
         }
         if websocket.close_status().is_some_and(CloseStatus::was_clean) {
-            ticket.note_clean();
+            guard.note_clean();
         }
     }
 
     /// Makes the opening handshake. What comes of it is kept on the heap, and what it took of the
     /// stack is free again: an idle connection is to use no more pages of it than it needs.
     #[inline(never)]
-    fn open(&self, stream: Arc<TcpStream>, ticket: &Ticket) -> Option<(Box<WebSocket>, Request)> {
-        // A panic of `decide` ends its connection, so nobody meets what it left half done.
-        let open = AssertUnwindSafe(|| self.acceptor.accept_if(stream, || ticket.may_answer()));
+    fn open(
+        &self,
+        stream: Arc<TcpStream>,
+        guard: &ConnectionGuard,
+    ) -> Option<(Box<WebSocket>, Request)> {
+        // A panic of `on_request` ends its connection, so nobody meets what it left half done.
+        let open = AssertUnwindSafe(|| self.acceptor.accept_if(stream, || guard.may_answer()));
         match panic::catch_unwind(open) {
             Ok(Ok(opened)) => return Some(opened),
             // To answer with a page or a refusal of one's own is no error.
             Ok(Err(Error::Handshake(HandshakeError::Answered(_)))) => {}
-            Ok(Err(error)) => (self.on_error)(Some(ticket.peer_addr()), &error),
+            Ok(Err(error)) => (self.on_error)(Some(guard.peer_addr()), &error),
             Err(panic) => {
-                (self.on_error)(Some(ticket.peer_addr()), &Panicked::new("decide", &*panic));
+                (self.on_error)(Some(guard.peer_addr()), &Panicked::new("on_request", &*panic));
             }
         }
         None

@@ -45,12 +45,12 @@ pub(super) enum Phase {
     /// The shutdown has answered the request, or had it answered.
     Refused,
     Open(Sender),
-    Cut,
+    Aborted,
 }
 
 impl Table {
     /// Whom the shutdown has to speak to: handshakes that nobody has answered, and connections.
-    pub(super) fn take_leave(&mut self) -> (Vec<Arc<TcpStream>>, Vec<Sender>) {
+    pub(super) fn begin_goodbye(&mut self) -> (Vec<Arc<TcpStream>>, Vec<Sender>) {
         let (mut asking, mut open) = (Vec::new(), Vec::new());
         for entry in self.entries.values_mut() {
             match &entry.phase {
@@ -60,7 +60,7 @@ impl Table {
                 }
                 Phase::Open(sender) => open.push(sender.clone()),
                 // It will see that it comes too late.
-                Phase::Answering | Phase::Refused | Phase::Cut => {}
+                Phase::Answering | Phase::Refused | Phase::Aborted => {}
             }
         }
         (asking, open)
@@ -99,7 +99,7 @@ impl Table {
         let report = if entry.waits { &mut self.report_of_waiting } else { &mut self.report };
         match entry.phase {
             Phase::Refused => report.refused += 1,
-            Phase::Cut => {}
+            Phase::Aborted => {}
             _ if was_clean => report.closed += 1,
             _ => report.failed += 1,
         }
@@ -117,12 +117,12 @@ impl Table {
             closed: others.closed + waiting.closed,
             failed: others.failed + waiting.failed,
             refused: others.refused + waiting.refused,
-            cut: others.cut + waiting.cut,
+            aborted: others.aborted + waiting.aborted,
             running,
         }
     }
 
-    pub(super) fn cut_refused(&self) {
+    pub(super) fn abort_refused(&self) {
         for entry in self.entries.values() {
             if matches!(entry.phase, Phase::Refused) {
                 let _ = entry.stream.shutdown(Shutdown::Both);
@@ -130,15 +130,15 @@ impl Table {
         }
     }
 
-    pub(super) fn cut_all(&mut self) {
+    pub(super) fn abort_all(&mut self) {
         for entry in self.entries.values_mut() {
             // This wakes whoever is blocked in it.
             let _ = entry.stream.shutdown(Shutdown::Both);
-            if !matches!(entry.phase, Phase::Refused | Phase::Cut) {
-                entry.phase = Phase::Cut;
+            if !matches!(entry.phase, Phase::Refused | Phase::Aborted) {
+                entry.phase = Phase::Aborted;
                 let report =
                     if entry.waits { &mut self.report_of_waiting } else { &mut self.report };
-                report.cut += 1;
+                report.aborted += 1;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{io, thread};
 /// The threads that serve connections. One whose connection has ended waits a moment for the
 /// next: to make a thread and to end it costs about as much as an opening handshake.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct WorkerPool {
     stack_size: usize,
     state: Mutex<CrewState>,
     wake: Condvar,
@@ -25,7 +25,7 @@ struct CrewState {
 const MAX_WAITING: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(1);
 
-impl Crew {
+impl WorkerPool {
     pub(super) fn new(stack_size: usize) -> Arc<Self> {
         let (state, wake) = (Mutex::default(), Condvar::new());
         Arc::new(Self { stack_size, state, wake })
@@ -41,11 +41,11 @@ impl Crew {
             return Ok(());
         }
         drop(state);
-        let crew = Arc::clone(self);
+        let workers = Arc::clone(self);
         thread::Builder::new()
             .name("tightwire connection".into())
             .stack_size(self.stack_size)
-            .spawn(move || crew.work(job))
+            .spawn(move || workers.work(job))
             .map(drop)
     }
 
@@ -100,32 +100,32 @@ mod tests {
         }
     }
 
-    fn thread_of_next_job(crew: &Arc<Crew>) -> ThreadId {
+    fn thread_of_next_job(workers: &Arc<WorkerPool>) -> ThreadId {
         let (sender, receiver) = mpsc::channel();
         let job = move || sender.send(thread::current().id()).unwrap();
-        crew.start(Box::new(job)).unwrap();
+        workers.start(Box::new(job)).unwrap();
         receiver.recv().unwrap()
     }
 
     #[test]
     fn a_thread_that_waits_takes_the_next_job_and_goes_when_dismissed() {
-        let crew = Crew::new(64 << 10);
-        let first = thread_of_next_job(&crew);
-        until(|| crew.lock().waiting == 1);
-        assert_eq!(thread_of_next_job(&crew), first);
-        until(|| crew.lock().waiting == 1);
-        crew.dismiss();
-        until(|| Arc::strong_count(&crew) == 1);
-        assert_eq!(crew.lock().waiting, 0);
-        thread_of_next_job(&crew);
-        until(|| Arc::strong_count(&crew) == 1);
+        let workers = WorkerPool::new(64 << 10);
+        let first = thread_of_next_job(&workers);
+        until(|| workers.lock().waiting == 1);
+        assert_eq!(thread_of_next_job(&workers), first);
+        until(|| workers.lock().waiting == 1);
+        workers.dismiss();
+        until(|| Arc::strong_count(&workers) == 1);
+        assert_eq!(workers.lock().waiting, 0);
+        thread_of_next_job(&workers);
+        until(|| Arc::strong_count(&workers) == 1);
     }
 
     #[test]
     fn a_job_never_waits_for_a_thread_that_is_busy() {
-        let crew = Crew::new(64 << 10);
-        thread_of_next_job(&crew);
-        until(|| crew.lock().waiting == 1);
+        let workers = WorkerPool::new(64 << 10);
+        thread_of_next_job(&workers);
+        until(|| workers.lock().waiting == 1);
         // Each ends only when the other has begun.
         let meeting = Arc::new(std::sync::Barrier::new(3));
         for _ in 0..2 {
@@ -133,9 +133,9 @@ mod tests {
             let meet = move || {
                 meeting.wait();
             };
-            crew.start(Box::new(meet)).unwrap();
+            workers.start(Box::new(meet)).unwrap();
         }
         meeting.wait();
-        crew.dismiss();
+        workers.dismiss();
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Connection, LAST_FRAGMENT, Orders, PONG, TEXT, TEXT_BEGINS, explore, is_accepted, ping,
 };
 use crate::frame::CloseCode;
-use crate::net::connection::write::{Offer, Prepared};
+use crate::net::connection::write::{Offer, PreparedMessage};
 use crate::net::deadline::Wait;
 use crate::protocol::{Event, MessageKind};
 
@@ -18,7 +18,7 @@ fn a_broadcast_during_a_send_and_a_ping() {
         let connection = Connection::new(0);
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || one.send("m").unwrap());
-        let casting = thread::spawn(move || two.offer(&Prepared::new("b"), Wait::Slice));
+        let casting = thread::spawn(move || two.offer(&PreparedMessage::new("b"), Wait::Slice));
         let comes_back = connection.receive_unencoded(&ping());
         sending.join().unwrap();
         assert_eq!(casting.join().unwrap(), Offer::Taken);
@@ -36,7 +36,7 @@ fn broadcasts_of_one_thread_keep_their_order() {
         let sender = connection.sender();
         let casting = thread::spawn(move || {
             for text in ["1", "2"] {
-                assert_eq!(sender.offer(&Prepared::new(text), Wait::Slice), Offer::Taken);
+                assert_eq!(sender.offer(&PreparedMessage::new(text), Wait::Slice), Offer::Taken);
             }
         });
         connection.sender().send("m").unwrap();
@@ -52,8 +52,8 @@ fn two_broadcasters_while_the_peer_does_not_read() {
     explore("two broadcasters, a peer that stalls", Orders::Preemptions(3), || {
         let connection = Connection::new(1);
         let (one, two) = (connection.sender(), connection.sender());
-        let a = thread::spawn(move || one.offer(&Prepared::new("a"), Wait::Slice));
-        let b = thread::spawn(move || two.offer(&Prepared::new("b"), Wait::Slice));
+        let a = thread::spawn(move || one.offer(&PreparedMessage::new("a"), Wait::Slice));
+        let b = thread::spawn(move || two.offer(&PreparedMessage::new("b"), Wait::Slice));
         connection.write_what_waits();
         assert!(is_accepted(a.join().unwrap()) && is_accepted(b.join().unwrap()));
         if connection.shared.status().needs_receiver() {
@@ -69,7 +69,7 @@ fn a_streamed_message_a_send_and_a_broadcast() {
         let connection = Connection::new(0);
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || one.send("m").unwrap());
-        let casting = thread::spawn(move || two.offer(&Prepared::new("b"), Wait::Slice));
+        let casting = thread::spawn(move || two.offer(&PreparedMessage::new("b"), Wait::Slice));
         let mut writer = connection.sender().writer(MessageKind::Text);
         io::Write::write_all(&mut writer, b"x").unwrap();
         io::Write::flush(&mut writer).unwrap();
@@ -88,7 +88,7 @@ fn a_close_a_send_and_a_broadcast() {
         let connection = Connection::new(0);
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || one.send("m").is_ok());
-        let casting = thread::spawn(move || two.offer(&Prepared::new("b"), Wait::Slice));
+        let casting = thread::spawn(move || two.offer(&PreparedMessage::new("b"), Wait::Slice));
         connection.sender().close(CloseCode::NORMAL, "").unwrap();
         let is_sent = sending.join().unwrap();
         let offer = casting.join().unwrap();
@@ -149,7 +149,7 @@ fn a_long_message_a_ping_and_a_broadcast() {
         let connection = Connection::with_fragments(0, 1);
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || one.send("mn").unwrap());
-        let casting = thread::spawn(move || two.offer(&Prepared::new("bc"), Wait::Slice));
+        let casting = thread::spawn(move || two.offer(&PreparedMessage::new("bc"), Wait::Slice));
         let comes_back = connection.receive_unencoded(&ping());
         sending.join().unwrap();
         assert_eq!(casting.join().unwrap(), Offer::Taken);

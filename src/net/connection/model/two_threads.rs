@@ -12,7 +12,7 @@ use crate::error::ProtocolError;
 use crate::frame::CloseCode;
 use crate::net::Error;
 use crate::net::connection::try_writes::TryWrites;
-use crate::net::connection::write::{Offer, Prepared};
+use crate::net::connection::write::{Offer, PreparedMessage};
 use crate::net::deadline::Wait;
 use crate::net::sync::end_slices_at_once;
 use crate::protocol::{Event, MessageKind, SendError, State};
@@ -83,7 +83,7 @@ fn a_send_that_times_out_leaves_its_bytes_to_the_receiver() {
     explore("a slice that is not enough", Orders::Preemptions(2), || {
         let connection = Connection::new(1);
         let sender = connection.sender();
-        let other = thread::spawn(move || sender.offer(&Prepared::new("b"), Wait::Slice));
+        let other = thread::spawn(move || sender.offer(&PreparedMessage::new("b"), Wait::Slice));
         let comes_back = connection.receive(&ping());
         assert!(is_accepted(other.join().unwrap()));
         if comes_back || connection.shared.status().needs_receiver() {
@@ -185,7 +185,7 @@ fn a_broadcast_during_a_feed() {
         let connection = Connection::new(0);
         let sender = connection.sender();
         let other = thread::spawn(move || sender.feed("m").unwrap());
-        let offer = connection.sender().offer(&Prepared::new("b"), Wait::Slice);
+        let offer = connection.sender().offer(&PreparedMessage::new("b"), Wait::Slice);
         other.join().unwrap();
         assert_eq!(offer, Offer::Taken);
         connection.assert_written(&[(TEXT, "b")]);
@@ -197,8 +197,8 @@ fn a_broadcast_during_a_broadcast() {
     explore("a broadcast during a broadcast", Orders::All, || {
         let connection = Connection::new(0);
         let sender = connection.sender();
-        let other = thread::spawn(move || sender.offer(&Prepared::new("a"), Wait::Slice));
-        let offer = connection.sender().offer(&Prepared::new("b"), Wait::Slice);
+        let other = thread::spawn(move || sender.offer(&PreparedMessage::new("a"), Wait::Slice));
+        let offer = connection.sender().offer(&PreparedMessage::new("b"), Wait::Slice);
         assert_eq!((offer, other.join().unwrap()), (Offer::Taken, Offer::Taken));
         connection.assert_written(&[(TEXT, "a"), (TEXT, "b")]);
     });
@@ -212,7 +212,7 @@ fn broadcasts_after_the_end_of_a_slice() {
         let connection = Connection::new(0);
         let sender = connection.sender();
         let other = thread::spawn(move || {
-            ["a", "b", "c"].map(|text| sender.offer(&Prepared::new(text), Wait::Slice))
+            ["a", "b", "c"].map(|text| sender.offer(&PreparedMessage::new(text), Wait::Slice))
         });
         connection.sender().send("m").unwrap();
         let offers = other.join().unwrap();
@@ -232,7 +232,7 @@ fn a_pong_that_is_on_its_way_makes_no_peer_slow() {
         let connection = Connection::new(0);
         let sender = connection.sender();
         let other = thread::spawn(move || {
-            ["a", "b", "c"].map(|text| sender.offer(&Prepared::new(text), Wait::Slice))
+            ["a", "b", "c"].map(|text| sender.offer(&PreparedMessage::new(text), Wait::Slice))
         });
         if connection.receive(&ping()) {
             connection.write_what_waits();
@@ -248,8 +248,9 @@ fn a_pong_that_is_on_its_way_makes_no_peer_slow() {
 fn a_peer_that_does_not_read_is_slow_once_the_inbox_is_full() {
     explore("a full inbox", Orders::All, || {
         let connection = Connection::new(20);
-        let offers: Vec<_> =
-            (0..18).map(|_| connection.sender().offer(&Prepared::new("b"), Wait::Slice)).collect();
+        let offers: Vec<_> = (0..18)
+            .map(|_| connection.sender().offer(&PreparedMessage::new("b"), Wait::Slice))
+            .collect();
         assert_eq!(offers[0], Offer::Kept);
         assert!(offers[1..17].iter().all(|offer| *offer == Offer::Taken));
         assert_eq!(offers[17], Offer::Slow);
@@ -263,7 +264,7 @@ fn a_close_after_the_end_of_a_slice() {
         let connection = Connection::new(0);
         let sender = connection.sender();
         let other = thread::spawn(move || {
-            let _ = sender.offer(&Prepared::new("a"), Wait::Slice);
+            let _ = sender.offer(&PreparedMessage::new("a"), Wait::Slice);
             sender.close_soon(CloseCode::GOING_AWAY, Wait::Slice);
         });
         let _ = connection.sender().send("m");

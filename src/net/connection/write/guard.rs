@@ -198,14 +198,16 @@ impl Shared {
 
     #[inline]
     fn lock(&self) -> WriteGuard<'_> {
-        self.guard(self.writer.lock().unwrap_or_else(|poisoned| self.take_over(poisoned)))
+        self.guard(self.writer.lock().unwrap_or_else(|poisoned| self.recover_poisoned(poisoned)))
     }
 
     #[inline]
     fn try_lock(&self) -> Option<WriteGuard<'_>> {
         match self.writer.try_lock() {
             Ok(writer) => Some(self.guard(writer)),
-            Err(TryLockError::Poisoned(poisoned)) => Some(self.guard(self.take_over(poisoned))),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                Some(self.guard(self.recover_poisoned(poisoned)))
+            }
             Err(TryLockError::WouldBlock) => None,
         }
     }
@@ -213,7 +215,7 @@ impl Shared {
     /// The writer after a stream has panicked inside a write: a frame may be cut, so nothing can
     /// follow it.
     #[cold]
-    fn take_over<'a>(
+    fn recover_poisoned<'a>(
         &self,
         poisoned: PoisonError<MutexGuard<'a, Writer>>,
     ) -> MutexGuard<'a, Writer> {
@@ -354,15 +356,15 @@ impl WriteGuard<'_> {
     /// one of the two always shows them.
     pub(super) fn take_control(&mut self) -> Result<(), Error> {
         let Self { shared, writer, .. } = self;
-        let outcome = shared.inbox.take_control(|owed| {
-            if writer.is_full() && !owed.has_close() {
+        let outcome = shared.inbox.take_control(|pending_control| {
+            if writer.is_full() && !pending_control.has_close() {
                 // The peer does not read the bytes that wait already. It can send Pings without
                 // end, so their Pong stays in the inbox: the latest only, until there is room.
                 return Ok(());
             }
             shared.status.replace(CONTROL, BEHIND);
             writer.published |= BEHIND;
-            writer.encode_pending(owed)
+            writer.encode_pending(pending_control)
         });
         self.publish_close();
         // Nobody can be answered any more without a key, and no Close can be sent.
@@ -381,7 +383,7 @@ impl WriteGuard<'_> {
             };
             self.writer.outbound.set_compression(compresses);
             self.writer.set_due();
-            match self.put_prepared(&message, self.others.wait, Flush::Later) {
+            match self.write_prepared(&message, self.others.wait, Flush::Later) {
                 // After a Close frame no message follows.
                 Ok(()) | Err(Error::Send(SendError::Closed)) => {}
                 Err(Error::Send(error)) => return Err(self.fail_to_encode(error)),

@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::put::Part;
+use super::message::Part;
 use crate::frame::{CloseCode, Utf8Check};
 use crate::net::connection::shared::Shared;
 use crate::net::deadline::Wait;
@@ -75,11 +75,11 @@ impl MessageWriter {
     /// for its end.
     fn put(&self, part: Part<'_>) -> Result<(), Error> {
         if !part.is_first {
-            return self.shared.with_writer(|guard| guard.put_part(part));
+            return self.shared.with_writer(|guard| guard.write_part(part));
         }
         self.shared.with_writer_between_messages(|guard| {
             guard.set_compression(self.compresses);
-            guard.put_part(part)
+            guard.write_part(part)
         })
     }
 

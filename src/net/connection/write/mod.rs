@@ -2,14 +2,14 @@
 //! which thread writes them and for how long, and a [`Sender`] is what the user holds.
 
 mod guard;
+mod message;
 mod message_writer;
 mod prepared;
-mod put;
 mod sender;
 mod writer;
 
 pub use message_writer::MessageWriter;
-pub use prepared::Prepared;
+pub use prepared::PreparedMessage;
 pub(in crate::net) use sender::Offer;
 pub use sender::Sender;
 pub(super) use writer::Writer;

@@ -13,7 +13,7 @@ use crate::protocol::{MessageKind, MessageRef, Outbound};
 ///
 /// ```no_run
 /// # fn send(senders: Vec<tightwire::Sender>) -> Result<(), tightwire::Error> {
-/// let news = tightwire::Prepared::new("It is noon.");
+/// let news = tightwire::PreparedMessage::new("It is noon.");
 /// for sender in &senders {
 ///     sender.send_prepared(&news)?;
 /// }
@@ -21,7 +21,7 @@ use crate::protocol::{MessageKind, MessageRef, Outbound};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct PreparedMessage {
     encoded: Arc<Encoded>,
 }
 
@@ -52,7 +52,7 @@ impl Frame {
         let mut bytes = Vec::new();
         // A server that has sent nothing yet may send a message, and needs no key for it.
         let payload = outbound.payload(kind, payload, true).unwrap_or_default();
-        let _ = outbound.header_of_part(kind, payload.len(), true, &mut bytes);
+        let _ = outbound.encode_part_header(kind, payload.len(), true, &mut bytes);
         let header_len = bytes.len();
         bytes.reserve_exact(payload.len());
         bytes.extend_from_slice(&payload);
@@ -68,7 +68,7 @@ impl Frame {
     }
 }
 
-impl Prepared {
+impl PreparedMessage {
     /// Encodes a message: a `&str` as text, bytes as binary, or a
     /// [`&Message`](crate::Message) as what it is.
     pub fn new<'a>(message: impl Into<MessageRef<'a>>) -> Self {

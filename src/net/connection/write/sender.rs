@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::message_writer::MessageWriter;
-use super::prepared::Prepared;
+use super::prepared::PreparedMessage;
 use super::writer::Flush;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::net::connection::inbox::Post;
@@ -70,17 +70,17 @@ impl Sender {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
         self.shared.with_writer_between_messages(|guard| {
             guard.set_compression(self.compresses);
-            guard.put_prepared(message, Wait::Block, Flush::Now)
+            guard.write_prepared(message, Wait::Block, Flush::Now)
         })
     }
 
     fn put(&self, message: MessageRef<'_>, flush: Flush) -> Result<(), Error> {
         self.shared.with_writer_between_messages(|guard| {
             guard.set_compression(self.compresses);
-            guard.put(message, flush)
+            guard.write_message(message, flush)
         })
     }
 
@@ -114,7 +114,7 @@ impl Sender {
     ///
     /// `Send(ControlTooLong)`, and as for [`send`](Self::send).
     pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
-        self.shared.with_writer(|guard| guard.put_ping(data))
+        self.shared.with_writer(|guard| guard.write_ping(data))
     }
 
     /// Sends a Close frame: it tells the peer that no more messages follow, and why (§7.1.2). The
@@ -130,7 +130,7 @@ impl Sender {
     /// `Send(ForbiddenCloseCode)` for 1010 from a server, and as for [`send`](Self::send).
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason).map_err(SendError::from)?;
-        self.shared.with_writer(|guard| guard.put_close(&frame))
+        self.shared.with_writer(|guard| guard.write_close(&frame))
     }
 
     /// Ends the connection at once, from any thread. A receive, send or close that is blocked on it
@@ -157,7 +157,7 @@ const IN_THE_WAY: u16 = BEHIND | BROADCAST | IN_MESSAGE;
 impl Sender {
     /// Sends a broadcast: for the peer it waits as long as `wait` allows, and not at all if the
     /// peer has yet to take earlier bytes.
-    pub(in crate::net) fn offer(&self, message: &Prepared, wait: Wait) -> Offer {
+    pub(in crate::net) fn offer(&self, message: &PreparedMessage, wait: Wait) -> Offer {
         let shared = &*self.shared;
         let status = shared.status();
         if status.state() != State::Open {
@@ -181,7 +181,7 @@ impl Sender {
     }
 
     /// Sends a broadcast past the inbox, if nothing is in its way, as is so most of the time.
-    fn offer_at_once(&self, message: &Prepared, wait: Wait) -> Option<Offer> {
+    fn offer_at_once(&self, message: &PreparedMessage, wait: Wait) -> Option<Offer> {
         let outcome = self.shared.try_with_writer(|guard| {
             if guard.seen.has(IN_THE_WAY) {
                 return None;
@@ -190,7 +190,7 @@ impl Sender {
             let taken = guard.take_work();
             Some(taken.and_then(|()| {
                 guard.set_compression(self.compresses);
-                guard.put_prepared(message, wait, Flush::Now)
+                guard.write_prepared(message, wait, Flush::Now)
             }))
         })??;
         match outcome {

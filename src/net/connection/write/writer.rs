@@ -8,7 +8,7 @@ use std::io;
 
 use crate::frame::{CloseFrame, MaskingKey};
 use crate::net::connection::status::Progress;
-use crate::protocol::{MessageKind, Outbound, Owed, SendError};
+use crate::protocol::{MessageKind, Outbound, PendingControl, SendError};
 
 /// Fed messages are written once they come to this many bytes.
 pub(super) const FLUSH_AT: usize = 64 << 10;
@@ -110,17 +110,20 @@ impl Writer {
     }
 
     /// Encodes the control frames that were left for the writer.
-    pub(super) fn encode_pending(&mut self, owed: &mut Owed) -> Result<(), SendError> {
+    pub(super) fn encode_pending(
+        &mut self,
+        pending_control: &mut PendingControl,
+    ) -> Result<(), SendError> {
         self.is_due = true;
-        self.outbound.settle(owed, &mut self.pending)
+        self.outbound.encode_pending(pending_control, &mut self.pending)
     }
 
     pub(super) fn encode_ping(&mut self, data: &[u8]) -> Result<(), SendError> {
-        self.outbound.ping(data, &mut self.pending)
+        self.outbound.encode_ping(data, &mut self.pending)
     }
 
     pub(super) fn encode_close(&mut self, frame: &CloseFrame) -> Result<(), SendError> {
-        self.outbound.close(Some(frame), &mut self.pending)
+        self.outbound.encode_close(Some(frame), &mut self.pending)
     }
 
     /// Encodes the header of a part of a message. The payload has to follow it, masked with the
@@ -132,7 +135,7 @@ impl Writer {
         payload_len: usize,
         fin: bool,
     ) -> Result<Option<MaskingKey>, SendError> {
-        self.outbound.header_of_part(kind, payload_len, fin, &mut self.pending)
+        self.outbound.encode_part_header(kind, payload_len, fin, &mut self.pending)
     }
 
     /// Copies a payload, or what is left of it, behind the bytes that wait, masked if there is a
@@ -176,7 +179,7 @@ impl Writer {
             return Err(io::ErrorKind::WriteZero.into());
         }
         if has_waiting {
-            self.forget(count);
+            self.advance(count);
         } else {
             *payload = payload.get(count..).unwrap_or_default();
         }
@@ -191,7 +194,7 @@ impl Writer {
     /// when that frees half of the buffer: a peer that takes little at a time costs no more than
     /// one that takes much.
     #[inline]
-    fn forget(&mut self, count: usize) {
+    fn advance(&mut self, count: usize) {
         self.written += count;
         if self.is_empty() {
             self.pending.clear();
@@ -212,7 +215,7 @@ impl Writer {
 
     /// Gives up memory that an idle connection does not need.
     pub(super) fn on_idle(&mut self) {
-        self.outbound.rest();
+        self.outbound.on_idle();
         if self.is_empty() {
             self.shrink(0);
         }

@@ -4,7 +4,7 @@
 //! from where it lies, after a front that is copied; a client masks a copy of it, piece by piece.
 
 use super::guard::WriteGuard;
-use super::prepared::{Frame, Prepared};
+use super::prepared::{Frame, PreparedMessage};
 use super::writer::{COPY_MAX, Flush};
 use crate::frame::CloseFrame;
 use crate::net::connection::status::CONTROL;
@@ -31,12 +31,16 @@ impl WriteGuard<'_> {
     }
 
     /// Accepts a message; with [`Flush::Now`], writes all that waits.
-    pub(super) fn put(&mut self, message: MessageRef<'_>, flush: Flush) -> Result<(), Error> {
+    pub(super) fn write_message(
+        &mut self,
+        message: MessageRef<'_>,
+        flush: Flush,
+    ) -> Result<(), Error> {
         self.make_room(Wait::Block)?;
         let (kind, payload) = (message.kind(), message.as_bytes());
         self.writer.outbound.may_begin()?;
         if payload.len() > self.shared.fragment_len {
-            return self.put_fragments(kind, payload, Wait::Block);
+            return self.write_fragments(kind, payload, Wait::Block);
         }
         let payload = self.writer.outbound.payload(kind, payload, true)?;
         if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
@@ -52,9 +56,9 @@ impl WriteGuard<'_> {
 
     /// Accepts a message whose frame was encoded before. From a server it goes out as it is; a
     /// client has to mask it (§5.3).
-    pub(super) fn put_prepared(
+    pub(super) fn write_prepared(
         &mut self,
-        message: &Prepared,
+        message: &PreparedMessage,
         wait: Wait,
         flush: Flush,
     ) -> Result<(), Error> {
@@ -62,7 +66,7 @@ impl WriteGuard<'_> {
         let (kind, payload) = (message.kind(), message.plain().payload());
         if payload.len() > self.shared.fragment_len {
             self.writer.outbound.may_begin()?;
-            return self.put_fragments(kind, payload, wait);
+            return self.write_fragments(kind, payload, wait);
         }
         let deflater = self.writer.outbound.deflater_for(payload.len(), true);
         let deflated = deflater.map(|deflater| message.deflated(deflater));
@@ -77,12 +81,12 @@ impl WriteGuard<'_> {
                 Ok(())
             };
         }
-        self.put_frame(frame, wait, flush)
+        self.write_encoded(frame, wait, flush)
     }
 
     /// Accepts a frame as a server sends it.
     #[inline]
-    fn put_frame(&mut self, frame: &Frame, wait: Wait, flush: Flush) -> Result<(), Error> {
+    fn write_encoded(&mut self, frame: &Frame, wait: Wait, flush: Flush) -> Result<(), Error> {
         let bytes = frame.as_bytes();
         if flush == Flush::Later && self.writer.has_room_for(bytes.len()) {
             self.writer.buffer(bytes, None);
@@ -93,7 +97,7 @@ impl WriteGuard<'_> {
     }
 
     /// Accepts a part of a streamed message, and writes all that waits.
-    pub(super) fn put_part(&mut self, part: Part<'_>) -> Result<(), Error> {
+    pub(super) fn write_part(&mut self, part: Part<'_>) -> Result<(), Error> {
         if part.is_first {
             self.writer.outbound.may_begin()?;
         }
@@ -108,7 +112,7 @@ impl WriteGuard<'_> {
 
     /// Accepts a long message in fragments, and between them takes the control frames that were
     /// left in the inbox (§5.4).
-    fn put_fragments(
+    fn write_fragments(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
@@ -152,14 +156,14 @@ impl WriteGuard<'_> {
         self.writer.on_idle();
     }
 
-    pub(super) fn put_ping(&mut self, data: &[u8]) -> Result<(), Error> {
+    pub(super) fn write_ping(&mut self, data: &[u8]) -> Result<(), Error> {
         self.make_room(Wait::Block)?;
         self.writer.encode_ping(data)?;
         self.write(&[], Wait::Block)
     }
 
     /// Sends a Close frame. There is always room for it.
-    pub(super) fn put_close(&mut self, frame: &CloseFrame) -> Result<(), Error> {
+    pub(super) fn write_close(&mut self, frame: &CloseFrame) -> Result<(), Error> {
         self.writer.encode_close(frame)?;
         self.write(&[], Wait::Block)
     }
