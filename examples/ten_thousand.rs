@@ -116,8 +116,7 @@ fn drive(server: &mut Child, count: usize, start: Instant) -> Outcome<()> {
 
 /// Opens connections; fewer if the server or the system has no more.
 fn connect(url: &str, count: usize, start: Instant) -> Outcome<Vec<WebSocket>> {
-    let mut timeouts = Timeouts::default();
-    timeouts.ping = None;
+    let timeouts = Timeouts::new().ping(None);
     let client = Client::new().timeouts(timeouts);
     let mut all = Vec::with_capacity(count);
     while all.len() < count && start.elapsed() < BOUND {

@@ -8,9 +8,7 @@ use tightwire::handshake::{
 };
 
 fn limits(max_len: usize, max_fields: usize) -> HeadLimits {
-    let mut limits = HeadLimits::default();
-    limits.max_len = max_len;
-    limits.max_fields = max_fields;
+    let limits = HeadLimits::new().max_len(max_len).max_fields(max_fields);
     limits
 }
 
@@ -275,7 +273,7 @@ fn what_cannot_become_a_head_is_refused_before_it_ends() {
 fn limits_hold_to_the_byte_and_to_the_field() {
     const MAX_LEN: usize = 200;
     let defaults = HeadLimits::default();
-    assert_eq!((defaults.max_len, defaults.max_fields), (16 << 10, 100));
+    assert_eq!((defaults.get_max_len(), defaults.get_max_fields()), (16 << 10, 100));
 
     let of_len = |len: usize| {
         let head = "GET / HTTP/1.1\r\nA: \r\n\r\n";

@@ -188,8 +188,7 @@ fn the_answer_of_a_proxy_is_strict_http_within_the_limits() {
     for (bytes, expected) in cases {
         assert_eq!(decode(bytes).unwrap_err(), expected, "{}", bytes.escape_ascii());
     }
-    let mut limits = HeadLimits::default();
-    (limits.max_len, limits.max_fields) = (100, 2);
+    let limits = HeadLimits::new().max_len(100).max_fields(2);
     let cases = [
         (format!("HTTP/1.0 200 {}", "x".repeat(50)), HttpError::StartLineTooLong { limit: 50 }),
         (format!("HTTP/1.0 200\r\nA: {}", "x".repeat(100)), HttpError::TooLong { limit: 100 }),

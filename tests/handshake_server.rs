@@ -448,8 +448,7 @@ fn malformed_subprotocols_are_refused() {
 /// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
 #[test]
 fn a_long_list_of_next_to_nothing_is_read_too() {
-    let mut limits = HeadLimits::default();
-    limits.max_len = 1 << 20;
+    let limits = HeadLimits::new().max_len(1 << 20);
     for filler in [" ", ",", "\t", " ,"] {
         let filler = filler.repeat(64 << 10);
         for (value, names) in [(filler.clone(), &[][..]), (format!("a{filler},b"), &["a", "b"][..])]
@@ -706,8 +705,7 @@ fn a_hundred_fields_are_served_and_one_more_is_not() {
 #[test]
 fn long_values_of_the_other_fields_are_judged_too() {
     const LEN: usize = 64 << 10;
-    let mut limits = HeadLimits::default();
-    limits.max_len = 1 << 20;
+    let limits = HeadLimits::new().max_len(1 << 20);
     let error_of = |text: &str| {
         let (request, _) = Request::decode(text.as_bytes(), &limits).unwrap().unwrap();
         Upgrade::from_request(&request).err().map(Rejection::into_error)

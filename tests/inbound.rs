@@ -737,7 +737,7 @@ fn a_message_may_come_in_as_many_frames_as_the_limit_and_not_one_more() {
 // proves 6455-10.4-1
 #[test]
 fn a_flood_of_empty_fragments_is_stopped_by_the_default_limit() {
-    let limit = Limits::default().max_fragments;
+    let limit = Limits::new().get_max_fragments();
     for role in ROLES {
         let mut inbound = Inbound::new(role, Limits::default());
         let first = frame_from(peer(role), 0x01, b"");

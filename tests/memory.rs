@@ -41,10 +41,8 @@ impl Heap {
 }
 
 fn no_limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_message_len = usize::MAX;
-    limits.max_frame_len = u64::MAX;
-    limits.max_fragments = u32::MAX;
+    let limits =
+        Limits::new().max_message_len(usize::MAX).max_frame_len(u64::MAX).max_fragments(u32::MAX);
     limits
 }
 
@@ -234,9 +232,8 @@ fn a_message_holds_no_more_than_twice_what_has_arrived_of_it() {
 #[test]
 fn a_million_empty_fragments_stop_at_the_limit() {
     for role in [Role::Server, Role::Client] {
-        for limit in [1, 1000, Limits::default().max_fragments] {
-            let mut limits = Limits::default();
-            limits.max_fragments = limit;
+        for limit in [1, 1000, Limits::new().get_max_fragments()] {
+            let limits = Limits::new().max_fragments(limit);
             let mut bytes = frame(role, 0x02, 0);
             let empty = frame(role, 0x00, 0);
             bytes.extend(empty.repeat(999_999));
@@ -565,8 +562,7 @@ impl Default for Fed {
 impl Fed {
     /// A connection on this stream that gives a write up after one call.
     fn open(&self, role: Role) -> WebSocket {
-        let mut timeouts = Timeouts::default();
-        timeouts.write = Duration::ZERO;
+        let timeouts = Timeouts::new().write(Duration::ZERO);
         let negotiated = Negotiated::default();
         match role {
             Role::Client => {

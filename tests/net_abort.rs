@@ -28,8 +28,7 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 const HUGE: usize = 32 << 20;
 
 fn timeouts() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    (timeouts.write, timeouts.close, timeouts.ping) = (LONG, LONG, None);
+    let timeouts = Timeouts::new().write(LONG).close(LONG).ping(None);
     timeouts
 }
 

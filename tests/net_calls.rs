@@ -74,9 +74,7 @@ impl Script {
 }
 
 fn no_time_to_write() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::ZERO;
-    timeouts.close = Duration::from_millis(20);
+    let timeouts = Timeouts::new().write(Duration::ZERO).close(Duration::from_millis(20));
     timeouts
 }
 
@@ -371,9 +369,7 @@ fn memory_follows_the_bytes_received_not_those_announced() {
         let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
-    let mut limits = tightwire::Limits::default();
-    limits.max_message_len = usize::MAX;
-    limits.max_frame_len = u64::MAX;
+    let limits = tightwire::Limits::new().max_message_len(usize::MAX).max_frame_len(u64::MAX);
     let before = virtual_kib();
     let mut all = Vec::new();
     for first in ["81", "82"] {
@@ -391,8 +387,7 @@ fn memory_follows_the_bytes_received_not_those_announced() {
 // proves 6455-5.5.1-18, 6455-7.1.1-5
 #[test]
 fn a_client_ends_tcp_itself_if_the_server_does_not_in_time() {
-    let mut timeouts = Timeouts::default();
-    (timeouts.close, timeouts.linger) = (Duration::ZERO, Duration::ZERO);
+    let timeouts = Timeouts::new().close(Duration::ZERO).linger(Duration::ZERO);
     let never_ends = [hex("88 02 03 e8")].into_iter().chain((0..1000).map(|_| Vec::new()));
     let script = Script::new(never_ends);
     let client = Client::new().timeouts(timeouts);
@@ -600,8 +595,7 @@ impl Stream for Flood {
 
 #[test]
 fn a_peer_that_is_never_quiet_holds_nobody_past_a_deadline() {
-    let mut timeouts = Timeouts::default();
-    timeouts.close = Duration::from_millis(20);
+    let timeouts = Timeouts::new().close(Duration::from_millis(20));
     let client = Client::new().timeouts(timeouts);
     let mut ws = client.from_upgraded(Flood, Negotiated::default(), Vec::new()).unwrap();
     let nothing = ws.recv_timeout(Duration::from_millis(20));

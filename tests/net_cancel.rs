@@ -16,8 +16,7 @@ fn shutting_a_clone_of_the_stream_down_cancels_a_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let handle = stream.try_clone().unwrap();
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = LONG;
+    let timeouts = Timeouts::new().handshake(LONG);
     let client = Client::new().timeouts(timeouts);
     let connecting = Task::spawn(move || client.connect_stream("ws://127.0.0.1/", stream));
 
@@ -34,8 +33,7 @@ fn a_handshake_on_a_stream_that_was_shut_down_fails_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     stream.try_clone().unwrap().shutdown(Shutdown::Both).unwrap();
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = LONG;
+    let timeouts = Timeouts::new().handshake(LONG);
     let client = Client::new().timeouts(timeouts);
     let connecting = Task::spawn(move || client.connect_stream("ws://127.0.0.1/", stream));
     let outcome = connecting.end();

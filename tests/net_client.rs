@@ -10,8 +10,7 @@ use tightwire::{Client, Error, Message, Operation, State, Timeouts};
 use wire::{Raw, hex};
 
 fn impatient() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = Duration::from_millis(100);
+    let timeouts = Timeouts::new().connect(Duration::from_millis(100));
     timeouts
 }
 

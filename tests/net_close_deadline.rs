@@ -25,8 +25,7 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 /// Only the closing handshake has a bound.
 fn timeouts(close: Duration) -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    (timeouts.write, timeouts.close, timeouts.ping) = (LONG, close, None);
+    let timeouts = Timeouts::new().write(LONG).close(close).ping(None);
     timeouts
 }
 
@@ -79,9 +78,9 @@ fn a_receive_after_the_deadline_finds_no_answer_and_gives_up() {
 #[test]
 fn keepalive_is_silent_once_our_close_frame_was_sent() {
     for role in ROLES {
-        let mut timeouts = timeouts(Duration::from_millis(150));
-        timeouts.ping = Some(Duration::from_millis(10));
-        timeouts.pong = Duration::from_millis(10);
+        let timeouts = timeouts(Duration::from_millis(150))
+            .ping(Duration::from_millis(10))
+            .pong(Duration::from_millis(10));
         let pipe = Pipe::new(role);
         let (sender, mut receiver) = pipe.open(timeouts).split();
         sender.close(CloseCode::NORMAL, "").unwrap();
@@ -93,9 +92,9 @@ fn keepalive_is_silent_once_our_close_frame_was_sent() {
 
 #[test]
 fn a_ping_without_an_answer_does_not_end_a_connection_that_is_closing() {
-    let mut timeouts = timeouts(Duration::from_millis(150));
-    timeouts.ping = Some(Duration::from_millis(10));
-    timeouts.pong = Duration::from_millis(50);
+    let timeouts = timeouts(Duration::from_millis(150))
+        .ping(Duration::from_millis(10))
+        .pong(Duration::from_millis(50));
     let pipe = Pipe::new(Role::Server);
     let (sender, mut receiver) = pipe.open(timeouts).split();
     let receiving = Task::spawn(move || receiver.recv());
@@ -167,8 +166,8 @@ fn close_gives_up_in_time_on_a_socket_whose_peer_does_not_read() {
 
 #[test]
 fn accept_gives_up_in_time_though_the_client_does_not_read_a_large_page() {
-    let mut timeouts = timeouts(LONG);
-    (timeouts.handshake, timeouts.linger) = (Duration::from_millis(50), Duration::from_millis(50));
+    let timeouts =
+        timeouts(LONG).handshake(Duration::from_millis(50)).linger(Duration::from_millis(50));
     let page = |_: &_| Err(Response::new(200).with_body("x".repeat(32 << 20)));
     let pipe = Pipe::with_room(200_000);
     pipe.feed(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", Then::Silence);

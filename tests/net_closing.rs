@@ -134,8 +134,7 @@ fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
 
 #[test]
 fn a_message_over_the_limit_fails_with_1009_and_one_at_the_limit_arrives() {
-    let mut limits = Limits::default();
-    limits.max_message_len = 10;
+    let limits = Limits::new().max_message_len(10);
     let server = wire::server().acceptor(tightwire::Acceptor::new().limits(limits));
     let address = wire::run(server, wire::echo);
     let mut raw = Raw::upgraded(address);
@@ -195,8 +194,7 @@ fn a_peer_that_never_answers_close_is_cut_off_at_the_deadline() {
             assert_eq!(raw.read_frame(), (0x88, close_body(1001, "")));
             raw.read_to_end();
         });
-        let mut timeouts = Timeouts::default();
-        timeouts.close = Duration::from_millis(50);
+        let timeouts = Timeouts::new().close(Duration::from_millis(50));
         let mut ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
         let error = if by_recv {
             ws.sender().close(CloseCode::GOING_AWAY, "").unwrap();
@@ -356,8 +354,7 @@ fn a_writer_whose_peer_does_not_read_gives_up_at_the_deadline_and_goes_on_later(
         wire::answer_upgrade(&mut raw);
         raw
     });
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::from_millis(50);
+    let timeouts = Timeouts::new().write(Duration::from_millis(50));
     let client = Client::new().timeouts(timeouts).fragment_len(usize::MAX);
     let mut ws = client.connect(&url).unwrap();
     let mut raw = peer.join().unwrap();

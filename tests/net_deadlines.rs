@@ -32,8 +32,7 @@ fn is_timeout(outcome: &Result<(), Error>) -> bool {
 
 /// A server's end whose peer has long to end TCP, and that peer.
 fn open() -> (WebSocket, Raw) {
-    let mut timeouts = Timeouts::default();
-    (timeouts.close, timeouts.linger) = (LONG, LONG);
+    let timeouts = Timeouts::new().close(LONG).linger(LONG);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let raw = Raw::connect(listener.local_addr().unwrap());
     let stream = listener.accept().unwrap().0;
@@ -109,8 +108,7 @@ fn a_reader_with_a_time_out_keeps_it_when_the_peer_closes_inside_the_message() {
 
 #[test]
 fn a_handler_that_leaves_while_the_connection_ends_has_it_end_in_order() {
-    let mut timeouts = Timeouts::default();
-    (timeouts.close, timeouts.linger) = (LONG, LONG);
+    let timeouts = Timeouts::new().close(LONG).linger(LONG);
     let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts));
     let handle = server.handle();
     let (has_left, left) = mpsc::channel();
@@ -186,8 +184,7 @@ impl Stream for Lingering {
 #[test]
 fn the_answer_to_a_close_frame_and_the_end_of_tcp_share_one_time_out() {
     let stream = Arc::new(Lingering::default());
-    let mut timeouts = Timeouts::default();
-    (timeouts.close, timeouts.ping) = (LONG, None);
+    let timeouts = Timeouts::new().close(LONG).ping(None);
     let acceptor = Acceptor::new().timeouts(timeouts);
     let mut ws =
         acceptor.from_upgraded(Arc::clone(&stream), Negotiated::default(), Vec::new()).unwrap();
@@ -245,7 +242,7 @@ fn who_sends_answers_pings_no_longer_than_it_may_send() {
     let stream = Sluggish { taken: Mutex::new(Instant::now()) };
     let mut timeouts = Timeouts::default();
     // Enough for the message or a Pong, and not for both.
-    timeouts.write = Duration::from_millis(100);
+    timeouts = timeouts.write(Duration::from_millis(100));
     let acceptor = Acceptor::new().timeouts(timeouts);
     let ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
     let (sender, mut receiver) = ws.split();

@@ -603,8 +603,7 @@ fn a_peer_that_compresses_amiss_is_told_so() {
     ];
     for streams in [false, true] {
         for (frames, error, code) in &cases {
-            let mut limits = Limits::default();
-            limits.max_message_len = 200;
+            let limits = Limits::new().max_message_len(200);
             let acceptor = Acceptor::new().deflate(DeflateConfig::new()).limits(limits);
             let server = server().acceptor(acceptor);
             let (address, outcome) = wire::reporting_server(server, move |ws| {
@@ -653,8 +652,7 @@ fn a_client_tells_a_server_that_compresses_amiss() {
 
 /// A server that compresses, and sends a Ping after so many milliseconds of silence.
 fn server_that_pings(milliseconds: u64) -> Server {
-    let mut timeouts = Timeouts::default();
-    timeouts.ping = Some(Duration::from_millis(milliseconds));
+    let timeouts = Timeouts::new().ping(Duration::from_millis(milliseconds));
     server().acceptor(Acceptor::new().deflate(DeflateConfig::new()).timeouts(timeouts))
 }
 

@@ -18,8 +18,7 @@ use wire::{PATIENCE, close_body};
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 fn open(pipe: &Pipe) -> WebSocket {
-    let mut timeouts = Timeouts::default();
-    (timeouts.write, timeouts.close, timeouts.ping) = (LONG, LONG, None);
+    let timeouts = Timeouts::new().write(LONG).close(LONG).ping(None);
     pipe.open(timeouts)
 }
 

@@ -56,15 +56,12 @@ fn tcp() -> (TcpStream, TcpStream) {
 }
 
 fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_message_len = 64 * MIB;
-    limits.max_frame_len = 64 << 20;
+    let limits = Limits::new().max_message_len(64 * MIB).max_frame_len(64 << 20);
     limits
 }
 
 fn impatient() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::from_millis(50);
+    let timeouts = Timeouts::new().write(Duration::from_millis(50));
     timeouts
 }
 
@@ -249,8 +246,7 @@ fn receive(ws: &mut WebSocket) -> Message {
 #[test]
 fn a_receive_keeps_its_own_deadline_while_the_peer_does_not_read() {
     let (near, far) = tcp();
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::from_secs(3600);
+    let timeouts = Timeouts::new().write(Duration::from_secs(3600));
     let mut ws = open(Role::Server, Valve::new(far, 0, false), timeouts, MIB);
     ws.feed("it does not take this").unwrap();
     let receiver = Task::spawn(move || ws.recv_timeout(Duration::from_millis(20)));

@@ -86,7 +86,7 @@ struct Fault {
     name: &'static str,
     /// It may wait for the other end to be done with it, and goes when it returns.
     peer: fn(&mut Raw, Frame, &Receiver<()>),
-    timeouts: fn(&mut Timeouts),
+    timeouts: fn(Timeouts) -> Timeouts,
     survivor: fn(&mut WebSocket) -> Result<(), Error>,
     expected: fn(&Error) -> bool,
 }
@@ -121,7 +121,9 @@ fn stay(_: &mut Raw, _: Frame, survivor_is_done: &Receiver<()>) {
     let _ = survivor_is_done.recv_timeout(PATIENCE);
 }
 
-const fn by_default(_: &mut Timeouts) {}
+const fn by_default(timeouts: Timeouts) -> Timeouts {
+    timeouts
+}
 
 fn is_reset(error: &Error) -> bool {
     matches!(error, Error::Io(e) if e.kind() == ErrorKind::ConnectionReset)
@@ -224,8 +226,7 @@ const FAULTS: [Fault; 14] = [
         name: "silent",
         peer: stay,
         timeouts: |timeouts| {
-            timeouts.ping = Some(Duration::from_millis(10));
-            timeouts.pong = Duration::from_millis(10);
+            timeouts.ping(Duration::from_millis(10)).pong(Duration::from_millis(10))
         },
         survivor: |ws| ws.recv().map(drop),
         expected: |error| matches!(error, Error::Timeout(Operation::Pong)),
@@ -237,8 +238,7 @@ const FAULTS: [Fault; 14] = [
             stay(raw, frame, survivor_is_done);
         },
         timeouts: |timeouts| {
-            timeouts.ping = Some(Duration::from_millis(10));
-            timeouts.pong = Duration::from_millis(10);
+            timeouts.ping(Duration::from_millis(10)).pong(Duration::from_millis(10))
         },
         survivor: receive,
         expected: |error| matches!(error, Error::Timeout(Operation::Pong)),
@@ -246,7 +246,7 @@ const FAULTS: [Fault; 14] = [
     Fault {
         name: "silent when we close",
         peer: stay,
-        timeouts: |timeouts| timeouts.close = Duration::from_millis(20),
+        timeouts: |timeouts| timeouts.close(Duration::from_millis(20)),
         survivor: |ws| ws.close(CloseCode::NORMAL, ""),
         expected: |error| matches!(error, Error::Timeout(Operation::Close)),
     },
@@ -254,8 +254,7 @@ const FAULTS: [Fault; 14] = [
         name: "it does not read",
         peer: stay,
         timeouts: |timeouts| {
-            timeouts.write = Duration::from_millis(20);
-            timeouts.close = Duration::from_millis(20);
+            timeouts.write(Duration::from_millis(20)).close(Duration::from_millis(20))
         },
         survivor: send_and_close,
         expected: |error| matches!(error, Error::Timeout(Operation::Close)),
@@ -289,8 +288,7 @@ const FAULTS: [Fault; 14] = [
 /// Has a peer do its worst to an end of the given role, and looks at what becomes of that end.
 fn survive(role: Role, fault: &Fault) {
     let Fault { peer, survivor, expected, .. } = *fault;
-    let mut timeouts = Timeouts::default();
-    (fault.timeouts)(&mut timeouts);
+    let timeouts = (fault.timeouts)(Timeouts::new());
     let live = move |ws: &mut WebSocket| {
         let error = survivor(ws).unwrap_err();
         // A write that fails leaves it to who receives to see the end.
@@ -404,7 +402,7 @@ const SERVERS: [Handshake; 4] = [
 fn fail_to_accept(bytes: &'static str, expected: &'static str) {
     let mut timeouts = Timeouts::default();
     if expected == "timed out" {
-        timeouts.handshake = Duration::from_millis(20);
+        timeouts = timeouts.handshake(Duration::from_millis(20));
     }
     let served = serve(timeouts, |_| panic!("no handshake, no handler"));
     let mut raw = Raw::connect(served.address);
@@ -446,7 +444,7 @@ fn fail_to_connect(bytes: &'static str, expected: &'static str) {
     });
     let mut timeouts = Timeouts::default();
     if expected == "timed out" {
-        timeouts.handshake = Duration::from_millis(20);
+        timeouts = timeouts.connect(Duration::from_millis(20));
     }
     let error = Client::new().timeouts(timeouts).connect(&url).unwrap_err();
     let _ = done.send(());

@@ -156,8 +156,7 @@ impl Stream for Gate {
 }
 
 fn in_no_time_to_write() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::ZERO;
+    let timeouts = Timeouts::new().write(Duration::ZERO);
     timeouts
 }
 

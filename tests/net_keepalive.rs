@@ -22,9 +22,8 @@ use tightwire::{
 use wire::{PATIENCE, close_body, hex};
 
 fn timeouts(ping_ms: u64, pong_ms: u64) -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.ping = Some(Duration::from_millis(ping_ms));
-    timeouts.pong = Duration::from_millis(pong_ms);
+    let timeouts =
+        Timeouts::new().ping(Duration::from_millis(ping_ms)).pong(Duration::from_millis(pong_ms));
     timeouts
 }
 
@@ -101,8 +100,7 @@ fn keepalive_can_be_switched_off() {
         wire::answer_upgrade(&mut raw);
         assert_eq!(raw.read_frame(), (0x81, b"not a ping".to_vec()));
     });
-    let mut quiet = timeouts(1, 1);
-    quiet.ping = None;
+    let quiet = timeouts(1, 1).ping(None);
     let mut ws = Client::new().timeouts(quiet).connect(&url).unwrap();
     let nothing = ws.recv_timeout(Duration::from_millis(30));
     assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
@@ -122,8 +120,7 @@ fn a_close_by_another_thread_ends_a_blocked_receive_within_the_deadline() {
                 raw.read_to_end();
             }
         });
-        let mut timeouts = Timeouts::default();
-        timeouts.close = Duration::from_millis(50);
+        let timeouts = Timeouts::new().close(Duration::from_millis(50));
         let ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
         let (sender, mut receiver) = ws.split();
         let reader = thread::spawn(move || receiver.recv());
@@ -211,8 +208,7 @@ impl Stream for Silent {
 
 #[test]
 fn a_peer_that_has_for_ever_to_answer_is_sent_one_ping() {
-    let mut timeouts = timeouts(1, 0);
-    timeouts.pong = Duration::MAX;
+    let timeouts = timeouts(1, 0).pong(Duration::MAX);
     let (stream, mut ws) = Silent::open(|| ErrorKind::WouldBlock.into(), timeouts);
     let nothing = ws.recv_timeout(Duration::from_millis(100));
     assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
@@ -250,8 +246,7 @@ fn what_is_not_data_yet_is_a_sign_of_life() {
 fn a_write_that_does_not_wait_is_no_silence_of_the_peer() {
     // A read waits for the shorter of the two.
     let silence = Duration::from_secs(60);
-    let mut timeouts = timeouts(0, 0);
-    (timeouts.ping, timeouts.close) = (Some(silence), silence);
+    let timeouts = timeouts(0, 0).ping(silence).close(silence);
     let (slow, pipe) = (Pipe::with_room(0), Pipe::new(Role::Server));
     let [slow_ws, mut ws] = [&slow, &pipe].map(|pipe| pipe.open(timeouts));
     let hub = Hub::new(SlowPolicy::Drop);

@@ -17,9 +17,7 @@ use wire::{PATIENCE, REQUEST, Raw, close_body, masked};
 const LINGER: Duration = Duration::from_millis(100);
 
 fn timeouts(linger: Duration) -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    (timeouts.write, timeouts.close, timeouts.linger) = (LONG, LONG, linger);
-    timeouts.ping = None;
+    let timeouts = Timeouts::new().write(LONG).close(LONG).linger(linger).ping(None);
     timeouts
 }
 
@@ -179,8 +177,7 @@ fn a_client_of_which_no_more_is_read_has_the_linger_time_to_read_its_refusal() {
 #[test]
 fn a_client_that_was_refused_is_waited_for_no_longer_than_the_linger_time() {
     let pipe = Pipe::new(Role::Server);
-    let mut timeouts = timeouts(LINGER);
-    timeouts.handshake = LONG;
+    let timeouts = timeouts(LINGER).handshake(LONG);
     pipe.feed(REQUEST.replace("13\r\n", "12\r\n").as_bytes(), Then::Silence);
     let (acceptor, stream) = (Acceptor::new().timeouts(timeouts), pipe.stream());
     let outcome = in_time(move || acceptor.accept(stream).map(drop));

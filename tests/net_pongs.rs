@@ -16,8 +16,7 @@ use tightwire::{Error, MessageKind, Operation, Role, SendError, Timeouts, WebSoc
 use wire::close_body;
 
 fn open(pipe: &Pipe) -> WebSocket {
-    let mut timeouts = Timeouts::default();
-    (timeouts.write, timeouts.close, timeouts.ping) = (LONG, LONG, None);
+    let timeouts = Timeouts::new().write(LONG).close(LONG).ping(None);
     pipe.open(timeouts)
 }
 

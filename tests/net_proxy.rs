@@ -21,8 +21,7 @@ use wire::Raw;
 const SERVER: &str = "ws://server.invalid/chat";
 
 fn impatient() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = Duration::from_millis(300);
+    let timeouts = Timeouts::new().connect(Duration::from_millis(300));
     timeouts
 }
 
@@ -139,14 +138,18 @@ fn a_proxy_that_opens_no_tunnel_is_at_fault() {
         (
             "an endless line",
             long("HTTP/1.1 200 ").into(),
-            http(HttpError::StartLineTooLong { limit: default.max_len / 2 }),
+            http(HttpError::StartLineTooLong { limit: default.get_max_len() / 2 }),
         ),
         (
             "an endless head",
             long("HTTP/1.1 200 OK\r\nA: ").into(),
-            http(HttpError::TooLong { limit: default.max_len }),
+            http(HttpError::TooLong { limit: default.get_max_len() }),
         ),
-        ("many fields", many.into(), http(HttpError::TooManyFields { limit: default.max_fields })),
+        (
+            "many fields",
+            many.into(),
+            http(HttpError::TooManyFields { limit: default.get_max_fields() }),
+        ),
         (
             "a body",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".into(),
@@ -170,8 +173,7 @@ fn a_proxy_that_opens_no_tunnel_is_at_fault() {
         assert!(is_end, "{answer}: {error:?}");
         assert!(error.to_string().starts_with("connection to the proxy: "), "{error}");
     }
-    let mut limits = HeadLimits::default();
-    limits.max_fields = 1;
+    let limits = HeadLimits::new().max_fields(1);
     let error =
         refusal(&Client::new().head_limits(limits), "HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\n\r\n");
     assert!(error.to_string().contains("limit of 1 header fields"), "{error}");

@@ -127,8 +127,7 @@ fn what_is_no_handshake_gets_the_fitting_status_and_never_silence() {
 
 #[test]
 fn a_client_that_does_not_finish_its_request_gets_408() {
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = Duration::from_millis(50);
+    let timeouts = Timeouts::new().handshake(Duration::from_millis(50));
     let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts));
     let address = wire::run(server, wire::echo);
     for start in ["", "GET / HT", &REQUEST[..REQUEST.len() - 2]] {

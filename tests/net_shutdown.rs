@@ -121,8 +121,7 @@ fn what_is_not_over_at_the_deadline_is_cut() {
 
 #[test]
 fn a_connection_that_is_lost_meanwhile_has_failed() {
-    let mut timeouts = Timeouts::default();
-    timeouts.close = LONG;
+    let timeouts = Timeouts::new().close(LONG);
     let server = start(wire::server().acceptor(Acceptor::new().timeouts(timeouts)), wire::echo);
     let mut raw = Raw::upgraded(server.address);
     await_open(&server.handle, 1);
@@ -135,8 +134,7 @@ fn a_connection_that_is_lost_meanwhile_has_failed() {
 
 #[test]
 fn handshakes_in_flight_get_503() {
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = LONG;
+    let timeouts = Timeouts::new().handshake(LONG);
     let (sender, reports) = mpsc::channel();
     let server = wire::server()
         .acceptor(Acceptor::new().timeouts(timeouts))
@@ -409,7 +407,7 @@ fn a_handle_finds_the_open_connections_and_speaks_to_them() {
 fn a_peer_that_is_behind_when_the_shutdown_begins_is_told_once_it_reads() {
     let mut timeouts = Timeouts::default();
     // Nobody but the shutdown looks after the connection.
-    (timeouts.close, timeouts.ping) = (LONG, None);
+    timeouts = timeouts.close(LONG).ping(None);
     let server = start(wire::server().acceptor(Acceptor::new().timeouts(timeouts)), wire::echo);
     let mut raw = Raw::upgraded(server.address);
     await_open(&server.handle, 1);

@@ -35,8 +35,7 @@ struct Flood {
 
 impl Flood {
     fn begin() -> (Self, Receiver) {
-        let mut timeouts = Timeouts::default();
-        (timeouts.write, timeouts.close, timeouts.ping) = (LONG, LONG, None);
+        let timeouts = Timeouts::new().write(LONG).close(LONG).ping(None);
         let pipe = Pipe::new(Role::Server);
         let (sender, receiver) = pipe.open(timeouts).split();
         // A broadcast that the connection refuses for now is not tried again: the write waits for it.

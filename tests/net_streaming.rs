@@ -281,8 +281,7 @@ fn other_senders_wait_for_the_end_of_a_message_that_is_being_written() {
 
 #[test]
 fn other_senders_wait_no_longer_than_their_time_out() {
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::from_millis(20);
+    let timeouts = Timeouts::new().write(Duration::from_millis(20));
     let url = format!("ws://{}/", wire::echo_server());
     let ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
     let mut writer = ws.writer(MessageKind::Binary);
@@ -301,8 +300,7 @@ fn other_senders_wait_no_longer_than_their_time_out() {
 #[test]
 fn a_long_message_passes_from_end_to_end() {
     const LEN: u64 = 64 << 20;
-    let mut limits = Limits::default();
-    limits.max_message_len = usize::MAX;
+    let limits = Limits::new().max_message_len(usize::MAX);
     let acceptor = Acceptor::new().limits(limits);
     let address = wire::run(wire::server().acceptor(acceptor), |ws, _| {
         let sender = ws.sender();

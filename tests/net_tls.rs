@@ -38,9 +38,8 @@ fn cause(error: &Error) -> &rustls::Error {
 }
 
 fn impatient() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = Duration::from_millis(200);
-    timeouts
+    let timeout = Duration::from_millis(200);
+    Timeouts::new().connect(timeout).handshake(timeout)
 }
 
 /// A server that echoes, and what goes wrong with its connections.

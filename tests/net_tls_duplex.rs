@@ -170,9 +170,8 @@ fn after_the_closing_handshake_both_ends_announce_the_end() {
 
 #[test]
 fn a_client_does_not_end_before_its_server_does() {
-    let mut timeouts = Timeouts::default();
-    timeouts.close = Duration::from_secs(3600);
-    timeouts.linger = timeouts.close;
+    let long = Duration::from_secs(3600);
+    let timeouts = Timeouts::new().close(long).linger(long);
     let (mut ws, mut raw) = client(timeouts);
     let ours = thread::spawn(move || ws.recv());
     raw.send([0x88, 2, 0x03, 0xe8]);
@@ -187,8 +186,7 @@ fn a_client_does_not_end_before_its_server_does() {
 
 #[test]
 fn who_does_not_answer_a_close_is_given_up() {
-    let mut timeouts = Timeouts::default();
-    timeouts.close = Duration::from_millis(20);
+    let timeouts = Timeouts::new().close(Duration::from_millis(20));
     let (mut ws, _raw) = client(timeouts);
     let outcome = in_time(move || ws.close(CloseCode::NORMAL, ""));
     assert!(matches!(outcome, Err(Error::Timeout(Operation::Close))), "{outcome:?}");

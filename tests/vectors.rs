@@ -292,7 +292,7 @@ fn invalid_headers_fail_the_connection_with_1002() {
 // proves 6455-10.4-1
 #[test]
 fn a_valid_header_of_2_to_the_60_bytes_is_stopped_by_a_limit() {
-    let limit = Limits::default().max_frame_len;
+    let limit = Limits::new().get_max_frame_len();
     let from_server = hex("82 7f 1000000000000000");
     let from_client = hex("82 ff 1000000000000000 37fa213d");
     let (header, header_len) = FrameHeader::decode(&from_server).unwrap().unwrap();

@@ -108,19 +108,17 @@ fn origins(address: SocketAddr, others: Vec<String>) -> Vec<String> {
 }
 
 fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_message_len = MESSAGE_MAX;
-    limits.max_frame_len = MESSAGE_MAX as u64;
+    let limits = Limits::new().max_message_len(MESSAGE_MAX).max_frame_len(MESSAGE_MAX as u64);
     limits
 }
 
 /// The Pings of the keepalive measure the latency that the page shows, so they are frequent.
 fn timeouts() -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.ping = Some(Duration::from_secs(2));
-    timeouts.pong = Duration::from_secs(8);
-    timeouts.write = Duration::from_secs(5);
-    timeouts.close = Duration::from_secs(2);
+    let timeouts = Timeouts::new()
+        .ping(Duration::from_secs(2))
+        .pong(Duration::from_secs(8))
+        .write(Duration::from_secs(5))
+        .close(Duration::from_secs(2));
     timeouts
 }
 

@@ -25,15 +25,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Echoes until its input ends, with limits that are met soon.
 pub(crate) fn serve() -> Outcome<()> {
-    let mut limits = Limits::default();
-    limits.max_message_len = MAX_MESSAGE_LEN;
-    limits.max_fragments = MAX_FRAGMENTS;
-    let mut timeouts = Timeouts::default();
-    timeouts.handshake = HANDSHAKE;
-    timeouts.write = Duration::from_secs(5);
-    timeouts.close = Duration::from_secs(2);
-    timeouts.ping = Some(Duration::from_secs(5));
-    timeouts.pong = Duration::from_secs(5);
+    let limits = Limits::new().max_message_len(MAX_MESSAGE_LEN).max_fragments(MAX_FRAGMENTS);
+    let timeouts = Timeouts::new()
+        .handshake(HANDSHAKE)
+        .write(Duration::from_secs(5))
+        .close(Duration::from_secs(2))
+        .ping(Duration::from_secs(5))
+        .pong(Duration::from_secs(5));
     let acceptor = Acceptor::new().limits(limits).timeouts(timeouts).fragment_len(64 << 10);
     #[cfg(feature = "deflate")]
     let acceptor = acceptor.deflate(tightwire::deflate::DeflateConfig::new());

@@ -86,10 +86,10 @@ pub fn check(data: &[u8]) {
 }
 
 fn our_reading(role: Role, wire: &[u8]) -> (Vec<Event>, End, Option<ProtocolError>) {
-    let mut limits = Limits::default();
-    limits.max_message_len = MAX_LEN;
-    limits.max_frame_len = MAX_LEN as u64;
-    limits.max_fragments = u32::MAX;
+    let limits = Limits::new()
+        .max_message_len(MAX_LEN)
+        .max_frame_len(MAX_LEN as u64)
+        .max_fragments(u32::MAX);
     let mut inbound = Inbound::new(role, limits);
     let mut input = wire;
     let mut events = Vec::new();

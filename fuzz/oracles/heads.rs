@@ -13,8 +13,7 @@ pub type Decoded<H> = Result<Option<(H, usize)>, HttpError>;
 /// of the input, or, behind a zero, these lines with some changes.
 pub fn limits_and_head<'a>(data: &'a [u8], lines: &[&str]) -> Option<(HeadLimits, Cow<'a, [u8]>)> {
     let (&[len, fields], head) = data.split_first_chunk()?;
-    let mut limits = HeadLimits::default();
-    (limits.max_len, limits.max_fields) = (usize::from(len) * 16, fields.into());
+    let limits = HeadLimits::new().max_len(usize::from(len) * 16).max_fields(fields.into());
     Some(match head.split_first() {
         Some((0, changes)) => (limits, edited(lines, changes).into()),
         _ => (limits, head.into()),
@@ -23,8 +22,7 @@ pub fn limits_and_head<'a>(data: &'a [u8], lines: &[&str]) -> Option<(HeadLimits
 
 /// Limits for what the library has printed.
 pub fn wide() -> HeadLimits {
-    let mut limits = HeadLimits::default();
-    (limits.max_len, limits.max_fields) = (1 << 20, 1 << 10);
+    let limits = HeadLimits::new().max_len(1 << 20).max_fields(1 << 10);
     limits
 }
 
@@ -66,7 +64,7 @@ pub fn check_cuts<H>(
 ///
 /// Fails where a limit was passed, or where there is a byte by which others may find other lines.
 pub fn lines<'a>(head: &'a [u8], limits: &HeadLimits) -> Vec<&'a [u8]> {
-    assert!(head.len() <= limits.max_len, "{} bytes", head.len());
+    assert!(head.len() <= limits.get_max_len(), "{} bytes", head.len());
     assert!(!head.contains(&0), "a NUL");
     let text = head.strip_prefix(b"\r\n").unwrap_or(head);
     let text = text.strip_suffix(b"\r\n\r\n").expect("an empty line at the end");
@@ -81,8 +79,8 @@ pub fn lines<'a>(head: &'a [u8], limits: &HeadLimits) -> Vec<&'a [u8]> {
     }
     let feeds = text.windows(2).filter(|pair| pair == b"\r\n").count();
     assert_eq!(feeds, lines.len() - 1, "a lone LF");
-    assert!(lines[0].len() <= limits.max_len / 2, "a first line of {} bytes", lines[0].len());
-    assert!(lines.len() - 1 <= limits.max_fields, "{} fields", lines.len() - 1);
+    assert!(lines[0].len() <= limits.get_max_len() / 2, "a first line of {} bytes", lines[0].len());
+    assert!(lines.len() - 1 <= limits.get_max_fields(), "{} fields", lines.len() - 1);
     lines
 }
 
@@ -105,14 +103,14 @@ pub fn check_reason(bytes: &[u8], limits: &HeadLimits, error: HttpError) {
     let has = |pattern: &[u8]| bytes.windows(pattern.len()).any(|window| window == pattern);
     let is_true = match error {
         HttpError::StartLineTooLong { limit } => {
-            limit == limits.max_len / 2
+            limit == limits.get_max_len() / 2
                 && bytes.len() > limit
                 && !bytes.get(2..limit).is_some_and(has_line_end)
         }
-        HttpError::TooLong { limit } => limit == limits.max_len && bytes.len() > limit,
+        HttpError::TooLong { limit } => limit == limits.get_max_len() && bytes.len() > limit,
         HttpError::TooManyFields { limit } => {
             let lines = bytes.split(|&byte| byte == b'\n').filter(|line| line.len() > 1);
-            limit == limits.max_fields && lines.count() > limit + 1
+            limit == limits.get_max_fields() && lines.count() > limit + 1
         }
         HttpError::LineEnd => {
             let pairs = bytes.windows(2).filter(|pair| pair == b"\r\n").count();

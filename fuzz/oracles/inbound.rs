@@ -26,16 +26,16 @@ fn settings(u: &mut Unstructured<'_>) -> Result<(Role, Limits, Cuts)> {
     let mut limits = Limits::default();
     // Zero would leave nothing to look at; it stands for no limit at all.
     match u.arbitrary::<u16>()? {
-        0 => limits.max_message_len = usize::MAX,
-        len => limits.max_message_len = len.into(),
+        0 => limits = limits.max_message_len(usize::MAX),
+        len => limits = limits.max_message_len(len.into()),
     }
     match u.arbitrary::<u16>()? {
-        0 => limits.max_frame_len = u64::MAX,
-        len => limits.max_frame_len = len.into(),
+        0 => limits = limits.max_frame_len(u64::MAX),
+        len => limits = limits.max_frame_len(len.into()),
     }
     match u.arbitrary::<u8>()? {
-        0 => limits.max_fragments = u32::MAX,
-        count => limits.max_fragments = u32::from(count) - 1,
+        0 => limits = limits.max_fragments(u32::MAX),
+        count => limits = limits.max_fragments(u32::from(count) - 1),
     }
     Ok((role, limits, u.arbitrary()?))
 }

@@ -210,10 +210,10 @@ impl Settings {
     }
 
     fn inbound(&self) -> Inbound {
-        let mut limits = Limits::default();
-        limits.max_message_len = self.max_message_len;
-        limits.max_frame_len = u64::MAX;
-        limits.max_fragments = u32::MAX;
+        let limits = Limits::new()
+            .max_message_len(self.max_message_len)
+            .max_frame_len(u64::MAX)
+            .max_fragments(u32::MAX);
         reference::inbound(self.role, &self.params, limits)
     }
 

@@ -80,9 +80,7 @@ impl Plan {
         };
         let mut limits = Limits::default();
         if has(2) {
-            limits.max_message_len = 300;
-            limits.max_frame_len = 300;
-            limits.max_fragments = 4;
+            limits = limits.max_message_len(300).max_frame_len(300).max_fragments(4);
         }
         let (reads, writes) = (any_bytes(u)?, any_bytes(u)?);
         let calls_len = usize::from(u.arbitrary::<u8>()?) * 4;
@@ -118,8 +116,7 @@ impl Plan {
         let Some((websocket, heads)) = self.open() else { return };
         let (mut receiving, sender) =
             Receiving::new(websocket, self.wire.clone(), self.waits, self.splits);
-        let mut limits = Limits::default();
-        limits.max_message_len = usize::MAX;
+        let limits = Limits::new().max_message_len(usize::MAX);
         let inbound = Inbound::new(peer(self.role), limits);
         let inbound = self.compression.inbound(inbound, self.role);
         let (wire, is_cut) = (self.wire.clone(), self.fragment_len < 5000);
@@ -152,12 +149,13 @@ impl Plan {
     /// Opens the connection. That fails only if the stream does.
     fn open(&self) -> Option<(WebSocket, Heads)> {
         let (no_time, enough) = (Duration::ZERO, Duration::from_secs(8));
-        let mut timeouts = Timeouts::default();
-        timeouts.handshake = enough;
-        timeouts.write = if self.waits { enough } else { no_time };
-        timeouts.close = if self.is_patient { enough } else { no_time };
-        timeouts.linger = timeouts.close;
-        timeouts.ping = None;
+        let closing = if self.is_patient { enough } else { no_time };
+        let timeouts = Timeouts::new()
+            .handshake(enough)
+            .write(if self.waits { enough } else { no_time })
+            .close(closing)
+            .linger(closing)
+            .ping(None);
         self.wire.state().is_patient = self.is_patient;
         let client = Client::new().limits(self.limits).timeouts(timeouts);
         let client = self.compression.client(client.fragment_len(self.fragment_len));

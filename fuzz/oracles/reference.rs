@@ -80,7 +80,9 @@ impl Meaning {
         // §5.4: which frame may come now, and §10.4: how much of it we want.
         if !is_control {
             let (held, count) = message.as_ref().map_or((0, 0), |m| (m.data.len(), m.count));
-            let Limits { max_message_len, max_frame_len, max_fragments, .. } = limits;
+            let max_message_len = limits.get_max_message_len();
+            let max_frame_len = limits.get_max_frame_len();
+            let max_fragments = limits.get_max_fragments();
             let total = u128::from(len) + held as u128;
             let (begins, is_begun) = (opcode != 0, message.is_some());
             self.must(begins || is_begun, ProtocolError::UnexpectedContinuation);

@@ -20,7 +20,7 @@ pub fn check(data: &[u8]) {
     let bytes = &*bytes;
     heads::check_cuts(bytes, &limits, Request::decode);
     match Request::decode(bytes, &limits) {
-        Ok(None) => assert!(bytes.len() <= limits.max_len, "{} bytes wait", bytes.len()),
+        Ok(None) => assert!(bytes.len() <= limits.get_max_len(), "{} bytes wait", bytes.len()),
         Ok(Some((request, len))) => {
             check_decoded(&request, &bytes[..len], &limits);
             check_again(&request);

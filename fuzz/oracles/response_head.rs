@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     heads::check_cuts(bytes, &limits, Response::decode);
     check_proxy(bytes, &limits);
     match Response::decode(bytes, &limits) {
-        Ok(None) => assert!(bytes.len() <= limits.max_len, "{} bytes wait", bytes.len()),
+        Ok(None) => assert!(bytes.len() <= limits.get_max_len(), "{} bytes wait", bytes.len()),
         Ok(Some((response, len))) => {
             check_decoded(&response, &bytes[..len], &limits);
             check_again(&response);

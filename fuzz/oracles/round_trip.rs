@@ -84,8 +84,7 @@ impl Plan {
     fn check(&self, u: &mut Unstructured<'_>) {
         let (wire, sent) = self.send(u);
         let receiver = || {
-            let mut limits = Limits::default();
-            limits.max_message_len = usize::MAX;
+            let limits = Limits::new().max_message_len(usize::MAX);
             self.compression.inbound(Inbound::new(peer(self.sender), limits), self.sender)
         };
         for frame in headers(&wire) {

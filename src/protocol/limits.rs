@@ -1,18 +1,63 @@
-/// What a peer may make us hold (§10.4). A message over a limit fails the connection with 1009.
+/// Limits on the messages that a peer can make us buffer (§10.4). A message over a limit fails the
+/// connection with 1009.
+///
+/// ```
+/// use tightwire::{Acceptor, Limits};
+///
+/// let limits = Limits::new().max_message_len(64 << 10).max_fragments(100);
+/// assert_eq!(limits.get_max_message_len(), 65_536);
+/// let acceptor = Acceptor::new().limits(limits);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[must_use]
 pub struct Limits {
-    /// The most bytes in a message, those of a compressed one counted as they come out; 16 MiB
-    /// by default.
-    pub max_message_len: usize,
+    pub(super) max_message_len: usize,
+    pub(super) max_frame_len: u64,
+    pub(super) max_fragments: u32,
+}
+
+impl Limits {
+    /// The default limits.
+    pub const fn new() -> Self {
+        Self { max_message_len: 16 << 20, max_frame_len: 16 << 20, max_fragments: 1 << 17 }
+    }
+
+    /// The most bytes in a message, after decompression; 16 MiB by default.
+    pub const fn max_message_len(mut self, bytes: usize) -> Self {
+        self.max_message_len = bytes;
+        self
+    }
+
     /// The most bytes in the payload of one frame; 16 MiB by default.
-    pub max_frame_len: u64,
-    /// The most frames in a message, empty ones among them; 131,072 by default.
-    pub max_fragments: u32,
+    pub const fn max_frame_len(mut self, bytes: u64) -> Self {
+        self.max_frame_len = bytes;
+        self
+    }
+
+    /// The most frames in a message, empty ones included; 131,072 by default.
+    pub const fn max_fragments(mut self, count: u32) -> Self {
+        self.max_fragments = count;
+        self
+    }
+
+    /// The value of [`max_message_len`](Self::max_message_len), in bytes.
+    pub const fn get_max_message_len(&self) -> usize {
+        self.max_message_len
+    }
+
+    /// The value of [`max_frame_len`](Self::max_frame_len), in bytes.
+    pub const fn get_max_frame_len(&self) -> u64 {
+        self.max_frame_len
+    }
+
+    /// The value of [`max_fragments`](Self::max_fragments).
+    pub const fn get_max_fragments(&self) -> u32 {
+        self.max_fragments
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_message_len: 16 << 20, max_frame_len: 16 << 20, max_fragments: 1 << 17 }
+        Self::new()
     }
 }

@@ -56,9 +56,9 @@ pub(super) fn round(name: &str, notes: &Arc<Notes>, random: &mut Random) -> Outc
 }
 
 fn start(notes: &Arc<Notes>, random: &mut Random) -> Outcome<Running> {
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::from_millis(5 + random.below(50) as u64);
-    timeouts.close = Duration::from_secs(3);
+    let timeouts = Timeouts::new()
+        .write(Duration::from_millis(5 + random.below(50) as u64))
+        .close(Duration::from_secs(3));
     let acceptor = Acceptor::new().timeouts(timeouts);
     let is_secure = cfg!(feature = "tls") && random.one_in(3);
     #[cfg(feature = "tls")]

@@ -89,16 +89,16 @@ fn limits(random: &mut Random) -> (Limits, usize, usize) {
 }
 
 fn timeouts(ending: Ending, random: &mut Random) -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.write = Duration::from_millis(1 + random.below(8) as u64);
-    timeouts.close = Duration::from_secs(20);
-    timeouts.pong = Duration::from_secs(2);
+    let mut timeouts = Timeouts::new()
+        .write(Duration::from_millis(1 + random.below(8) as u64))
+        .close(Duration::from_secs(20))
+        .pong(Duration::from_secs(2));
     let is_kept_alive = random.one_in(2);
     match ending {
         // A slow peer has `close` for its answer, and needs more than `ping` and `pong`.
-        Ending::PeerIsSlow(_) => timeouts.ping = Some(Duration::from_millis(300)),
-        Ending::CloserIsSlow(_) => timeouts.close = Duration::from_secs(2),
-        _ if is_kept_alive => timeouts.ping = Some(Duration::from_millis(300)),
+        Ending::PeerIsSlow(_) => timeouts = timeouts.ping(Duration::from_millis(300)),
+        Ending::CloserIsSlow(_) => timeouts = timeouts.close(Duration::from_secs(2)),
+        _ if is_kept_alive => timeouts = timeouts.ping(Duration::from_millis(300)),
         _ => {}
     }
     timeouts

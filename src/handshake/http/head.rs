@@ -3,19 +3,53 @@ use core::{fmt, str};
 use super::grammar;
 use super::headers::Headers;
 
-/// How large the head of a request or a response may be.
+/// Limits on the head of a request or a response.
+///
+/// ```
+/// use tightwire::handshake::HeadLimits;
+///
+/// let limits = HeadLimits::new().max_len(4 << 10).max_fields(30);
+/// assert_eq!(limits.get_max_fields(), 30);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[must_use]
 pub struct HeadLimits {
+    max_len: usize,
+    max_fields: usize,
+}
+
+impl HeadLimits {
+    /// The default limits.
+    pub const fn new() -> Self {
+        Self { max_len: 16 << 10, max_fields: 100 }
+    }
+
     /// The most bytes in a head, of which the first line may take half; 16 KiB by default.
-    pub max_len: usize,
+    pub const fn max_len(mut self, bytes: usize) -> Self {
+        self.max_len = bytes;
+        self
+    }
+
     /// The most fields; 100 by default.
-    pub max_fields: usize,
+    pub const fn max_fields(mut self, count: usize) -> Self {
+        self.max_fields = count;
+        self
+    }
+
+    /// The value of [`max_len`](Self::max_len), in bytes.
+    pub const fn get_max_len(&self) -> usize {
+        self.max_len
+    }
+
+    /// The value of [`max_fields`](Self::max_fields).
+    pub const fn get_max_fields(&self) -> usize {
+        self.max_fields
+    }
 }
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self { max_len: 16 << 10, max_fields: 100 }
+        Self::new()
     }
 }
 

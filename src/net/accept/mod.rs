@@ -174,7 +174,7 @@ impl Acceptor {
     /// Reads a request and answers it. A request that is not a valid handshake gets the fitting
     /// HTTP status, never a silent close.
     ///
-    /// This takes at most [`Timeouts::handshake`](crate::Timeouts), for TLS, the request and the
+    /// This takes at most [`Timeouts::handshake`](crate::Timeouts::handshake), for TLS, the request and the
     /// answer. A client that is refused has [`Timeouts::linger`](crate::Timeouts) more to read the
     /// answer and end TCP.
     ///

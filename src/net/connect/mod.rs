@@ -51,8 +51,7 @@ pub fn connect(uri: &str) -> Result<WebSocket, Error> {
 /// use std::time::Duration;
 /// use tightwire::{Client, Timeouts};
 ///
-/// let mut timeouts = Timeouts::default();
-/// timeouts.handshake = Duration::from_secs(3);
+/// let timeouts = Timeouts::new().connect(Duration::from_secs(3));
 /// let ws = Client::new()
 ///     .header("Cookie", "session=1")
 ///     .subprotocols(["chat.v2", "chat.v1"])
@@ -218,7 +217,7 @@ impl Client {
     /// A name and password in the URI are sent as Basic authorization. Redirects are not
     /// followed.
     ///
-    /// Only the deadline, [`Timeouts::handshake`](crate::Timeouts), ends this call early: `std`
+    /// Only the deadline, [`Timeouts::connect`](crate::Timeouts::connect), ends this call early: `std`
     /// cannot interrupt name resolution or connecting. To cancel an opening handshake from another
     /// thread, open the TCP connection yourself, keep a
     /// [`try_clone`](std::net::TcpStream::try_clone) of it, and call
@@ -235,7 +234,7 @@ impl Client {
     ///   otherwise `Handshake` with the rule that the response breaks.
     pub fn connect(&self, uri: &str) -> Result<WebSocket, Error> {
         let uri: Uri = uri.parse()?;
-        let deadline = Deadline::after(Some(self.options.timeouts.handshake));
+        let deadline = Deadline::after(Some(self.options.timeouts.connect));
         // First, so that nothing is connected for a request that cannot be made.
         let security = self.tls.prepare(&uri)?;
         let handshake = self.request(&uri)?;
@@ -252,7 +251,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`connect`](Self::connect).
+    /// As for [`connect`](Self::connect). The deadline is
+    /// [`Timeouts::handshake`](crate::Timeouts::handshake).
     pub fn connect_stream(&self, uri: &str, stream: impl Stream) -> Result<WebSocket, Error> {
         let uri: Uri = uri.parse()?;
         let deadline = Deadline::after(Some(self.options.timeouts.handshake));

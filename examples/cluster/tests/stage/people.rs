@@ -131,9 +131,9 @@ impl Note {
 
 impl Person {
     fn live(mut self) {
-        let mut timeouts = Timeouts::default();
-        timeouts.handshake = Duration::from_secs(5);
-        timeouts.ping = Some(Duration::from_secs(2));
+        let timeouts = Timeouts::new()
+            .connect(Duration::from_secs(5))
+            .ping(Duration::from_secs(2));
         let client = Client::new().timeouts(timeouts);
         while !self.note(|note| note.is_leaving) {
             if let Ok(mut ws) = client.connect(&format!("ws://{}/ws", self.address)) {
