@@ -4,7 +4,7 @@
 //! cargo run --release --features deflate --example autobahn_client [URL] [AGENT]
 //! ```
 
-use tightwire::{Client, CloseCode, Error};
+use tightwire::{Client, Error};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
@@ -15,11 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for case in 1..=count {
         // Most cases break the protocol on purpose, so an error is no news.
         if let Err(error) = run_case(&format!("{url}/runCase?case={case}&agent={agent}")) {
-            println!("case {case} of {count}: {error}");
+            println!("case {case} of {count}: {error:#}");
         }
     }
     let mut ws = tightwire::connect(&format!("{url}/updateReports?agent={agent}"))?;
-    ws.close(CloseCode::NORMAL, "")?;
+    ws.close()?;
     println!("{count} cases run");
     Ok(())
 }
@@ -28,7 +28,7 @@ fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
     let mut ws = tightwire::connect(&format!("{url}/getCaseCount"))?;
     let message = ws.recv()?.ok_or("the server closed before it gave the number of cases")?;
     let count = message.as_text().ok_or("the number of cases is no text")?.parse()?;
-    ws.close(CloseCode::NORMAL, "")?;
+    ws.close()?;
     Ok(count)
 }
 

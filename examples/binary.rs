@@ -4,7 +4,7 @@
 //! cargo run --example binary [URL]
 //! ```
 
-use tightwire::{CloseCode, Message};
+use tightwire::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
@@ -17,6 +17,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => println!("The server closed"),
     }
 
-    ws.close(CloseCode::NORMAL, "")?;
+    ws.close()?;
     Ok(())
 }

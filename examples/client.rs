@@ -4,8 +4,6 @@
 //! cargo run --example client [URL]
 //! ```
 
-use tightwire::CloseCode;
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
     let mut ws = tightwire::connect(&url)?;
@@ -16,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("Received: {}", message.as_text().unwrap_or("(binary)"));
     }
 
-    ws.close(CloseCode::NORMAL, "")?;
+    ws.close()?;
     println!("Disconnected");
     Ok(())
 }

@@ -7,7 +7,7 @@
 use std::io::BufRead;
 use std::thread;
 
-use tightwire::{CloseCode, Error, Sender};
+use tightwire::{Error, Sender};
 
 fn main() -> Result<(), Error> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
@@ -18,7 +18,7 @@ fn main() -> Result<(), Error> {
     // waits for it.
     thread::spawn(move || {
         if let Err(error) = send_lines(&sender) {
-            eprintln!("Cannot send: {error}");
+            eprintln!("Cannot send: {error:#}");
         }
     });
 
@@ -33,5 +33,5 @@ fn send_lines(sender: &Sender) -> Result<(), Error> {
     for line in std::io::stdin().lock().lines() {
         sender.send(&line?)?;
     }
-    sender.close(CloseCode::NORMAL, "")
+    sender.close()
 }

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(ws) => ws,
         Err(error) => {
             // Nothing is open here, so there is nothing to clean up.
-            eprintln!("Failed to connect to {url}: {error}");
+            eprintln!("Failed to connect to {url}: {error:#}");
             if let Error::Handshake(HandshakeError::Refused(response)) = error {
                 eprintln!("The server said: {}", String::from_utf8_lossy(response.body()));
             }
@@ -51,13 +51,13 @@ fn main() -> ExitCode {
 fn talk(sender: &Sender) -> Result<(), Error> {
     for text in MESSAGES {
         if let Err(error) = sender.send(text) {
-            eprintln!("Error while sending: {error}");
+            eprintln!("Error while sending: {error:#}");
             return Err(error);
         }
         println!("Sent: {text}");
         thread::sleep(Duration::from_secs(1));
     }
-    sender.close(CloseCode::NORMAL, "done")
+    sender.close_with(CloseCode::NORMAL, "done")
 }
 
 /// Prints what comes, until the connection ends.
@@ -71,7 +71,7 @@ fn listen(receiver: &mut Receiver) -> Result<(), Error> {
                 println!("Nothing for five seconds");
             }
             Err(error) => {
-                eprintln!("Error while receiving: {error}");
+                eprintln!("Error while receiving: {error:#}");
                 return Err(error);
             }
         }

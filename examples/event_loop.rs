@@ -106,7 +106,7 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // Files may have run out: the next tick tries again.
-                Err(error) => return eprintln!("cannot accept: {error}"),
+                Err(error) => return eprintln!("cannot accept: {error:#}"),
             }
         }
     }

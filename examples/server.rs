@@ -18,7 +18,7 @@ fn main() -> std::io::Result<()> {
     });
     let server = Server::bind(address)?
         .acceptor(acceptor)
-        .on_error(|peer, error| eprintln!("{peer:?}: {error}"));
+        .on_error(|peer, error| eprintln!("{peer:?}: {error:#}"));
     println!("listening on ws://{}", server.local_addr()?);
 
     server.run(|ws, request| {

@@ -33,7 +33,7 @@ fn main() -> Outcome<()> {
 
 /// The server: echoes until its input ends.
 fn serve() -> Outcome<()> {
-    let server = Server::bind("127.0.0.1:0")?.on_error(|_, error| eprintln!("server: {error}"));
+    let server = Server::bind("127.0.0.1:0")?.on_error(|_, error| eprintln!("server: {error:#}"));
     let handle = server.handle();
     println!("{}", server.local_addr()?);
     let stopper = thread::spawn(move || {
@@ -123,7 +123,7 @@ fn connect(url: &str, count: usize, start: Instant) -> Outcome<Vec<WebSocket>> {
         match client.connect(url) {
             Ok(ws) => all.push(ws),
             Err(error) => {
-                println!("only {} more: {error}", all.len());
+                println!("only {} more: {error:#}", all.len());
                 break;
             }
         }

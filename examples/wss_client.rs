@@ -9,9 +9,9 @@
 
 use std::error::Error;
 
+use tightwire::Client;
 use tightwire::rustls::pki_types::{CertificateDer, pem::PemObject};
 use tightwire::rustls::{ClientConfig, RootCertStore};
-use tightwire::{Client, CloseCode};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("Received: {}", message.as_text().unwrap_or("(binary)"));
     }
 
-    ws.close(CloseCode::NORMAL, "")?;
+    ws.close()?;
     println!("Disconnected");
     Ok(())
 }

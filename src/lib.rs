@@ -6,7 +6,7 @@
 //! if let Some(message) = ws.recv()? {
 //!     println!("{message:?}");
 //! }
-//! ws.close(tightwire::CloseCode::NORMAL, "")?;
+//! ws.close()?;
 //! # Ok::<(), tightwire::Error>(())
 //! ```
 //!

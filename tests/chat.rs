@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tightwire::handshake::HandshakeError;
-use tightwire::{Client, CloseCode, Error, WebSocket};
+use tightwire::{Client, Error, WebSocket};
 use wire::{PATIENCE, Raw, field};
 
 const MEMBERS_MAX: usize = 100;
@@ -206,7 +206,7 @@ fn what_is_said_goes_to_the_room_and_into_its_history() {
     assert_eq!(welcome["history"][0]["text"], "<b>Hello</b>");
     assert_eq!(welcome["history"].as_array().unwrap().len(), 1);
 
-    ben.close(CloseCode::NORMAL, "").unwrap();
+    ben.close().unwrap();
     hear_of(&mut ann, "members");
     assert_eq!(hear(&mut ann), json!({"type": "members", "members": ["Ann", "Carol"]}));
     // Nothing of it in the other room.
@@ -367,7 +367,7 @@ fn there_are_so_many_rooms() {
     let (_ws, answer) = chat.ask("one more", "Ann", "s");
     assert_eq!(answer["why"], "There are too many rooms.");
     // An empty one makes room, once the server knows that it is empty.
-    rooms.pop().unwrap().close(CloseCode::NORMAL, "").unwrap();
+    rooms.pop().unwrap().close().unwrap();
     let begun = Instant::now();
     while chat.ask("one more", "Ann", "s").1["type"] != "welcome" {
         assert!(begun.elapsed() < PATIENCE, "there is still no room");

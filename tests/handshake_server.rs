@@ -585,7 +585,7 @@ fn the_server_may_add_fields_but_not_those_of_the_handshake() {
         let rejection = answer(REQUEST, &AcceptOptions::new().header(name, value)).unwrap_err();
         assert_eq!(rejection.response().status(), 500);
         assert_eq!(rejection.error(), &HandshakeError::Header(error));
-        assert!(rejection.error().source().is_some());
+        assert!(rejection.error().source().is_none(), "it prints itself");
     }
 }
 
@@ -598,7 +598,7 @@ fn each_error_of_the_server_cites_its_section() {
     }
     let repeated = rejected(REQUEST.replace("Host", "Host: elsewhere\r\nHost"));
     assert!(matches!(repeated.error(), HandshakeError::Repeated(RepeatedHeader { .. })));
-    assert!(repeated.error().source().is_some_and(|source| source.is::<RepeatedHeader>()));
+    assert!(repeated.error().source().is_none(), "it prints itself");
 }
 
 /// Every byte of a good request in place of every other value: an answer, and never a panic.

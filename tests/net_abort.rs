@@ -18,8 +18,8 @@ use pipe::{Pipe, Then};
 use task::{LONG, Task, in_time};
 use tightwire::handshake::Negotiated;
 use tightwire::{
-    Acceptor, Client, CloseCode, ClosedBy, Error, MessageKind, Role, SendError, Sender, State,
-    Stream, Timeouts, WebSocket,
+    Acceptor, Client, ClosedBy, Error, MessageKind, Role, SendError, Sender, State, Stream,
+    Timeouts, WebSocket,
 };
 use wire::close_body;
 
@@ -106,7 +106,7 @@ fn an_abort_ends_a_close_that_waits_for_the_answer() {
         let pipe = Pipe::new(role);
         let mut ws = pipe.open(timeouts());
         let sender = ws.sender();
-        let closing = Task::spawn(move || (ws.close(CloseCode::NORMAL, ""), ws));
+        let closing = Task::spawn(move || (ws.close(), ws));
         pipe.await_frame(0x88, &close_body(1000, ""));
         sender.abort();
         let (outcome, ws) = closing.end();
@@ -120,7 +120,7 @@ fn an_abort_ends_a_close_whose_frame_the_peer_does_not_take() {
     let pipe = Pipe::with_room(0);
     let mut ws = pipe.open(timeouts());
     let sender = ws.sender();
-    let closing = Task::spawn(move || ws.close(CloseCode::NORMAL, ""));
+    let closing = Task::spawn(move || ws.close());
     pipe.await_writer();
     sender.abort();
     assert!(closing.end().is_err());
@@ -162,7 +162,7 @@ fn an_abort_leaves_a_connection_as_it_is_that_has_ended() {
         let status = before.unwrap();
         assert_eq!((status.code(), status.reason(), status.was_clean()), (4000, "bye", true));
         assert_eq!(ws.recv().unwrap(), None);
-        ws.close(CloseCode::NORMAL, "").unwrap();
+        ws.close().unwrap();
     }
 }
 

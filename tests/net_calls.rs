@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use tightwire::handshake::Negotiated;
 use tightwire::{
-    Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, State, Stream, Timeouts,
-    WebSocket,
+    Acceptor, Client, ClosedBy, Error, Message, Operation, State, Stream, Timeouts, WebSocket,
 };
 use wire::{close_body, hex, masked};
 
@@ -345,7 +344,7 @@ fn a_server_ends_tcp_after_the_closing_handshake_and_a_client_only_after_the_ser
     let mut ws =
         Client::new().from_upgraded(script.clone(), Negotiated::default(), vec![]).unwrap();
     script.calls();
-    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.close().unwrap();
     let mut calls = script.calls();
     calls.retain(|call| !call.starts_with("set_"));
     assert_eq!(calls, ["write", "read", "read", "shutdown both"]);
@@ -464,7 +463,7 @@ fn a_close_frame_counts_as_sent_before_its_write_has_returned() {
     let ws =
         Client::new().from_upgraded(HeldUp::default(), Negotiated::default(), Vec::new()).unwrap();
     let (sender, mut receiver) = ws.split();
-    let closer = std::thread::spawn(move || sender.close(CloseCode::NORMAL, ""));
+    let closer = std::thread::spawn(move || sender.close());
     assert_eq!(receiver.recv().unwrap(), None);
     let status = receiver.close_status().unwrap();
     assert_eq!((status.closed_by(), status.was_clean()), (ClosedBy::Us, true));
@@ -531,7 +530,7 @@ fn a_connection_whose_writes_fail_is_not_closed_in_order() {
     let mut ws = Client::new().from_upgraded(near, Negotiated::default(), Vec::new()).unwrap();
     drop(far);
     while ws.send("into the void").is_ok() {}
-    assert!(ws.close(CloseCode::NORMAL, "").is_err());
+    assert!(ws.close().is_err());
     assert_eq!(ws.close_status().unwrap().code(), 1006);
 }
 
@@ -600,9 +599,9 @@ fn a_peer_that_is_never_quiet_holds_nobody_past_a_deadline() {
     let mut ws = client.from_upgraded(Flood, Negotiated::default(), Vec::new()).unwrap();
     let nothing = ws.recv_timeout(Duration::from_millis(20));
     assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
-    assert!(matches!(ws.close(CloseCode::NORMAL, ""), Err(Error::Timeout(Operation::Close))));
+    assert!(matches!(ws.close(), Err(Error::Timeout(Operation::Close))));
 
     let mut ws = client.from_upgraded(Flood, Negotiated::default(), Vec::new()).unwrap();
-    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    ws.sender().close().unwrap();
     assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Close))));
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tightwire::{Acceptor, Client, CloseCode, Message, Stream};
+use tightwire::{Acceptor, Client, Message, Stream};
 use wire::PATIENCE;
 
 /// Claims too much wherever it took all that it could take.
@@ -88,7 +88,7 @@ fn assert_echoes(near: impl Stream, far: impl Stream) {
         ws.send(&*data).unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Message::Binary(data)));
     }
-    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.close().unwrap();
     assert!(ws.close_status().unwrap().was_clean());
     server.join().unwrap();
 }

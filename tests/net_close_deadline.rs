@@ -17,7 +17,7 @@ use pipe::{Pipe, Then};
 use task::{LONG, Task, in_time};
 use tightwire::handshake::{Negotiated, Response};
 use tightwire::{
-    Acceptor, CloseCode, ClosedBy, Error, Message, MessageKind, Operation, Role, State, Timeouts,
+    Acceptor, ClosedBy, Error, Message, MessageKind, Operation, Role, State, Timeouts,
 };
 use wire::{PATIENCE, Raw, close_body};
 
@@ -41,7 +41,7 @@ fn an_answer_that_came_in_time_is_read_however_late_the_call_comes() {
         let (sender, mut receiver) = pipe.open(timeouts(CLOSE)).split();
         pipe.feed_frame(0x81, b"a");
         assert_eq!(receiver.recv().unwrap(), Some(Message::from("a")));
-        sender.close(CloseCode::NORMAL, "").unwrap();
+        sender.close().unwrap();
         let rest = [
             pipe.frame(0x81, b"b"),
             pipe.frame(0x89, b"ping"),
@@ -66,7 +66,7 @@ fn a_receive_after_the_deadline_finds_no_answer_and_gives_up() {
     for role in ROLES {
         let pipe = Pipe::new(role);
         let mut ws = pipe.open(timeouts(CLOSE));
-        ws.sender().close(CloseCode::NORMAL, "").unwrap();
+        ws.sender().close().unwrap();
         thread::sleep(2 * CLOSE);
         let (outcome, ws) = in_time(move || (ws.recv(), ws));
         assert!(is_close_timeout(&outcome), "{outcome:?}");
@@ -83,7 +83,7 @@ fn keepalive_is_silent_once_our_close_frame_was_sent() {
             .pong(Duration::from_millis(10));
         let pipe = Pipe::new(role);
         let (sender, mut receiver) = pipe.open(timeouts).split();
-        sender.close(CloseCode::NORMAL, "").unwrap();
+        sender.close().unwrap();
         let outcome = in_time(move || receiver.recv());
         assert!(is_close_timeout(&outcome), "{outcome:?}");
         assert_eq!(pipe.opcodes(), [0x88], "nothing follows the Close frame");
@@ -99,7 +99,7 @@ fn a_ping_without_an_answer_does_not_end_a_connection_that_is_closing() {
     let (sender, mut receiver) = pipe.open(timeouts).split();
     let receiving = Task::spawn(move || receiver.recv());
     pipe.await_that("our Ping", |state| state.frames.len() == 1);
-    sender.close(CloseCode::NORMAL, "").unwrap();
+    sender.close().unwrap();
     let outcome = receiving.end();
     assert!(is_close_timeout(&outcome), "{outcome:?}");
     assert_eq!(pipe.opcodes(), [0x89, 0x88]);
@@ -112,7 +112,7 @@ fn close_gives_up_in_time_though_the_peer_does_not_read() {
         let pipe = Pipe::with_room(room);
         let mut ws = pipe.open(timeouts(Duration::from_millis(50)));
         ws.feed(&vec![0; 60_000]).unwrap();
-        let (outcome, ws) = in_time(move || (ws.close(CloseCode::NORMAL, ""), ws));
+        let (outcome, ws) = in_time(move || (ws.close(), ws));
         assert!(is_close_timeout(&outcome), "{room}: {outcome:?}");
         assert_eq!(ws.state(), State::Closed);
         assert_eq!(ws.close_status().unwrap().code(), 1006);
@@ -127,7 +127,7 @@ fn close_gives_up_in_time_though_another_thread_is_blocked_in_a_send() {
     let sender = ws.sender();
     let sending = Task::spawn(move || sender.send(&vec![0; 100_000]));
     pipe.await_writer();
-    let outcome = in_time(move || ws.close(CloseCode::NORMAL, ""));
+    let outcome = in_time(move || ws.close());
     assert!(is_close_timeout(&outcome), "{outcome:?}");
     assert!(sending.end().is_err());
     assert!(pipe.state().is_shut);
@@ -142,7 +142,7 @@ fn close_gives_up_in_time_though_another_thread_streams_a_message() {
         Task::spawn(move || writer.write_all(&vec![0; 100_000]).and_then(|()| writer.flush()));
     pipe.await_writer();
     let waiting = Task::spawn(move || sender.send("behind it"));
-    let outcome = in_time(move || ws.close(CloseCode::NORMAL, ""));
+    let outcome = in_time(move || ws.close());
     assert!(is_close_timeout(&outcome), "{outcome:?}");
     assert!(streaming.end().is_err());
     assert!(waiting.end().is_err());
@@ -159,7 +159,7 @@ fn close_gives_up_in_time_on_a_socket_whose_peer_does_not_read() {
     let sending = Task::spawn(move || sender.send(&vec![0; 32 << 20]));
     // The peer has got the beginning of a message that fits into no buffer.
     raw.stream.peek(&mut [0]).unwrap();
-    let outcome = in_time(move || ws.close(CloseCode::NORMAL, ""));
+    let outcome = in_time(move || ws.close());
     assert!(is_close_timeout(&outcome), "{outcome:?}");
     assert!(sending.end().is_err());
 }

@@ -161,10 +161,10 @@ fn a_client_that_closes_waits_for_the_answer_and_for_the_end_of_tcp() {
         assert!(raw.read_to_end().is_empty());
     });
     let mut ws = tightwire::connect(&url).unwrap();
-    ws.close(CloseCode::NORMAL, "bye").unwrap();
+    ws.close_with(CloseCode::NORMAL, "bye").unwrap();
     let status = ws.close_status().unwrap();
     assert_eq!((status.code(), status.closed_by(), status.was_clean()), (1000, ClosedBy::Us, true));
-    ws.close(CloseCode::GOING_AWAY, "again").unwrap();
+    ws.close_with(CloseCode::GOING_AWAY, "again").unwrap();
     server.join().unwrap();
 }
 
@@ -176,7 +176,7 @@ fn messages_that_come_after_our_close_are_still_received() {
         raw.send(hex("81 01 61  88 02 03 e8"));
     });
     let mut ws = tightwire::connect(&url).unwrap();
-    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    ws.sender().close().unwrap();
     assert_eq!(ws.state(), State::Closing);
     assert!(matches!(ws.send("late"), Err(Error::Send(SendError::Closed))));
     assert!(matches!(ws.ping(b"late"), Err(Error::Send(SendError::Closed))));
@@ -197,10 +197,10 @@ fn a_peer_that_never_answers_close_is_cut_off_at_the_deadline() {
         let timeouts = Timeouts::new().close(Duration::from_millis(50));
         let mut ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
         let error = if by_recv {
-            ws.sender().close(CloseCode::GOING_AWAY, "").unwrap();
+            ws.sender().close_with(CloseCode::GOING_AWAY, "").unwrap();
             ws.recv().unwrap_err()
         } else {
-            ws.close(CloseCode::GOING_AWAY, "").unwrap_err()
+            ws.close_with(CloseCode::GOING_AWAY, "").unwrap_err()
         };
         assert!(matches!(error, Error::Timeout(Operation::Close)), "{error}");
         assert_eq!(ws.close_status().unwrap().code(), 1006);
@@ -212,11 +212,11 @@ fn a_peer_that_never_answers_close_is_cut_off_at_the_deadline() {
 #[test]
 fn what_may_not_stand_in_a_close_frame_is_refused_and_the_connection_goes_on() {
     let mut ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
-    let error = ws.close(CloseCode::NORMAL, &"x".repeat(124)).unwrap_err();
+    let error = ws.close_with(CloseCode::NORMAL, &"x".repeat(124)).unwrap_err();
     assert!(matches!(error, Error::Send(SendError::ReasonTooLong(_))), "{error}");
     ws.send("still here").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("still here")));
-    ws.close(CloseCode::NORMAL, &"x".repeat(123)).unwrap();
+    ws.close_with(CloseCode::NORMAL, &"x".repeat(123)).unwrap();
 }
 
 // proves 6455-7.1.5-3, 6455-7.2.1-2, 6455-7.1.4-2, 6455-7.4.1-13
@@ -240,13 +240,16 @@ fn a_stream_that_ends_without_close_is_an_error_with_code_1006() {
 
 // proves 6455-7.1.1-3
 #[test]
-fn dropping_a_connection_ends_tcp() {
+fn dropping_a_connection_says_that_it_goes_away_and_ends_tcp() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         raw.read_to_end()
     });
     drop(tightwire::connect(&url).unwrap());
-    assert!(server.join().unwrap().is_empty(), "no Close frame: that is for close()");
+    let frame = server.join().unwrap();
+    assert_eq!((frame.len(), &frame[..2]), (8, &[0x88, 0x82][..]), "a masked Close frame");
+    let code: Vec<u8> = frame[6..].iter().zip(&frame[2..6]).map(|(byte, key)| byte ^ key).collect();
+    assert_eq!(code, close_body(1001, ""));
 }
 
 // proves 6455-5.5.1-13
@@ -404,12 +407,12 @@ fn a_client_does_not_close_by_itself() {
 #[test]
 fn a_client_may_close_for_want_of_an_extension_and_a_server_may_not() {
     let (address, outcomes) = wire::reporting_server(wire::server(), |ws| {
-        let refused = ws.close(CloseCode::MANDATORY_EXTENSION, "permessage-deflate");
+        let refused = ws.close_with(CloseCode::MANDATORY_EXTENSION, "permessage-deflate");
         assert!(matches!(refused, Err(Error::Send(SendError::ForbiddenCloseCode(_)))));
         last_words(ws)
     });
     let mut ws = tightwire::connect(&format!("ws://{address}/")).unwrap();
-    ws.close(CloseCode::MANDATORY_EXTENSION, "permessage-deflate").unwrap();
+    ws.close_with(CloseCode::MANDATORY_EXTENSION, "permessage-deflate").unwrap();
     let (outcome, status) = outcomes.recv_timeout(PATIENCE).unwrap();
     assert_eq!(outcome, Ok(None));
     let status = status.unwrap();
@@ -422,9 +425,9 @@ fn a_program_may_refuse_a_kind_of_message_or_a_message() {
     let address = wire::run(wire::server(), |ws, _| {
         while let Some(message) = ws.recv()? {
             match message {
-                Message::Binary(_) => ws.close(CloseCode::UNSUPPORTED_DATA, "text only")?,
+                Message::Binary(_) => ws.close_with(CloseCode::UNSUPPORTED_DATA, "text only")?,
                 Message::Text(text) if text == "rude" => {
-                    ws.close(CloseCode::POLICY_VIOLATION, "")?
+                    ws.close_with(CloseCode::POLICY_VIOLATION, "")?
                 }
                 Message::Text(text) => ws.send(&text)?,
             }

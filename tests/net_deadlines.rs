@@ -10,9 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tightwire::handshake::Negotiated;
-use tightwire::{
-    Acceptor, CloseCode, Error, Operation, ProtocolError, State, Stream, Timeouts, WebSocket,
-};
+use tightwire::{Acceptor, Error, Operation, ProtocolError, State, Stream, Timeouts, WebSocket};
 use wire::{PATIENCE, Raw, close_body, hex, masked};
 
 /// A time-out that no test reaches, and whoever waits for it fails.
@@ -188,7 +186,7 @@ fn the_answer_to_a_close_frame_and_the_end_of_tcp_share_one_time_out() {
     let acceptor = Acceptor::new().timeouts(timeouts);
     let mut ws =
         acceptor.from_upgraded(Arc::clone(&stream), Negotiated::default(), Vec::new()).unwrap();
-    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.close().unwrap();
     assert!(ws.close_status().unwrap().was_clean());
     let after_the_answer = stream.timeouts.lock().unwrap().clone();
     let most = LONG - Lingering::THINKS;

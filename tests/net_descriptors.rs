@@ -10,8 +10,7 @@ mod wire;
 use pipe::{Pipe, Then};
 use task::{LONG, Task};
 use tightwire::{
-    CloseCode, Error, Hub, Receiver, Role, SendError, Sender, SlowPolicy, State, Timeouts,
-    WebSocket,
+    Error, Hub, Receiver, Role, SendError, Sender, SlowPolicy, State, Timeouts, WebSocket,
 };
 use wire::{PATIENCE, close_body};
 
@@ -59,10 +58,10 @@ fn a_close_of_ours_gives_the_stream_back() {
         let mut ws = open(&pipe);
         let sender = ws.sender();
         pipe.feed(&pipe.frame(0x88, &close_body(1000, "")), Then::End);
-        ws.close(CloseCode::NORMAL, "").unwrap();
+        ws.close().unwrap();
         await_drop(&pipe);
         assert_closed(&sender);
-        ws.close(CloseCode::NORMAL, "").unwrap();
+        ws.close().unwrap();
     }
 }
 

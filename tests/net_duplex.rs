@@ -156,7 +156,7 @@ fn talk(role: Role, ws: WebSocket, count: usize, len: usize) -> CloseStatus {
     assert_eq!(receiver.recv().unwrap(), Some(Message::from("that was all")));
     writer.end();
     if role == Role::Client {
-        sender.close(CloseCode::NORMAL, "").unwrap();
+        sender.close().unwrap();
     }
     assert_eq!(receiver.recv().unwrap(), None);
     receiver.close_status().unwrap().clone()
@@ -228,7 +228,7 @@ fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
         assert_eq!(flushing.recv().unwrap(), Some(Message::from("after it")));
         send(&flushing.sender(), "after it");
         writer.end();
-        flushing.close(CloseCode::NORMAL, "").unwrap();
+        flushing.close().unwrap();
         assert!(reader.end());
     }
 }
@@ -563,7 +563,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
         raw.stream.peek(&mut [0]).unwrap();
         let closer = Task::spawn({
             let sender = sender.clone();
-            move || sender.close(CloseCode::NORMAL, "enough")
+            move || sender.close_with(CloseCode::NORMAL, "enough")
         });
         let received = if fragment_len == MIB {
             read_message(&mut raw, |_| {}).0
@@ -599,7 +599,7 @@ fn a_close_behind_a_huge_send_to_a_peer_that_does_not_read_waits_for_it_to_go_on
     raw.stream.peek(&mut [0]).unwrap();
     let closer = Task::spawn({
         let sender = sender.clone();
-        move || sender.close(CloseCode::NORMAL, "enough")
+        move || sender.close_with(CloseCode::NORMAL, "enough")
     });
     for outcome in [writer.end(), closer.end()] {
         assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");

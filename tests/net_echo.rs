@@ -5,7 +5,7 @@ mod wire;
 use std::thread;
 use std::time::Duration;
 
-use tightwire::{CloseCode, Error, Message, Operation, State};
+use tightwire::{Error, Message, Operation, State};
 use wire::{PATIENCE, Raw, hex, masked};
 
 fn connect(address: std::net::SocketAddr) -> tightwire::WebSocket {
@@ -25,7 +25,7 @@ fn every_kind_and_size_of_message_comes_back() {
         ws.send(&text).unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Message::Text(text)), "{len} characters");
     }
-    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.close().unwrap();
     assert_eq!(ws.state(), State::Closed);
 }
 
@@ -151,7 +151,7 @@ fn one_thread_receives_while_others_send() {
         next[thread] += 1;
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    sender.close(CloseCode::NORMAL, "").unwrap();
+    sender.close().unwrap();
     assert_eq!(receiver.recv().unwrap(), None);
 }
 
@@ -190,7 +190,7 @@ fn both_ends_send_at_once_and_both_finish() {
     for _ in 0..MESSAGES {
         assert_eq!(receiver.recv().unwrap().unwrap().as_bytes(), message);
     }
-    writer.join().unwrap().close(CloseCode::NORMAL, "").unwrap();
+    writer.join().unwrap().close().unwrap();
     assert_eq!(receiver.recv().unwrap(), None);
     served.recv_timeout(PATIENCE).unwrap();
 }
@@ -236,7 +236,7 @@ fn unix_sockets_carry_it_too() {
     let mut ws = tightwire::Client::new().connect_stream("ws://localhost/chat", near).unwrap();
     ws.send("through a file").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("through a file")));
-    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.close().unwrap();
     server.join().unwrap();
 }
 

@@ -19,8 +19,8 @@ use std::{fs, io, panic};
 
 use proxy::{End, Proxy, Random, Road};
 use tightwire::{
-    Acceptor, Client, CloseCode, ClosedBy, Error, Message, Operation, ProtocolError, Role,
-    SendError, Server, ServerHandle, State, Timeouts, WebSocket,
+    Acceptor, Client, ClosedBy, Error, Message, Operation, ProtocolError, Role, SendError, Server,
+    ServerHandle, State, Timeouts, WebSocket,
 };
 use wire::{PATIENCE, Raw, masked};
 
@@ -107,7 +107,7 @@ fn send_and_receive(ws: &mut WebSocket) -> Result<(), Error> {
 fn send_and_close(ws: &mut WebSocket) -> Result<(), Error> {
     let timeout = ws.send(&vec![0; HUGE]).unwrap_err();
     assert!(matches!(timeout, Error::Timeout(Operation::Flush)), "{timeout}");
-    ws.close(CloseCode::NORMAL, "")
+    ws.close()
 }
 
 fn send_until_it_fails(ws: &mut WebSocket) -> Result<(), Error> {
@@ -247,7 +247,7 @@ const FAULTS: [Fault; 14] = [
         name: "silent when we close",
         peer: stay,
         timeouts: |timeouts| timeouts.close(Duration::from_millis(20)),
-        survivor: |ws| ws.close(CloseCode::NORMAL, ""),
+        survivor: |ws| ws.close(),
         expected: |error| matches!(error, Error::Timeout(Operation::Close)),
     },
     Fault {
@@ -367,7 +367,7 @@ fn serve_with<T: Send + 'static>(
     let server = Server::bind("127.0.0.1:0").unwrap();
     let server = server.acceptor(acceptor);
     let server = server.on_error(move |_, error| {
-        let _ = report_error.send(error.to_string());
+        let _ = report_error.send(format!("{error:#}"));
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let thread = thread::spawn(move || {
@@ -451,7 +451,7 @@ fn fail_to_connect(bytes: &'static str, expected: &'static str) {
     match expected {
         "timed out" => assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error}"),
         "reset" => assert!(is_reset(&error), "{error}"),
-        _ => assert!(wire::is_eof(&error) && error.to_string().contains(expected), "{error}"),
+        _ => assert!(wire::is_eof(&error) && format!("{error:#}").contains(expected), "{error:#}"),
     }
     server.join().unwrap();
 }
@@ -587,7 +587,7 @@ fn echo_all(
                     assert!(!exact || message == messages[echoed], "message {echoed}");
                     echoed += 1;
                     if echoed == messages.len() {
-                        if let Err(error) = sender.close(CloseCode::NORMAL, "") {
+                        if let Err(error) = sender.close() {
                             assert!(matches!(error, Error::Io(_) | Error::Send(_)), "{error}");
                         }
                     }

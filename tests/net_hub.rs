@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tightwire::handshake::Negotiated;
 use tightwire::protocol::{Event, Inbound, Outbound};
 use tightwire::{
-    Acceptor, BroadcastReport, Client, CloseCode, Error, Hub, Limits, Member, Message, MessageKind,
+    Acceptor, BroadcastReport, Client, Error, Hub, Limits, Member, Message, MessageKind,
     MessageRef, Operation, PreparedMessage, Role, SendError, Sender, SlowPolicy, State, Stream,
     Timeouts, WebSocket,
 };
@@ -188,8 +188,9 @@ fn a_server_writes_a_prepared_message_as_one_that_it_encodes_itself() {
         let text = "x".repeat(len);
         for message in [MessageRef::Binary(&data), MessageRef::Text(&text)] {
             let (one, other) = (Gate::open(), Gate::open());
-            one.server().send(message).unwrap();
-            other.server().send_prepared(&PreparedMessage::new(message)).unwrap();
+            let open = [&one, &other].map(Gate::server);
+            open[0].send(message).unwrap();
+            open[1].send_prepared(&PreparedMessage::new(message)).unwrap();
             assert_eq!(one.written(), other.written());
             // One piece, from where it lies.
             let len = other.written().len();
@@ -275,7 +276,7 @@ fn the_rules_for_messages_hold_for_prepared_ones() {
     writer.finish().unwrap();
     ws.send_prepared(&message).unwrap();
     assert_eq!(gate.texts(), ["begun", "message"]);
-    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    ws.sender().close().unwrap();
     let outcome = ws.send_prepared(&message);
     assert!(matches!(outcome, Err(Error::Send(SendError::Closed))), "{outcome:?}");
 }
@@ -310,7 +311,7 @@ fn a_broadcast_reaches_all_members_and_none_that_has_left_or_closed() {
     drop(all.remove(2));
     assert_eq!(hub.len(), 2);
     assert_eq!(parts(hub.broadcast("two")), [2, 0, 0]);
-    all[1].sender().close(CloseCode::NORMAL, "").unwrap();
+    all[1].sender().close().unwrap();
     assert_eq!(parts(hub.broadcast_prepared(&PreparedMessage::new(b"one"))), [1, 0, 0]);
     assert_eq!(parts(hub.totals()), [10, 0, 0]);
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pipe::{Pipe, Then};
 use task::{LONG, Task, in_time};
-use tightwire::{Acceptor, CloseCode, Error, Role, State, Timeouts};
+use tightwire::{Acceptor, Error, Role, State, Timeouts};
 use wire::{PATIENCE, REQUEST, Raw, close_body, masked};
 
 const LINGER: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ fn a_peer_that_closed_and_keeps_tcp_open_is_waited_for_no_longer_than_the_linger
             pipe.feed_frame(0x88, &close_body(1000, ""));
             let ws = in_time(move || {
                 if we_begin {
-                    ws.close(CloseCode::NORMAL, "").unwrap();
+                    ws.close().unwrap();
                 } else {
                     assert_eq!(ws.recv().unwrap(), None);
                 }

@@ -202,7 +202,7 @@ fn errors_are_reported_and_a_page_is_none() {
         _ => Ok(AcceptOptions::new()),
     });
     let server = wire::server().acceptor(acceptor).on_error(move |peer, error| {
-        sender.send((peer.is_some(), error.to_string())).unwrap();
+        sender.send((peer.is_some(), format!("{error:#}"))).unwrap();
     });
     let address = wire::run(server, |_, request| match request.path() {
         "/panic" => panic!("on purpose"),
@@ -224,7 +224,7 @@ fn errors_are_reported_and_a_page_is_none() {
     assert_eq!(ask("/panic/at/once"), (true, "on_request panicked: at once".into()));
     answer_to(address, "GET / HTTP/1.0\r\n\r\n");
     let (_, refused) = receiver.recv_timeout(PATIENCE).unwrap();
-    assert!(refused.starts_with("opening handshake: "), "{refused}");
+    assert!(refused.starts_with("opening handshake failed: "), "{refused}");
 }
 
 /// As RFC 9110 §9.3.2 has it.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use std::{mem, thread};
 
 use tightwire::{
-    Acceptor, Client, CloseCode, Error, Limits, Message, MessageKind, Operation, ProtocolError,
-    SendError, Timeouts,
+    Acceptor, Client, Error, Limits, Message, MessageKind, Operation, ProtocolError, SendError,
+    Timeouts,
 };
 use wire::{PATIENCE, Raw, close_body, hex, masked};
 
@@ -248,7 +248,7 @@ fn text_that_is_not_utf_8_is_not_sent() {
     drop(writer);
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"\xe2\x82").unwrap();
-    assert!(matches!(writer.finish(), Err(Error::Io(e)) if e.kind() == io::ErrorKind::InvalidData));
+    assert!(matches!(writer.finish(), Err(Error::Send(SendError::InvalidUtf8))));
     // What was refused leaves no trace: neither the rest of a character before it, nor its end.
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"1 \xe2\x82").unwrap();
@@ -259,7 +259,7 @@ fn text_that_is_not_utf_8_is_not_sent() {
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"\xe2\x82").unwrap();
     assert_eq!(writer.write(b"\xac\xff").unwrap_err().kind(), io::ErrorKind::InvalidData);
-    assert!(matches!(writer.finish(), Err(Error::Io(e)) if e.kind() == io::ErrorKind::InvalidData));
+    assert!(matches!(writer.finish(), Err(Error::Send(SendError::InvalidUtf8))));
     ws.send("unharmed").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("unharmed")));
 }
@@ -293,7 +293,7 @@ fn other_senders_wait_no_longer_than_their_time_out() {
     writer.finish().unwrap();
     ws.send("other").unwrap();
     let writer = ws.writer(MessageKind::Binary);
-    ws.sender().close(CloseCode::NORMAL, "").unwrap();
+    ws.sender().close().unwrap();
     assert!(matches!(writer.finish(), Err(Error::Send(SendError::Closed))));
 }
 
@@ -332,7 +332,7 @@ fn a_long_message_passes_from_end_to_end() {
     }
     drop(reader);
     assert_eq!(read, LEN);
-    writer.join().unwrap().close(CloseCode::NORMAL, "").unwrap();
+    writer.join().unwrap().close().unwrap();
     assert!(receiver.recv().unwrap().is_none());
 }
 

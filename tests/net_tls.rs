@@ -25,9 +25,7 @@ use tightwire::rustls::version::{TLS12, TLS13};
 use tightwire::rustls::{
     self, AlertDescription, CertificateError, ClientConfig, ProtocolVersion, ServerConfig,
 };
-use tightwire::{
-    Acceptor, Client, CloseCode, Error, Message, Operation, Server, Timeouts, TlsStream,
-};
+use tightwire::{Acceptor, Client, Error, Message, Operation, Server, Timeouts, TlsStream};
 use tls::{AUTHORITY, Authority, Identity};
 use wire::{PATIENCE, Raw};
 
@@ -46,7 +44,7 @@ fn impatient() -> Timeouts {
 fn serve(acceptor: Acceptor) -> (String, Receiver<String>) {
     let server = Server::bind("127.0.0.1:0").unwrap().acceptor(acceptor);
     let (sender, errors) = mpsc::channel();
-    let server = server.on_error(move |_, error| sender.send(error.to_string()).unwrap());
+    let server = server.on_error(move |_, error| sender.send(format!("{error:#}")).unwrap());
     let address = wire::run(server, wire::echo);
     (format!("wss://localhost:{}/", address.port()), errors)
 }
@@ -55,7 +53,7 @@ fn assert_echoes(client: &Client, url: &str) {
     let mut ws = client.connect(url).unwrap();
     ws.send("Hello").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("Hello")));
-    ws.close(CloseCode::NORMAL, "").unwrap();
+    ws.close().unwrap();
     assert!(ws.close_status().unwrap().was_clean());
 }
 
@@ -240,9 +238,9 @@ fn a_server_that_cannot_be_trusted_is_refused_and_told_so() {
                 panic!("{name}: {error:?}");
             };
             assert!(is_expected(why), "{name}: {why:?}");
-            assert!(error.to_string().starts_with("TLS handshake: invalid peer certificate: "));
+            assert!(format!("{error:#}").starts_with("TLS failed: invalid peer certificate: "));
             let reported = errors.recv_timeout(PATIENCE).unwrap();
-            assert!(reported.starts_with("TLS handshake: received fatal alert"), "{reported}");
+            assert!(reported.starts_with("TLS failed: received fatal alert"), "{reported}");
         }
     }
 }
@@ -301,9 +299,11 @@ fn a_server_can_demand_a_certificate_of_its_clients() {
     for client in [tls::client(), stranger] {
         // In TLS 1.3 the client learns of it only after its own part of the handshake.
         let error = client.connect(&url).unwrap_err();
-        assert!(error.to_string().contains("received fatal alert"), "{error}");
+        assert!(matches!(error, Error::Tls(_)), "{error:?}");
+        assert!(!error.may_retry());
+        assert!(format!("{error:#}").contains("received fatal alert"), "{error:#}");
         let reported = errors.recv_timeout(PATIENCE).unwrap();
-        assert!(reported.starts_with("TLS handshake: "), "{reported}");
+        assert!(reported.starts_with("TLS failed: "), "{reported}");
     }
 }
 
@@ -322,7 +322,7 @@ fn the_certificate_of_a_client_can_be_looked_at() {
         })
     });
     let identity = AUTHORITY.issue(&["a client"]);
-    client_with(&identity).connect(&url).unwrap().close(CloseCode::NORMAL, "").unwrap();
+    client_with(&identity).connect(&url).unwrap().close().unwrap();
     assert_eq!(server.join().unwrap(), identity.chain);
 }
 
@@ -334,7 +334,7 @@ fn who_speaks_no_tls_is_found_out() {
     // An alert (RFC 8446 §6.2), and no reset before it is read.
     assert!(raw.read_to_end().starts_with(&[21, 3]));
     let reported = errors.recv_timeout(PATIENCE).unwrap();
-    assert!(reported.starts_with("TLS handshake: "), "{reported}");
+    assert!(reported.starts_with("TLS failed: "), "{reported}");
 
     let (url, server) = wire::raw_server(|mut raw| {
         raw.read(5);
@@ -343,7 +343,10 @@ fn who_speaks_no_tls_is_found_out() {
         raw.read_to_end();
     });
     let error = tls::client().connect(&url.replace("ws:", "wss:")).unwrap_err();
-    assert!(matches!(cause(&error), rustls::Error::InvalidMessage(_)), "{error}");
+    let hint = "TLS failed: the peer does not speak TLS: the URI may need ws: instead of wss:";
+    assert_eq!(format!("{error:#}"), hint);
+    let why = error.source().and_then(StdError::source).and_then(|source| source.downcast_ref());
+    assert!(matches!(why, Some(rustls::Error::InvalidMessage(_))), "{error:?}");
     server.join().unwrap();
 }
 

@@ -120,7 +120,7 @@ fn assert_ends_abnormally(mut ws: WebSocket, how: End, in_message: bool) {
         (End::Announced, true) => "the stream ended inside a message",
         (End::Announced, false) => "the stream ended without a Close frame",
     };
-    assert!(error.to_string().contains(expected), "{how:?}: {error}");
+    assert!(format!("{error:#}").contains(expected), "{how:?}: {error:#}");
     assert_eq!(ws.close_status().unwrap().code(), 1006);
 }
 
@@ -155,7 +155,7 @@ fn after_the_closing_handshake_both_ends_announce_the_end() {
     assert!(ws.close_status().unwrap().was_clean());
 
     let (mut ws, mut raw) = client(Timeouts::default());
-    let ours = thread::spawn(move || (ws.close(CloseCode::NORMAL, ""), ws));
+    let ours = thread::spawn(move || (ws.close(), ws));
     assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
     raw.send([0x88, 2, 0x03, 0xe8]);
     // The client waits for the server, and not for the end of TCP: some servers wait for the
@@ -188,7 +188,7 @@ fn a_client_does_not_end_before_its_server_does() {
 fn who_does_not_answer_a_close_is_given_up() {
     let timeouts = Timeouts::new().close(Duration::from_millis(20));
     let (mut ws, _raw) = client(timeouts);
-    let outcome = in_time(move || ws.close(CloseCode::NORMAL, ""));
+    let outcome = in_time(move || ws.close());
     assert!(matches!(outcome, Err(Error::Timeout(Operation::Close))), "{outcome:?}");
 }
 
@@ -388,7 +388,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
     });
     let (first, mut received) = raw.read_frame();
     assert_eq!(first, 0x02);
-    let closer = thread::spawn(move || sender.close(CloseCode::NORMAL, "enough"));
+    let closer = thread::spawn(move || sender.close_with(CloseCode::NORMAL, "enough"));
     let close = loop {
         match raw.read_frame() {
             (0x00 | 0x80, payload) => received.extend(payload),
@@ -464,7 +464,7 @@ fn messages_are_streamed_both_ways_at_once() {
     let ends = ends
         .map(|(writer, reader)| in_time(move || (writer.join().unwrap(), reader.join().unwrap())));
     let [(client, mut of_client), (_server, mut of_server)] = ends;
-    client.close(CloseCode::NORMAL, "").unwrap();
+    client.close().unwrap();
     let server = thread::spawn(move || of_server.recv());
     assert_eq!(of_client.recv().unwrap(), None);
     assert_eq!(server.join().unwrap().unwrap(), None);
@@ -543,7 +543,7 @@ fn talk(ws: WebSocket, max_len: usize, seed: u64, peer_seed: u64, closes: bool) 
     }
     let sender = writer.join().unwrap();
     if closes {
-        sender.close(CloseCode::NORMAL, "").unwrap();
+        sender.close().unwrap();
     }
     assert_eq!(receiver.recv().unwrap(), None);
     // Not that it was clean: a last Pong may not have been taken.

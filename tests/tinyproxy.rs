@@ -61,7 +61,7 @@ fn assert_echoes(connected: Result<WebSocket, Error>) {
         ws.send(&message).unwrap();
         assert!(ws.recv().unwrap().as_ref() == Some(&message));
     }
-    ws.close(CloseCode::NORMAL, "done").unwrap();
+    ws.close_with(CloseCode::NORMAL, "done").unwrap();
     assert!(ws.close_status().unwrap().was_clean());
 }
 

@@ -462,10 +462,16 @@ fn constants_have_the_numbers_of_the_table() {
         (CloseCode::MESSAGE_TOO_BIG, 1009),
         (CloseCode::MANDATORY_EXTENSION, 1010),
         (CloseCode::INTERNAL_ERROR, 1011),
+        (CloseCode::SERVICE_RESTART, 1012),
+        (CloseCode::TRY_AGAIN_LATER, 1013),
+        (CloseCode::BAD_GATEWAY, 1014),
     ];
     for (code, number) in table {
         assert_eq!(code.get(), number);
-        assert_eq!(code.to_string(), number.to_string());
+        assert_eq!(code.to_string(), format!("{number} {}", code.name().unwrap()));
+        assert_eq!(format!("{code:?}"), format!("CloseCode({code})"));
+        assert_eq!(CloseCode::try_from(number), Ok(code));
+        assert!(code == number && number == code && u16::from(code) == number);
         assert_eq!(CloseCode::new(number), Some(code));
         for role in ROLES {
             if (code, role) == (CloseCode::MANDATORY_EXTENSION, Role::Server) {

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use tightwire::handshake::Response;
-use tightwire::{Acceptor, CloseCode, Message};
+use tightwire::{Acceptor, Message};
 use wire::{PATIENCE, Raw, answer_upgrade, close_body, echo_server, field, raw_server};
 
 /// What came of a run.
@@ -365,7 +365,7 @@ fn it_can_wait_for_what_comes_later() {
         let asked = ws.recv()?;
         assert_eq!(asked, Some(Message::from("a question")));
         ws.send("an answer")?;
-        ws.close(CloseCode::NORMAL, "")?;
+        ws.close()?;
         let _ = closed.send(());
         Ok(())
     });

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     match parse(env::args().skip(1)).and_then(|options| run(options).map_err(|e| e.to_string())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("chat: {error}");
+            eprintln!("chat: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -81,7 +81,7 @@ fn run(options: Options) -> io::Result<()> {
         .timeouts(timeouts());
     let server =
         server.acceptor(acceptor).max_connections(CONNECTIONS_MAX).on_error(|peer, error| {
-            eprintln!("{}: {error}", peer.map_or_else(|| "-".into(), |peer| peer.to_string()))
+            eprintln!("{}: {error:#}", peer.map_or_else(|| "-".into(), |peer| peer.to_string()))
         });
 
     let handle = server.handle();

@@ -104,7 +104,7 @@ impl Rooms {
         if let Some(Entry { sender, .. }) = replaced {
             let code = CloseCode::new(REPLACED).unwrap_or(CloseCode::NORMAL);
             // Most often nobody is there any more.
-            let _ = sender.close(code, "you came back on another connection");
+            let _ = sender.close_with(code, "you came back on another connection");
         }
         Ok(Seat { room, id, name, session, _member: member })
     }

@@ -77,7 +77,7 @@ fn tell(ws: &WebSocket, reply: &Reply<'_>) {
 
 /// What else goes wrong with somebody who is sent away is of no interest.
 fn part(ws: &mut WebSocket, code: CloseCode, why: &str) {
-    let _ = ws.close(code, why);
+    let _ = ws.close_with(code, why);
 }
 
 /// Waits so long for a request. That the wire breaks is an end like others in a chat: people

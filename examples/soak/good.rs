@@ -58,7 +58,7 @@ pub(crate) fn in_turn(address: SocketAddr, random: &mut Random) -> Outcome<()> {
             expect(&message, ws.recv_timeout(PATIENCE)?)?;
         }
     }
-    ws.close(CloseCode::NORMAL, "that was all")?;
+    ws.close_with(CloseCode::NORMAL, "that was all")?;
     check_end(ws.close_status().map(|status| (status.code(), status.closed_by())))
 }
 
@@ -92,7 +92,7 @@ fn send_all(sender: &Sender, messages: &[Message], is_fed: bool) -> Result<(), t
         if is_fed { sender.feed(message) } else { sender.send(message) }?;
     }
     sender.flush()?;
-    sender.close(CloseCode::NORMAL, "")
+    sender.close()
 }
 
 fn receive_all(mut receiver: Receiver, messages: &[Message]) -> Outcome<()> {

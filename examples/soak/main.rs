@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("FAILED: {error}");
+            eprintln!("FAILED: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -194,7 +194,7 @@ impl Tally {
         match outcome {
             Ok(()) => *counts.entry(kind).or_default() += 1,
             Err(error) => {
-                failure.get_or_insert_with(|| format!("{kind}: {error}"));
+                failure.get_or_insert_with(|| format!("{kind}: {error:#}"));
             }
         }
     }

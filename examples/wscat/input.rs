@@ -43,7 +43,7 @@ impl Input {
         if self.send_lines(&mut io::stdin().lock()) && self.sender.state() == State::Open {
             thread::sleep(self.wait);
         }
-        self.report(self.sender.close(self.close.code(), self.close.reason()));
+        self.report(self.sender.close_with(self.close.code(), self.close.reason()));
     }
 
     /// Says whether input came to its end.
@@ -94,7 +94,7 @@ impl Input {
             Wish::Binary(data) => self.sender.send(&data)?,
             Wish::Ping(data) => self.pinger.ping(&data)?,
             Wish::Close(frame) => {
-                self.sender.close(frame.code(), frame.reason())?;
+                self.sender.close_with(frame.code(), frame.reason())?;
                 return Ok(false);
             }
         }
@@ -105,7 +105,7 @@ impl Input {
         match outcome {
             // How it closed is told by who receives.
             Ok(()) | Err(Error::Send(tightwire::SendError::Closed)) => {}
-            Err(error) => self.screen.error(&error.to_string()),
+            Err(error) => self.screen.error(&format!("{error:#}")),
         }
     }
 }

@@ -125,7 +125,7 @@ const fn agreed_compression(_websocket: &WebSocket) -> &'static str {
 }
 
 fn report_failure(screen: &Screen, url: &str, error: &Error) -> Exit {
-    screen.error(&format!("cannot connect to {}: {error}", escape(url)));
+    screen.error(&format!("cannot connect to {}: {error:#}", escape(url)));
     match error {
         Error::Handshake(HandshakeError::Refused(response)) => {
             for line in String::from_utf8_lossy(response.body()).lines() {
@@ -166,7 +166,7 @@ fn receive(receiver: &mut Receiver, screen: &Screen, mut tally: Tally) -> Exit {
         }
         (None, None) => Exit::Abnormal,
         (Some(error), _) => {
-            screen.error(&error.to_string());
+            screen.error(&format!("{error:#}"));
             if matches!(error, Error::Protocol(_)) { Exit::Protocol } else { Exit::Abnormal }
         }
     };

@@ -7,7 +7,7 @@ use crate::error::ProtocolError;
 /// Codes that never go on the wire cannot be made: 1005 ("no code") is an absent
 /// [`CloseFrame`], 1006 ("no Close frame") is an error, 1015 ("TLS failed") has no connection
 /// to be sent on. Codes 1012 to 1014 are allowed: they were registered after the RFC.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
@@ -30,6 +30,13 @@ impl CloseCode {
     /// 1011: an unexpected condition keeps the endpoint from going on.
     pub const INTERNAL_ERROR: Self = Self(1011);
 
+    /// 1012: the server restarts.
+    pub const SERVICE_RESTART: Self = Self(1012);
+    /// 1013: the server is overloaded: try again later.
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
+    /// 1014: the server is a gateway, and got an invalid response from the server behind it.
+    pub const BAD_GATEWAY: Self = Self(1014);
+
     /// The code with this number, or `None` if it may not be sent: below 1000, 1004 to 1006,
     /// 1015 to 2999, 5000 and above.
     pub const fn new(code: u16) -> Option<Self> {
@@ -43,13 +50,81 @@ impl CloseCode {
     pub const fn get(self) -> u16 {
         self.0
     }
-}
 
-impl fmt::Display for CloseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+    /// The name in the registry (§11.7), if the code has one.
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            1000 => "Normal Closure",
+            1001 => "Going Away",
+            1002 => "Protocol Error",
+            1003 => "Unsupported Data",
+            1007 => "Invalid Frame Payload Data",
+            1008 => "Policy Violation",
+            1009 => "Message Too Big",
+            1010 => "Mandatory Extension",
+            1011 => "Internal Error",
+            1012 => "Service Restart",
+            1013 => "Try Again Later",
+            1014 => "Bad Gateway",
+            _ => return None,
+        })
     }
 }
+
+/// The number, and the name if there is one: `1001 Going Away`.
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{} {name}", self.0),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CloseCode({self})")
+    }
+}
+
+/// Fails, as [`CloseCode::new`], for a number that may not be sent.
+impl TryFrom<u16> for CloseCode {
+    type Error = ForbiddenCloseCode;
+
+    fn try_from(code: u16) -> Result<Self, ForbiddenCloseCode> {
+        Self::new(code).ok_or(ForbiddenCloseCode(code))
+    }
+}
+
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> Self {
+        code.0
+    }
+}
+
+impl PartialEq<u16> for CloseCode {
+    fn eq(&self, code: &u16) -> bool {
+        self.0 == *code
+    }
+}
+
+impl PartialEq<CloseCode> for u16 {
+    fn eq(&self, code: &CloseCode) -> bool {
+        *self == code.0
+    }
+}
+
+/// A number that may not stand in a Close frame (§7.4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ForbiddenCloseCode(pub u16);
+
+impl fmt::Display for ForbiddenCloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} must not be sent as a close code (RFC 6455 §7.4)", self.0)
+    }
+}
+
+impl core::error::Error for ForbiddenCloseCode {}
 
 /// The code that tells the peer what it did wrong (§7.4.1).
 impl From<ProtocolError> for CloseCode {

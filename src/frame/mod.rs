@@ -24,7 +24,7 @@ mod mask;
 mod opcode;
 mod utf8;
 
-pub use close::{CloseCode, CloseFrame, ReasonTooLong};
+pub use close::{CloseCode, CloseFrame, ForbiddenCloseCode, ReasonTooLong};
 pub use header::FrameHeader;
 pub use mask::MaskingKey;
 pub use opcode::Opcode;

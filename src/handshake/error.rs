@@ -29,7 +29,7 @@ pub enum HandshakeError {
     /// The server named an extension twice.
     RepeatedExtension(String),
     /// The server answered our offer of permessage-deflate with parameters that do not fit it.
-    DeflateConfig(ParamsError),
+    Deflate(ParamsError),
     /// The client asks for no WebSocket.
     NoUpgrade,
     /// The client asks with another method than GET.
@@ -62,8 +62,11 @@ impl fmt::Display for HandshakeError {
             Self::Extensions(error) => error.fmt(f),
             Self::Refused(response) => {
                 write!(f, "the server answered with status {}", response.status())?;
-                match response.headers().get("Location") {
-                    Some(location) => write!(f, " and sends us to {}", excerpt(location)),
+                if let Some(location) = response.headers().get("Location") {
+                    write!(f, " and sends us to {}", excerpt(location))?;
+                }
+                match response.first_line() {
+                    Some(line) => write!(f, ": {}", excerpt(&line)),
                     None => Ok(()),
                 }
             }
@@ -76,7 +79,7 @@ impl fmt::Display for HandshakeError {
             Self::RepeatedExtension(name) => {
                 write!(f, "the extension {name:?} is named twice (RFC 7692 §5)")
             }
-            Self::DeflateConfig(error) => error.fmt(f),
+            Self::Deflate(error) => error.fmt(f),
             Self::NoUpgrade => f.write_str(
                 "the request asks for no WebSocket: it needs Connection: Upgrade and \
                  Upgrade: websocket (RFC 6455 §4.2.1)",
@@ -112,18 +115,8 @@ fn excerpt(text: &str) -> String {
     }
 }
 
-impl core::error::Error for HandshakeError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Http(error) => Some(error),
-            Self::Repeated(error) => Some(error),
-            Self::Extensions(error) => Some(error),
-            Self::Header(error) => Some(error),
-            Self::DeflateConfig(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+/// An error inside prints itself in place of this one, so it is not a source as well.
+impl core::error::Error for HandshakeError {}
 
 impl From<HttpError> for HandshakeError {
     fn from(error: HttpError) -> Self {
@@ -133,7 +126,7 @@ impl From<HttpError> for HandshakeError {
 
 impl From<ParamsError> for HandshakeError {
     fn from(error: ParamsError) -> Self {
-        Self::DeflateConfig(error)
+        Self::Deflate(error)
     }
 }
 

@@ -25,12 +25,13 @@ pub enum Error {
     ProxyIo(io::Error),
     /// The peer broke the protocol. The connection was failed, and the peer told why (§7.1.7).
     Protocol(ProtocolError),
-    /// What was to be sent may not be sent. Nothing of it was.
+    /// The message or control frame cannot be sent. Nothing of it was written.
     Send(SendError),
     /// A deadline passed.
     Timeout(Operation),
-    /// The TLS handshake failed (§7.4.1 calls it code 1015), for instance since the server's
-    /// certificate is not to be trusted. It holds the error of the TLS library.
+    /// TLS failed before there was a connection (§7.4.1 calls it code 1015), for instance because
+    /// the server's certificate is not trusted, or because the server wants one of ours. It holds
+    /// the error of the TLS library.
     Tls(Box<dyn error::Error + Send + Sync>),
     /// The URI begins with `wss:`, and this build has no TLS: the feature `tls` is off. A stream
     /// that is encrypted by other means can be handed to
@@ -60,21 +61,74 @@ pub enum Operation {
     Pong,
 }
 
+impl Error {
+    /// Whether a deadline passed: ours, or that of the operating system.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::Io(error) | Self::ProxyIo(error) => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+
+    /// Whether the connection is over, or was never made. After any other error the connection goes
+    /// on: you may call again, receive, or send something else.
+    ///
+    /// `Send(Closed)` is not fatal: nothing more can be sent, but messages that the peer sent before
+    /// its Close frame can still be received.
+    pub const fn is_fatal(&self) -> bool {
+        match self {
+            Self::Timeout(operation) => match operation {
+                Operation::Receive | Operation::Queue | Operation::Flush => false,
+                Operation::Connect | Operation::Handshake | Operation::Close | Operation::Pong => {
+                    true
+                }
+            },
+            Self::Send(error) => matches!(error, SendError::NoMaskingKey),
+            _ => true,
+        }
+    }
+
+    /// Whether it may help to connect again, after a while and with backoff (§7.2.3), because the
+    /// cause may have gone: the network, the server or a proxy was unreachable, too slow or busy.
+    ///
+    /// After any other error the next attempt would fail in the same way. For an end without an
+    /// error, look at [`CloseStatus::may_retry`](crate::CloseStatus::may_retry).
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::ProxyIo(_) => true,
+            Self::Timeout(operation) => {
+                !matches!(operation, Operation::Receive | Operation::Queue | Operation::Flush)
+            }
+            Self::Handshake(HandshakeError::Refused(response))
+            | Self::Proxy(ProxyError::Refused(response)) => {
+                matches!(response.status(), 408 | 425 | 429 | 500 | 502..=504 | 506..=599)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Says what failed. `{:#}` also says why: it appends the source, after a colon.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "connection: {error}"),
-            Self::Uri(error) => write!(f, "address: {error}"),
-            Self::Handshake(error) => write!(f, "opening handshake: {error}"),
-            Self::Proxy(error) => write!(f, "proxy: {error}"),
-            Self::ProxyIo(error) => write!(f, "connection to the proxy: {error}"),
-            Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
-            Self::Send(error) => write!(f, "cannot send: {error}"),
-            Self::Timeout(operation) => write!(f, "timed out: {operation}"),
-            Self::Tls(error) => write!(f, "TLS handshake: {error}"),
+            Self::Io(_) => f.write_str("I/O error"),
+            Self::Uri(_) => f.write_str("invalid WebSocket URI"),
+            Self::Handshake(_) => f.write_str("opening handshake failed"),
+            Self::Proxy(_) => f.write_str("the proxy opened no tunnel"),
+            Self::ProxyIo(_) => f.write_str("I/O error on the connection to the proxy"),
+            Self::Protocol(_) => f.write_str("the peer violated the protocol"),
+            Self::Send(_) => f.write_str("cannot send"),
+            Self::Timeout(operation) => operation.fmt(f),
+            Self::Tls(_) => f.write_str("TLS failed"),
             Self::TlsUnsupported => {
                 f.write_str("wss: needs TLS: build tightwire with its feature `tls`")
             }
+        }?;
+        match error::Error::source(self) {
+            Some(source) if f.alternate() => write!(f, ": {source}"),
+            _ => Ok(()),
         }
     }
 }
@@ -82,13 +136,15 @@ impl fmt::Display for Error {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Connect => "no connection within the deadline",
-            Self::Handshake => "no end of the opening handshake within the deadline",
-            Self::Receive => "no message within the deadline",
-            Self::Queue => "the peer does not read: the message was not accepted",
-            Self::Flush => "the peer does not read: the rest is kept for the next call",
-            Self::Close => "no end of the closing handshake within the deadline",
-            Self::Pong => "the peer does not answer a ping: it is gone",
+            Self::Connect => "timed out: no connection within the deadline",
+            Self::Handshake => {
+                "timed out: the opening handshake did not finish within the deadline"
+            }
+            Self::Receive => "timed out: no message within the deadline",
+            Self::Queue => "timed out: the peer is not reading, and the message was not accepted",
+            Self::Flush => "timed out: the peer is not reading; unsent bytes are kept",
+            Self::Close => "timed out: the closing handshake did not finish within the deadline",
+            Self::Pong => "timed out: the peer did not answer a Ping",
         })
     }
 }

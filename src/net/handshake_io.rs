@@ -10,7 +10,7 @@ use super::deadline::Deadline;
 use super::error::{is_timeout, unexpected_eof};
 use super::stream::{LINGER_MAX, WRITE_SLICE};
 use super::{Error, Operation, Stream};
-use crate::handshake::{HandshakeError, HeadLimits, HeadScanner, Response};
+use crate::handshake::{HandshakeError, HeadLimits, HeadScanner, HttpError, Response};
 
 /// How much of the body of a refusal is kept.
 const MAX_BODY: usize = 4 << 10;
@@ -37,6 +37,10 @@ pub(super) fn read_head(
         }
         if read_some(stream, deadline, buffer)? == 0 {
             return Err(unexpected_eof("the stream ended inside the opening handshake"));
+        }
+        // The first bytes of an alert or a handshake record (RFC 8446 §5.1). No head begins so.
+        if let [0x15 | 0x16, 3, ..] = buffer[..] {
+            return Err(HandshakeError::from(HttpError::Tls).into());
         }
     }
 }

@@ -388,6 +388,8 @@ pub enum SendError {
     ForbiddenCloseCode(CloseCode),
     /// The reason for closing has more than 123 bytes (§5.5.1).
     ReasonTooLong(ReasonTooLong),
+    /// Text that is written in pieces is not UTF-8 (§5.6).
+    InvalidUtf8,
     /// The system gives no entropy for a masking key (§5.3).
     NoMaskingKey,
 }
@@ -406,6 +408,7 @@ impl fmt::Display for SendError {
                 write!(f, "close code {code} is for clients only (RFC 6455 §7.4.1)")
             }
             Self::ReasonTooLong(error) => error.fmt(f),
+            Self::InvalidUtf8 => f.write_str("a text message has to be UTF-8 (RFC 6455 §5.6)"),
             Self::NoMaskingKey => {
                 f.write_str("the system gave no random bytes for a masking key (RFC 6455 §5.3)")
             }

@@ -102,7 +102,7 @@ impl Engine {
         // Connections that were idle while Redis went say so only when they are used.
         self.lock().idle.clear();
         if self.is_up.swap(false, Ordering::AcqRel) {
-            eprintln!("Redis is away: {error}");
+            eprintln!("Redis is away: {error:#}");
         }
     }
 

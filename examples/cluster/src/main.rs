@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     match parse(env::args().skip(1)).map_err(Into::into).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("node: {error}");
+            eprintln!("node: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -110,7 +110,7 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .acceptor(acceptor(address, options.origins, &rooms, &is_draining))
         .max_connections(CONNECTIONS_MAX)
         .on_error(|peer, error| {
-            eprintln!("{}: {error}", peer.map_or_else(|| "-".into(), |peer| peer.to_string()))
+            eprintln!("{}: {error:#}", peer.map_or_else(|| "-".into(), |peer| peer.to_string()))
         });
 
     // From here on a signal is no sudden end.

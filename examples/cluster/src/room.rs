@@ -167,7 +167,7 @@ fn part(sender: &Sender, is_own: bool) {
         (CloseCode::POLICY_VIOLATION, "somebody else has your name by now")
     };
     // Most often nobody is there any more.
-    let _ = sender.close(code, why);
+    let _ = sender.close_with(code, why);
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

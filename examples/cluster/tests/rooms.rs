@@ -79,7 +79,7 @@ fn who_comes_back_is_told_all_that_was_missed_and_whether_that_is_all() {
     let mut ann = Caller::call(one, &join("Ann", "a", None));
     ann.until(&["welcome"]);
     let first = ann.ask("0")["number"].as_str().unwrap().to_owned();
-    ann.0.close(tightwire::CloseCode::NORMAL, "").unwrap();
+    ann.0.close().unwrap();
 
     // More than a page, by more than one, since one may not say so much at once.
     let mut said = Vec::new();
@@ -163,7 +163,7 @@ fn a_name_is_that_of_one_session_on_all_nodes() {
     let moves = redis::cmd("XREVRANGE").arg("chat:moves:lobby").arg("+").arg("-").clone();
     let mut moves = || moves.query::<redis::streams::StreamRangeReply>(&mut redis).unwrap().ids;
     let before = moves();
-    ann.0.close(tightwire::CloseCode::NORMAL, "").unwrap();
+    ann.0.close().unwrap();
     // It is a move, where a place that is only lost to time is none.
     until("Ann leaves", || moves().iter().any(|entry| !before.contains(entry)));
     Caller::call(two, &join("aNN", "b", None)).until(&["welcome"]);

@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tightwire::{
-    Acceptor, Client, CloseCode, Error, Hub, Member, Sender, Server, ServerHandle, ShutdownReport,
-    SlowPolicy, Timeouts, WebSocket,
+    Acceptor, Client, Error, Hub, Member, Sender, Server, ServerHandle, ShutdownReport, SlowPolicy,
+    Timeouts, WebSocket,
 };
 
 use super::findings::{Notes, add, lock};
@@ -230,7 +230,7 @@ fn come_and_go(round: &Round, address: SocketAddr, is_secure: bool, random: &mut
     match random.below(3) {
         0 => drop(ws),
         1 => ws.sender().abort(),
-        _ => drop(ws.close(CloseCode::NORMAL, "")),
+        _ => drop(ws.close()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tightwire::{CloseCode, Error, MessageKind, SendError};
+use tightwire::{Error, MessageKind, SendError};
 
 use super::pair::{GIVE_UP, Pair};
 use super::plan::{Ending, SIDES};
@@ -64,12 +64,12 @@ fn close_all(pair: &Arc<Pair>, sides: [bool; 2]) {
 }
 
 fn close(pair: &Pair, side: usize) {
-    match pair.ends[side].sender.close(CloseCode::NORMAL, "") {
+    match pair.ends[side].sender.close() {
         // The peer may have been first.
         Ok(()) | Err(Error::Timeout(_) | Error::Send(SendError::Closed)) => {}
         // The hub or the peer may have ended the connection.
         Err(Error::Io(_)) if pair.plan.ending.is_amidst() => {}
-        Err(error) => pair.violation("close fails", format!("{}: {error}", SIDES[side])),
+        Err(error) => pair.violation("close fails", format!("{}: {error:#}", SIDES[side])),
     }
 }
 

@@ -120,7 +120,7 @@ impl Pair {
                 Fate::Over
             }
             Err(error) => {
-                let example = format!("{}: {error}", SIDES[side]);
+                let example = format!("{}: {error:#}", SIDES[side]);
                 self.violation("a call that sends fails", example);
                 Fate::Over
             }

@@ -6,8 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tightwire::{
-    CloseCode, CloseStatus, Error, Message, MessageKind, MessageReader, Operation, Receiver,
-    WebSocket,
+    CloseStatus, Error, Message, MessageKind, MessageReader, Operation, Receiver, WebSocket,
 };
 
 use super::findings::lock;
@@ -116,7 +115,7 @@ pub(crate) fn receive(pair: &Pair, side: usize, mut half: Half, random: &mut Ran
 fn leave(pair: &Pair, side: usize, mut half: Half, error: &mut Option<String>) -> u16 {
     if let (Half::Whole(ws), Ending::CloseWhole(closer)) = (&mut half, pair.plan.ending) {
         if closer == side {
-            if let Err(failure) = ws.close(CloseCode::NORMAL, "") {
+            if let Err(failure) = ws.close() {
                 error.get_or_insert_with(|| failure.to_string());
             }
         }

@@ -213,10 +213,10 @@ impl Receiving {
         let Ends::Whole(ws) = &mut self.ends else { return Ok(()) };
         let Some((code, reason)) = any_close(u)? else { return Ok(()) };
         if self.outcome.is_some() {
-            assert!(matches!(ws.close(code, &reason), Ok(())), "it was closed");
+            assert!(matches!(ws.close_with(code, &reason), Ok(())), "it was closed");
             return Ok(());
         }
-        let outcome = to.closes(code, &reason, || ws.close(code, &reason));
+        let outcome = to.closes(code, &reason, || ws.close_with(code, &reason));
         if matches!(outcome, Err(Error::Send(_))) {
             return Ok(());
         }

@@ -316,7 +316,7 @@ impl Sending {
 
     fn close(&mut self, sender: &Sender, u: &mut Unstructured<'_>) -> Result<()> {
         let Some((code, reason)) = any_close(u)? else { return Ok(()) };
-        let outcome = sender.close(code, &reason);
+        let outcome = sender.close_with(code, &reason);
         self.record_close(code, &reason, &outcome);
         Ok(())
     }

@@ -201,6 +201,8 @@ pub(in crate::handshake) fn check_minor_version(
 pub enum HttpError {
     /// The first line is no request line, or no status line.
     StartLine,
+    /// The peer sends TLS records where plain HTTP was expected.
+    Tls,
     /// The version of HTTP is not 1.1.
     Version,
     /// The request target is no path, and no absolute URI of HTTP.
@@ -246,6 +248,7 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StartLine => f.write_str("the first line is not HTTP"),
+            Self::Tls => f.write_str("the peer speaks TLS: the URI may need wss: instead of ws:"),
             Self::Version => f.write_str("the version of HTTP is not 1.1"),
             Self::Target => f.write_str("the request target is no path"),
             Self::Field => f.write_str("a line is no header field"),

@@ -16,6 +16,13 @@ impl Response {
         Self { status, headers: Headers::new(), body: Vec::new() }
     }
 
+    /// The first line of a body that is text, without white space around it.
+    pub(in crate::handshake) fn first_line(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.body);
+        let line = text.trim_start().lines().next()?.trim_end();
+        (!line.is_empty()).then(|| line.to_owned())
+    }
+
     /// Adds a field.
     ///
     /// # Errors

@@ -166,14 +166,8 @@ impl fmt::Display for ProxyError {
     }
 }
 
-impl core::error::Error for ProxyError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Http(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+/// An error inside prints itself in place of this one, so it is not a source as well.
+impl core::error::Error for ProxyError {}
 
 impl From<HttpError> for ProxyError {
     fn from(error: HttpError) -> Self {

@@ -19,7 +19,7 @@ use self::serialize::Connecting;
 use super::connection::Options;
 use super::deadline::Deadline;
 use super::tls::ClientTls;
-use super::{Error, Stream, Timeouts, WebSocket, entropy, handshake_io};
+use super::{Error, Stream, Timeouts, WebSocket, entropy, handshake_io, tls};
 #[cfg(feature = "deflate")]
 use crate::deflate::DeflateConfig;
 use crate::handshake::{
@@ -314,15 +314,14 @@ impl Client {
         stream.prepare()?;
         let mut request = Vec::new();
         handshake.encode(&mut request);
-        handshake_io::write_all(&*stream, deadline, &request)?;
+        let written = handshake_io::write_all(&*stream, deadline, &request);
 
         let mut read_ahead = Vec::new();
-        let response = loop {
-            let response = self.read_response(&*stream, deadline, &mut read_ahead)?;
-            // Interim responses announce the one that counts (RFC 9110 §15.2).
-            if response.status() >= 200 || response.status() == 101 {
-                break response;
-            }
+        let response = match (self.read_final(&*stream, deadline, &mut read_ahead), written) {
+            (Ok(response), _) => response,
+            // A server that stops reading may have said why: in a response, or in an alert of TLS.
+            (Err(Error::Io(_)), Err(error)) => return Err(tls::reveal_alert(error)),
+            (Err(error), _) => return Err(tls::reveal_alert(error)),
         };
         if response.status() != 101 {
             let body = handshake_io::read_body(&*stream, deadline, &response, read_ahead);
@@ -332,6 +331,22 @@ impl Client {
         let outbound = Outbound::client(entropy::masking_key);
         let websocket = WebSocket::open(stream, outbound, &self.options, negotiated, read_ahead)?;
         Ok(websocket.with_response(response))
+    }
+
+    /// Reads heads until one is that of the final response.
+    fn read_final(
+        &self,
+        stream: &dyn Stream,
+        deadline: Deadline,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Response, Error> {
+        loop {
+            let response = self.read_response(stream, deadline, buffer)?;
+            // Interim responses announce the one that counts (RFC 9110 §15.2).
+            if response.status() >= 200 || response.status() == 101 {
+                return Ok(response);
+            }
+        }
     }
 
     /// Reads the head of a response; what was read behind it stays in `buffer`.

@@ -1,4 +1,4 @@
-use crate::frame::CloseFrame;
+use crate::frame::{CloseCode, CloseFrame};
 
 /// How a connection ended (§7.1.4 to §7.1.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +25,18 @@ impl CloseStatus {
     /// there was none in it, 1006 if there was no Close frame.
     pub const fn code(&self) -> u16 {
         self.code
+    }
+
+    /// The code of the peer's Close frame, or `None` if there was no frame or no code in it.
+    pub const fn close_code(&self) -> Option<CloseCode> {
+        CloseCode::new(self.code)
+    }
+
+    /// Whether it may help to connect again, after a while and with backoff (§7.2.3): the peer goes
+    /// away, restarts, is overloaded or has a fault (1001, 1011 to 1014), or the connection was lost
+    /// (1006). Codes of your own protocol, 3000 and above, count as final.
+    pub const fn may_retry(&self) -> bool {
+        matches!(self.code, 1001 | 1006 | 1011..=1014)
     }
 
     /// _The WebSocket Connection Close Reason_ (§7.1.6): that of the peer's Close frame, or

@@ -39,9 +39,10 @@ use crate::protocol::{
 /// It is a [`Sender`] and a [`Receiver`] in one. [`sender`](Self::sender) gives another sender,
 /// for another thread; [`split`](Self::split) takes the two apart.
 ///
-/// Dropping a `WebSocket` closes the TCP connection without a closing handshake, even if clones of
-/// its `Sender` are alive; the peer reports code 1006 (§7.1.5). Call [`close`](Self::close) to shut
-/// down cleanly.
+/// Dropping a `WebSocket` ends TCP at once, even if clones of its `Sender` are alive. Before that,
+/// the drop sends Close 1001 if that needs no wait: no other thread is writing, and the system takes
+/// the bytes. The peer then reports 1001, otherwise 1006 (§7.1.5). Call [`close`](Self::close) to
+/// shut down cleanly.
 ///
 /// ```no_run
 /// let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
@@ -49,7 +50,7 @@ use crate::protocol::{
 /// if let Some(message) = ws.recv()? {
 ///     println!("{message:?}");
 /// }
-/// ws.close(tightwire::CloseCode::NORMAL, "")?;
+/// ws.close()?;
 /// # Ok::<(), tightwire::Error>(())
 /// ```
 #[derive(Debug)]
@@ -213,6 +214,15 @@ impl WebSocket {
         self.sender.ping(data)
     }
 
+    /// Closes the connection with code 1000 and no reason. See [`close_with`](Self::close_with).
+    ///
+    /// # Errors
+    ///
+    /// As for [`close_with`](Self::close_with).
+    pub fn close(&mut self) -> Result<(), Error> {
+        self.close_with(CloseCode::NORMAL, "")
+    }
+
     /// Closes the connection: sends a Close frame, waits for the peer's, and ends TCP in the order
     /// of §7.1.1. Messages that arrive in the meantime are discarded. To keep them, call
     /// [`Sender::close`] and receive until `None`.
@@ -229,7 +239,7 @@ impl WebSocket {
     ///   cut.
     /// - `Protocol` if the peer breaks a rule instead of answering.
     /// - `Io` if the transport fails, or another thread calls [`Sender::abort`].
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+    pub fn close_with(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         if self.receiver.close_status().is_some() {
             return Ok(());
         }

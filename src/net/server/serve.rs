@@ -35,7 +35,7 @@ where
             self.handle(&mut websocket, &request, guard.peer_addr());
         } else {
             // The shutdown came between. What goes wrong now is nothing to report.
-            let _ = websocket.close(CloseCode::GOING_AWAY, "");
+            let _ = websocket.close_with(CloseCode::GOING_AWAY, "");
         }
         if websocket.close_status().is_some_and(CloseStatus::was_clean) {
             guard.note_clean();
@@ -78,7 +78,7 @@ where
             }
         };
         if websocket.state() != State::Closed {
-            if let Err(error) = websocket.close(code, "") {
+            if let Err(error) = websocket.close_with(code, "") {
                 // After an error of the handler this one is most often its echo.
                 if outcome.is_ok() {
                     (self.on_error)(Some(peer_addr), &error);

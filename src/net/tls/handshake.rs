@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
+use std::fmt;
 
-use rustls::Connection;
+use rustls::{Connection, InvalidMessage};
 
 use crate::net::deadline::Deadline;
 use crate::net::error::unexpected_eof;
@@ -28,8 +29,45 @@ pub(super) fn perform(
             // The alert tells the peer why. It is the failure that gets reported, not what
             // becomes of the alert.
             let _ = send(stream, session, deadline.earlier(Deadline::after(Some(PATIENCE))));
-            failure(error)
+            of_record(error)
         })?;
+    }
+}
+
+/// The error of TLS in an I/O error, if there is one: an alert of the peer can arrive after our
+/// handshake has ended, because in TLS 1.3 the client is the last to send (RFC 8446 §2).
+pub(in crate::net) fn reveal_alert(error: Error) -> Error {
+    match error {
+        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            match error.into_inner() {
+                Some(inner) => Error::Tls(inner),
+                None => unexpected_eof("TLS failed"),
+            }
+        }
+        error => error,
+    }
+}
+
+/// A peer that does not answer in TLS: most likely the URI has the wrong scheme.
+#[derive(Debug)]
+struct NotTls(rustls::Error);
+
+impl fmt::Display for NotTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer does not speak TLS: the URI may need ws: instead of wss:")
+    }
+}
+
+impl StdError for NotTls {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn of_record(error: rustls::Error) -> Error {
+    match error {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => failure(NotTls(error)),
+        error => failure(error),
     }
 }
 

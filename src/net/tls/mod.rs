@@ -8,6 +8,7 @@ mod server;
 mod settings;
 mod stream;
 
+pub(super) use handshake::reveal_alert;
 pub use rustls;
 pub(super) use settings::{ClientTls, ServerTls};
 pub use stream::TlsStream;

@@ -45,3 +45,7 @@ impl ServerTls {
         Ok(stream)
     }
 }
+
+pub(super) const fn reveal_alert(error: Error) -> Error {
+    error
+}

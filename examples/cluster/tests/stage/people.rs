@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tightwire::{Client, CloseCode, Error, Message, Operation, Timeouts, WebSocket};
+use tightwire::{Client, Error, Message, Operation, Timeouts, WebSocket};
 
 use super::PATIENCE;
 
@@ -176,7 +176,7 @@ impl Person {
                 Err(error) => return Err(error),
             }
             if self.note(|note| note.is_leaving) {
-                ws.close(CloseCode::NORMAL, "")?;
+                ws.close()?;
                 return Ok(1000);
             }
             self.speak(ws)?;

@@ -89,7 +89,7 @@ fn a_close_a_send_and_a_broadcast() {
         let (one, two) = (connection.sender(), connection.sender());
         let sending = thread::spawn(move || one.send("m").is_ok());
         let casting = thread::spawn(move || two.offer(&PreparedMessage::new("b"), Wait::Slice));
-        connection.sender().close(CloseCode::NORMAL, "").unwrap();
+        connection.sender().close().unwrap();
         let is_sent = sending.join().unwrap();
         let offer = casting.join().unwrap();
         let frames = connection.frames();

@@ -136,7 +136,7 @@ fn the_answer_to_a_close_finds_that_one_was_sent() {
     explore("a Close that was written is known", Orders::All, || {
         let connection = Connection::new(0);
         let sender = connection.sender();
-        let other = thread::spawn(move || sender.close(CloseCode::NORMAL, "").unwrap());
+        let other = thread::spawn(move || sender.close().unwrap());
         if connection.sink.has_written.load(LoomOrdering::Acquire) {
             assert!(connection.shared.close_sent(), "the peer's Close frame may be here already");
         }

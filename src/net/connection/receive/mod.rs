@@ -36,8 +36,9 @@ use crate::protocol::{Event, Inbound, Message, MessageRef, Role, SendError};
 /// A connection needs a thread that receives. [`recv`](Self::recv) answers Pings and Close frames,
 /// notices a silent peer, and writes the bytes that the peer did not take when they were sent.
 ///
-/// Dropping the receiver ends the connection, for all senders too. It does not end when all
-/// senders are dropped: it receives until the peer ends.
+/// Dropping the receiver ends the connection, for all senders too, as dropping a
+/// [`WebSocket`](crate::WebSocket) does. The connection does not end when all senders are dropped:
+/// the receiver receives until the peer ends.
 ///
 /// Once the connection has ended, the receiver closes the socket, even if senders are kept.
 #[derive(Debug)]
@@ -407,8 +408,12 @@ impl Receiver {
 
 /// Without a receiver nobody would answer the peer, so the connection ends with it: senders are
 /// told that it is closed, and a call of theirs that is blocked ends.
+/// Waits for nothing: a program may drop a connection anywhere.
 impl Drop for Receiver {
     fn drop(&mut self) {
+        if self.shared.state() == State::Open {
+            self.shared.close_soon(CloseCode::GOING_AWAY.into(), Wait::Never);
+        }
         if self.status.is_none() {
             self.shared.end();
         }

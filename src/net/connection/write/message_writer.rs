@@ -50,11 +50,11 @@ impl MessageWriter {
     ///
     /// # Errors
     ///
-    /// `Io(InvalidData)` if text ends inside a character, and as for [`Sender::send`](crate::Sender::send). After
-    /// `Timeout(Flush)` the message is ended, after any other error it is not.
+    /// `Send(InvalidUtf8)` if text ends inside a character, and as for
+    /// [`Sender::send`](crate::Sender::send). After `Timeout(Flush)` the message is ended, after any other error it is not.
     pub fn finish(mut self) -> Result<(), Error> {
         if self.kind == MessageKind::Text && self.check.finish().is_err() {
-            return Err(invalid_text().into());
+            return Err(SendError::InvalidUtf8.into());
         }
         let outcome = self.send_fragment(true);
         self.has_ended = matches!(outcome, Ok(()) | Err(Error::Timeout(Operation::Flush)));
@@ -103,7 +103,7 @@ impl Write for MessageWriter {
         if self.kind == MessageKind::Text {
             // What is refused was not written, so the text goes on where it was.
             let mut check = self.check;
-            check.check(data).map_err(|_| invalid_text())?;
+            check.check(data).map_err(|_| Error::from(SendError::InvalidUtf8))?;
             self.check = check;
         }
         self.buffer.extend_from_slice(data);
@@ -127,15 +127,12 @@ impl Drop for MessageWriter {
     }
 }
 
-fn invalid_text() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a text message has to be UTF-8 (RFC 6455 §5.6)")
-}
-
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Io(error) => error,
             Error::Timeout(_) => Self::new(io::ErrorKind::TimedOut, error),
+            Error::Send(SendError::InvalidUtf8) => Self::new(io::ErrorKind::InvalidData, error),
             Error::Send(SendError::Closed) => Self::new(io::ErrorKind::BrokenPipe, error),
             error => Self::other(error),
         }

@@ -117,6 +117,15 @@ impl Sender {
         self.shared.with_writer(|guard| guard.write_ping(data))
     }
 
+    /// Sends a Close frame with code 1000 and no reason. See [`close_with`](Self::close_with).
+    ///
+    /// # Errors
+    ///
+    /// As for [`close_with`](Self::close_with).
+    pub fn close(&self) -> Result<(), Error> {
+        self.close_with(CloseCode::NORMAL, "")
+    }
+
     /// Sends a Close frame: it tells the peer that no more messages follow, and why (§7.1.2). The
     /// receiver still delivers the messages that the peer sends before it answers.
     ///
@@ -128,7 +137,7 @@ impl Sender {
     ///
     /// `Send(Closed)` if one was sent before, `Send(ReasonTooLong)` over 123 bytes,
     /// `Send(ForbiddenCloseCode)` for 1010 from a server, and as for [`send`](Self::send).
-    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+    pub fn close_with(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason).map_err(SendError::from)?;
         self.shared.with_writer(|guard| guard.write_close(&frame))
     }

@@ -1,0 +1,134 @@
+//! What an error says, and the three questions that a caller asks of it.
+
+mod wire;
+
+use std::error::Error as _;
+use std::io;
+
+use tightwire::handshake::{HandshakeError, HttpError, ProxyError, Response};
+use tightwire::{Acceptor, Client, CloseCode, CloseStatus, Error, Operation, SendError};
+use wire::close_body;
+
+fn refused(status: u16) -> Error {
+    HandshakeError::Refused(Box::new(Response::new(status))).into()
+}
+
+fn refused_by_proxy(status: u16) -> Error {
+    ProxyError::Refused(Box::new(Response::new(status))).into()
+}
+
+/// An error, and whether it is a time-out, is fatal, and may be cured by a retry.
+fn table() -> Vec<(Error, [bool; 3])> {
+    let io = |kind| io::Error::from(kind);
+    let (no, yes) = (false, true);
+    vec![
+        (Error::Io(io(io::ErrorKind::ConnectionReset)), [no, yes, yes]),
+        (Error::Io(io(io::ErrorKind::TimedOut)), [yes, yes, yes]),
+        (Error::ProxyIo(io(io::ErrorKind::ConnectionRefused)), [no, yes, yes]),
+        (Error::ProxyIo(io(io::ErrorKind::TimedOut)), [yes, yes, yes]),
+        (Error::Timeout(Operation::Connect), [yes, yes, yes]),
+        (Error::Timeout(Operation::Handshake), [yes, yes, yes]),
+        (Error::Timeout(Operation::Receive), [yes, no, no]),
+        (Error::Timeout(Operation::Queue), [yes, no, no]),
+        (Error::Timeout(Operation::Flush), [yes, no, no]),
+        (Error::Timeout(Operation::Close), [yes, yes, yes]),
+        (Error::Timeout(Operation::Pong), [yes, yes, yes]),
+        (refused(401), [no, yes, no]),
+        (refused(404), [no, yes, no]),
+        (refused(408), [no, yes, yes]),
+        (refused(425), [no, yes, yes]),
+        (refused(429), [no, yes, yes]),
+        (refused(500), [no, yes, yes]),
+        (refused(501), [no, yes, no]),
+        (refused(503), [no, yes, yes]),
+        (refused(505), [no, yes, no]),
+        (refused_by_proxy(407), [no, yes, no]),
+        (refused_by_proxy(504), [no, yes, yes]),
+        (ProxyError::Uri.into(), [no, yes, no]),
+        (HandshakeError::Missing("Upgrade").into(), [no, yes, no]),
+        (HandshakeError::Http(HttpError::StartLine).into(), [no, yes, no]),
+        (tightwire::ProtocolError::Masked.into(), [no, yes, no]),
+        (SendError::Closed.into(), [no, no, no]),
+        (SendError::ControlTooLong { len: 126 }.into(), [no, no, no]),
+        (SendError::NoMaskingKey.into(), [no, yes, no]),
+        (Error::Tls("no".into()), [no, yes, no]),
+        (Error::TlsUnsupported, [no, yes, no]),
+        (tightwire::connect("http://h/").unwrap_err(), [no, yes, no]),
+    ]
+}
+
+#[test]
+fn an_error_answers_three_questions() {
+    for (error, [is_timeout, is_fatal, may_retry]) in table() {
+        assert_eq!(error.is_timeout(), is_timeout, "{error:?}");
+        assert_eq!(error.is_fatal(), is_fatal, "{error:?}");
+        assert_eq!(error.may_retry(), may_retry, "{error:?}");
+    }
+}
+
+#[test]
+fn an_error_prints_its_source_only_if_it_is_asked_to() {
+    for (error, _) in table() {
+        let short = error.to_string();
+        match error.source() {
+            Some(source) => {
+                let source = source.to_string();
+                assert!(!short.contains(&source), "{short:?} has {source:?}");
+                assert_eq!(format!("{error:#}"), format!("{short}: {source}"));
+            }
+            None => assert_eq!(format!("{error:#}"), short),
+        }
+    }
+}
+
+#[test]
+fn a_refusal_shows_the_status_and_the_first_line_of_the_body() {
+    let acceptor = Acceptor::new()
+        .on_request(|_| Err(Response::new(403).with_body("\n no\x1b room \r\nand more\n")));
+    let url = format!("ws://{}/", wire::run(wire::server().acceptor(acceptor), wire::echo));
+    let error = tightwire::connect(&url).unwrap_err();
+    let expected =
+        "opening handshake failed: the server answered with status 403: \"no\\u{1b} room\"";
+    assert_eq!(format!("{error:#}"), expected);
+}
+
+#[test]
+fn a_server_that_speaks_tls_is_told_from_one_that_speaks_no_http() {
+    // An alert, as a server sends it that expected a ClientHello.
+    let (url, server) = wire::raw_server(|mut raw| {
+        raw.read_head();
+        raw.send([0x15, 3, 3, 0, 2, 2, 70]);
+    });
+    let error = Client::new().connect(&url).unwrap_err();
+    assert!(matches!(error, Error::Handshake(HandshakeError::Http(HttpError::Tls))), "{error:?}");
+    assert!(format!("{error:#}").ends_with("the URI may need wss: instead of ws:"), "{error:#}");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_close_status_says_whether_another_attempt_may_help() {
+    for (code, may_retry) in [
+        (1000, false),
+        (1001, true),
+        (1002, false),
+        (1008, false),
+        (1011, true),
+        (1012, true),
+        (1013, true),
+        (1014, true),
+        (3000, false),
+        (4999, false),
+    ] {
+        let (url, server) = wire::raw_server(move |mut raw| {
+            wire::answer_upgrade(&mut raw);
+            raw.send([&[0x88, 2], &close_body(code, "")[..]].concat());
+            raw.read_frame();
+        });
+        let mut ws = tightwire::connect(&url).unwrap();
+        assert_eq!(ws.recv().unwrap(), None);
+        let status: &CloseStatus = ws.close_status().unwrap();
+        assert_eq!((status.code(), status.may_retry()), (code, may_retry));
+        assert_eq!(status.close_code(), CloseCode::new(code));
+        server.join().unwrap();
+    }
+}
