@@ -8,8 +8,7 @@ use tightwire::handshake::{
 };
 
 fn limits(max_len: usize, max_fields: usize) -> HeadLimits {
-    let limits = HeadLimits::new().max_len(max_len).max_fields(max_fields);
-    limits
+    HeadLimits::new().max_len(max_len).max_fields(max_fields)
 }
 
 #[track_caller]

@@ -41,9 +41,7 @@ impl Heap {
 }
 
 fn no_limits() -> Limits {
-    let limits =
-        Limits::new().max_message_len(usize::MAX).max_frame_len(u64::MAX).max_fragments(u32::MAX);
-    limits
+    Limits::new().max_message_len(usize::MAX).max_frame_len(u64::MAX).max_fragments(u32::MAX)
 }
 
 /// A frame of either role with a payload of `0x61`s, which makes it text too.

@@ -28,8 +28,7 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 const HUGE: usize = 32 << 20;
 
 fn timeouts() -> Timeouts {
-    let timeouts = Timeouts::new().write(LONG).close(LONG).ping(None);
-    timeouts
+    Timeouts::new().write(LONG).close(LONG).ping(None)
 }
 
 fn is_aborted<T>(outcome: &Result<T, Error>) -> bool {

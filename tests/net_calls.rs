@@ -73,8 +73,7 @@ impl Script {
 }
 
 fn no_time_to_write() -> Timeouts {
-    let timeouts = Timeouts::new().write(Duration::ZERO).close(Duration::from_millis(20));
-    timeouts
+    Timeouts::new().write(Duration::ZERO).close(Duration::from_millis(20))
 }
 
 impl Stream for Script {

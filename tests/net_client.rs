@@ -10,8 +10,7 @@ use tightwire::{Client, Error, Message, Operation, State, Timeouts};
 use wire::{Raw, hex};
 
 fn impatient() -> Timeouts {
-    let timeouts = Timeouts::new().connect(Duration::from_millis(100));
-    timeouts
+    Timeouts::new().connect(Duration::from_millis(100))
 }
 
 /// Connects to a server that answers the request with these bytes and ends; ACCEPT in them

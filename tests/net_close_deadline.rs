@@ -25,8 +25,7 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 /// Only the closing handshake has a bound.
 fn timeouts(close: Duration) -> Timeouts {
-    let timeouts = Timeouts::new().write(LONG).close(close).ping(None);
-    timeouts
+    Timeouts::new().write(LONG).close(close).ping(None)
 }
 
 fn is_close_timeout<T>(outcome: &Result<T, Error>) -> bool {

@@ -56,13 +56,11 @@ fn tcp() -> (TcpStream, TcpStream) {
 }
 
 fn limits() -> Limits {
-    let limits = Limits::new().max_message_len(64 * MIB).max_frame_len(64 << 20);
-    limits
+    Limits::new().max_message_len(64 * MIB).max_frame_len(64 << 20)
 }
 
 fn impatient() -> Timeouts {
-    let timeouts = Timeouts::new().write(Duration::from_millis(50));
-    timeouts
+    Timeouts::new().write(Duration::from_millis(50))
 }
 
 fn open(role: Role, stream: impl Stream, timeouts: Timeouts, fragment_len: usize) -> WebSocket {

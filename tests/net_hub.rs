@@ -156,8 +156,7 @@ impl Stream for Gate {
 }
 
 fn in_no_time_to_write() -> Timeouts {
-    let timeouts = Timeouts::new().write(Duration::ZERO);
-    timeouts
+    Timeouts::new().write(Duration::ZERO)
 }
 
 /// The parts of a report: delivered, dropped, disconnected.

@@ -22,9 +22,7 @@ use tightwire::{
 use wire::{PATIENCE, close_body, hex};
 
 fn timeouts(ping_ms: u64, pong_ms: u64) -> Timeouts {
-    let timeouts =
-        Timeouts::new().ping(Duration::from_millis(ping_ms)).pong(Duration::from_millis(pong_ms));
-    timeouts
+    Timeouts::new().ping(Duration::from_millis(ping_ms)).pong(Duration::from_millis(pong_ms))
 }
 
 #[test]

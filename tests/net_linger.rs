@@ -17,8 +17,7 @@ use wire::{PATIENCE, REQUEST, Raw, close_body, masked};
 const LINGER: Duration = Duration::from_millis(100);
 
 fn timeouts(linger: Duration) -> Timeouts {
-    let timeouts = Timeouts::new().write(LONG).close(LONG).linger(linger).ping(None);
-    timeouts
+    Timeouts::new().write(LONG).close(LONG).linger(linger).ping(None)
 }
 
 #[test]

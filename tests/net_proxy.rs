@@ -21,8 +21,7 @@ use wire::Raw;
 const SERVER: &str = "ws://server.invalid/chat";
 
 fn impatient() -> Timeouts {
-    let timeouts = Timeouts::new().connect(Duration::from_millis(300));
-    timeouts
+    Timeouts::new().connect(Duration::from_millis(300))
 }
 
 /// A proxy for one connection, and its URI.

@@ -108,18 +108,16 @@ fn origins(address: SocketAddr, others: Vec<String>) -> Vec<String> {
 }
 
 fn limits() -> Limits {
-    let limits = Limits::new().max_message_len(MESSAGE_MAX).max_frame_len(MESSAGE_MAX as u64);
-    limits
+    Limits::new().max_message_len(MESSAGE_MAX).max_frame_len(MESSAGE_MAX as u64)
 }
 
 /// The Pings of the keepalive measure the latency that the page shows, so they are frequent.
 fn timeouts() -> Timeouts {
-    let timeouts = Timeouts::new()
+    Timeouts::new()
         .ping(Duration::from_secs(2))
         .pong(Duration::from_secs(8))
         .write(Duration::from_secs(5))
-        .close(Duration::from_secs(2));
-    timeouts
+        .close(Duration::from_secs(2))
 }
 
 /// There is no Ctrl-C in std; the end of standard input takes its place.

@@ -22,8 +22,7 @@ pub fn limits_and_head<'a>(data: &'a [u8], lines: &[&str]) -> Option<(HeadLimits
 
 /// Limits for what the library has printed.
 pub fn wide() -> HeadLimits {
-    let limits = HeadLimits::new().max_len(1 << 20).max_fields(1 << 10);
-    limits
+    HeadLimits::new().max_len(1 << 20).max_fields(1 << 10)
 }
 
 /// The cuts in the input make no difference, nor does what comes behind the decision.

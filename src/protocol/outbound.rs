@@ -97,7 +97,7 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// As for [`fragment`](Self::fragment).
+    /// As for [`encode_fragment`](Self::encode_fragment).
     #[inline]
     pub(crate) fn payload<'a>(
         &mut self,
@@ -155,7 +155,7 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// As for [`message`](Self::message).
+    /// As for [`encode_message`](Self::encode_message).
     pub fn encode_message_header(
         &mut self,
         kind: MessageKind,

@@ -127,11 +127,10 @@ pub(crate) fn naive_mask(data: &[u8], key: MaskingKey, offset: usize) -> Vec<u8>
 
 /// Limits other than the default ones.
 pub(crate) fn limits(max_message_len: usize, max_frame_len: u64, max_fragments: u32) -> Limits {
-    let limits = Limits::new()
+    Limits::new()
         .max_message_len(max_message_len)
         .max_frame_len(max_frame_len)
-        .max_fragments(max_fragments);
-    limits
+        .max_fragments(max_fragments)
 }
 
 /// Limits that forbid nothing.

@@ -72,7 +72,7 @@ impl Request {
     /// # Errors
     ///
     /// What is wrong with it as HTTP. Whether it asks for WebSocket is judged by
-    /// [`Upgrade::from_request`](super::Upgrade::from_request).
+    /// [`Upgrade::from_request`](crate::handshake::Upgrade::from_request).
     pub fn decode(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Self, usize)>, HttpError> {
         let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
             return Ok(None);
@@ -123,7 +123,7 @@ impl Request {
 }
 
 /// Whether a request asks for WebSocket at all: whether it does so correctly is another
-/// question, which [`Upgrade::from_request`](super::Upgrade::from_request) answers.
+/// question, which [`Upgrade::from_request`](crate::handshake::Upgrade::from_request) answers.
 pub fn is_upgrade_request(request: &Request) -> bool {
     request.method == "GET" && asks_for_websocket(&request.headers)
 }
