@@ -33,3 +33,5 @@ mod net_pongs;
 mod net_slice;
 #[path = "net_streaming.rs"]
 mod net_streaming;
+#[path = "net_wait.rs"]
+mod net_wait;

@@ -32,15 +32,22 @@ fn a_silent_peer_is_sent_a_ping_and_its_answer_is_timed() {
         let (first, data) = raw.read_frame();
         assert_eq!(first, 0x89);
         // A Pong with other data is not the answer, but a sign of life.
-        raw.send(hex("8a 00"));
+        raw.send(hex("8a 00 81 01 61"));
         raw.send([&[0x8a, data.len() as u8], data.as_slice()].concat());
-        raw.send(hex("81 01 61"));
+        raw.send(hex("81 01 62"));
+        // A late answer to one Ping must not be taken for that to the next.
+        let (first, next) = raw.read_frame();
+        assert_eq!((first, next == data), (0x89, false));
+        raw.send(hex("81 01 63"));
         raw
     });
     let mut ws = Client::new().timeouts(timeouts(5, 10_000)).connect(&url).unwrap();
     assert_eq!(ws.latency(), None);
     assert_eq!(ws.recv().unwrap(), Some(Message::from("a")));
+    assert_eq!(ws.latency(), None);
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("b")));
     assert!(ws.latency().is_some());
+    assert_eq!(ws.recv().unwrap(), Some(Message::from("c")));
     server.join().unwrap();
 }
 

@@ -62,7 +62,7 @@ pub struct State {
     pub waited: Duration,
     /// The sum of the time-outs of writes that took nothing.
     pub blocked: Duration,
-    read_timeout: Option<Duration>,
+    pub read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     /// The library has ended its side.
     pub has_ended: bool,

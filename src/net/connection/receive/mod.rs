@@ -407,8 +407,8 @@ impl Receiver {
 }
 
 /// Without a receiver nobody would answer the peer, so the connection ends with it: senders are
-/// told that it is closed, and a call of theirs that is blocked ends.
-/// Waits for nothing: a program may drop a connection anywhere.
+/// told that it is closed, and a call of theirs that is blocked ends. This waits for nothing,
+/// because a program may drop a connection anywhere.
 impl Drop for Receiver {
     fn drop(&mut self) {
         if self.shared.state() == State::Open {
