@@ -4,16 +4,16 @@
 //! cargo run --example server [ADDR]
 //! ```
 
-use tightwire::handshake::{AcceptOptions, Response, is_upgrade_request};
+use tightwire::handshake::{AcceptOptions, Answer, Response, is_upgrade_request};
 use tightwire::{Acceptor, Server};
 
 fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let acceptor = Acceptor::new().on_request(|request| {
         if is_upgrade_request(request) {
-            Ok(AcceptOptions::new())
+            Answer::Upgrade(AcceptOptions::new())
         } else {
-            Err(Response::new(403).with_body("WebSocket connections only\n"))
+            Answer::Respond(Response::new(403).with_body("WebSocket connections only\n"))
         }
     });
     let server = Server::bind(address)?

@@ -96,7 +96,7 @@ pub use net::{
 };
 #[cfg(feature = "tls")]
 pub use net::{TlsStream, rustls};
-pub use protocol::{Limits, Message, MessageKind, MessageRef, Role, SendError, State};
+pub use protocol::{AsMessage, Limits, Message, MessageKind, MessageRef, Role, SendError, State};
 
 /// The code in the documents is compiled too.
 #[cfg(doctest)]

@@ -167,7 +167,7 @@ fn close_gives_up_in_time_on_a_socket_whose_peer_does_not_read() {
 fn accept_gives_up_in_time_though_the_client_does_not_read_a_large_page() {
     let timeouts =
         timeouts(LONG).handshake(Duration::from_millis(50)).linger(Duration::from_millis(50));
-    let page = |_: &_| Err(Response::new(200).with_body("x".repeat(32 << 20)));
+    let page = |_: &_| Response::new(200).with_body("x".repeat(32 << 20));
     let pipe = Pipe::with_room(200_000);
     pipe.feed(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", Then::Silence);
     let acceptor = Acceptor::new().timeouts(timeouts).on_request(page);

@@ -353,8 +353,8 @@ fn messages_shorter_than_wished_are_not_compressed() {
         // Who decides about each request has the last word.
         Acceptor::new()
             .deflate(DeflateConfig::new().level(1).min_len(0))
-            .on_request(move |_| Ok(AcceptOptions::new().deflate(level(9)))),
-        Acceptor::new().on_request(move |_| Ok(AcceptOptions::new().deflate(level(9)))),
+            .on_request(move |_| AcceptOptions::new().deflate(level(9))),
+        Acceptor::new().on_request(move |_| AcceptOptions::new().deflate(level(9))),
     ] {
         let address = run(server().acceptor(acceptor), echo);
         let (mut peer, extension) = raw_client(address, OFFER);

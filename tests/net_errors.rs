@@ -84,7 +84,7 @@ fn an_error_prints_its_source_only_if_it_is_asked_to() {
 #[test]
 fn a_refusal_shows_the_status_and_the_first_line_of_the_body() {
     let acceptor = Acceptor::new()
-        .on_request(|_| Err(Response::new(403).with_body("\n no\x1b room \r\nand more\n")));
+        .on_request(|_| Response::new(403).with_body("\n no\x1b room \r\nand more\n"));
     let url = format!("ws://{}/", wire::run(wire::server().acceptor(acceptor), wire::echo));
     let error = tightwire::connect(&url).unwrap_err();
     let expected =

@@ -2,11 +2,12 @@
 
 mod wire;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tightwire::deflate::DeflateConfig;
-use tightwire::handshake::{AcceptOptions, Response};
+use tightwire::handshake::{AcceptOptions, Answer, Response};
 use tightwire::{Acceptor, Message, Timeouts};
 use wire::{PATIENCE, REQUEST, RESPONSE, Raw, masked};
 
@@ -139,11 +140,15 @@ fn a_client_that_does_not_finish_its_request_gets_408() {
 #[test]
 fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
     let acceptor = Acceptor::new().on_request(|request| match request.path() {
-        "/chat" => Ok(AcceptOptions::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d")),
-        "/health" => Err(Response::new(200).with_body("fine")),
-        "/old" => Err(Response::new(302).with_header("Location", "/chat").unwrap()),
-        "/secret" => Err(Response::new(401).with_header("WWW-Authenticate", "Basic").unwrap()),
-        _ => Err(Response::new(404)),
+        "/chat" => Answer::Upgrade(
+            AcceptOptions::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d"),
+        ),
+        "/health" => Answer::Respond(Response::new(200).with_body("fine")),
+        "/old" => Answer::Respond(Response::new(302).with_header("Location", "/chat").unwrap()),
+        "/secret" => {
+            Answer::Respond(Response::new(401).with_header("WWW-Authenticate", "Basic").unwrap())
+        }
+        _ => Answer::Respond(Response::new(404)),
     });
     let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
     let ask = |path: &str| answer_to(address, REQUEST.replace("/chat?room=1", path));
@@ -164,15 +169,39 @@ fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
     assert_eq!(raw.read_frame(), (0x81, b"x".to_vec()));
 }
 
+#[test]
+fn the_decision_sees_only_requests_that_pass_the_checks_for_all() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let acceptor = Acceptor::new().origins(["example.com"]).on_request(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Response::new(200)
+    });
+    let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
+    for (fields, expected, is_asked) in [
+        ("Host: x", "200", true),
+        ("Host: x\r\nOrigin: https://Example.com", "200", true),
+        ("X: y", "400", false),
+        ("Host: x\r\nHost: x", "400", false),
+        ("Host: a b", "400", false),
+        ("Host: x\r\nOrigin: https://example.org", "403", false),
+        ("Host: x\r\nOrigin: null", "403", false),
+        ("Host: x\r\nOrigin: https://example.com\r\nOrigin: null", "400", false),
+    ] {
+        let before = asked.load(Ordering::SeqCst);
+        let answer = answer_to(address, format!("GET /page HTTP/1.1\r\n{fields}\r\n\r\n"));
+        assert_eq!(status(&answer), expected, "{fields}");
+        assert_eq!(asked.load(Ordering::SeqCst) > before, is_asked, "{fields}");
+    }
+}
+
 // proves 6455-4.2.2-13, 6455-4.2.2-14, 6455-4.2.2-15
 #[test]
 fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
     let by_list = Acceptor::new().subprotocols(["v2", "v1"]);
-    let by_decision = Acceptor::new()
-        .subprotocols(["v2"])
-        .on_request(|_| Ok(AcceptOptions::new().subprotocol("v1")));
-    let wrong =
-        Acceptor::new().on_request(|_| Ok(AcceptOptions::new().subprotocol("never offered")));
+    let by_decision =
+        Acceptor::new().subprotocols(["v2"]).on_request(|_| AcceptOptions::new().subprotocol("v1"));
+    let wrong = Acceptor::new().on_request(|_| AcceptOptions::new().subprotocol("never offered"));
     let cases = [
         (by_list.clone(), "v1, v2", Some("v2")),
         (by_list.clone(), "v1,v3", Some("v1")),
@@ -197,9 +226,9 @@ fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
 fn errors_are_reported_and_a_page_is_none() {
     let (sender, receiver) = mpsc::channel();
     let acceptor = Acceptor::new().on_request(|request| match request.path() {
-        "/page" => Err(Response::new(200)),
+        "/page" => Answer::Respond(Response::new(200)),
         "/panic/at/once" => panic!("at once"),
-        _ => Ok(AcceptOptions::new()),
+        _ => Answer::Upgrade(AcceptOptions::new()),
     });
     let server = wire::server().acceptor(acceptor).on_error(move |peer, error| {
         sender.send((peer.is_some(), format!("{error:#}"))).unwrap();
@@ -231,10 +260,12 @@ fn errors_are_reported_and_a_page_is_none() {
 #[test]
 fn head_is_answered_as_get_is_but_without_a_body() {
     let acceptor = Acceptor::new().on_request(|request| match request.path() {
-        "/page" => Err(Response::new(200).with_body("fine")),
-        "/empty" => Err(Response::new(204)),
-        "/framed" => Err(Response::new(200).with_header("content-length", "9").unwrap()),
-        _ => Ok(AcceptOptions::new()),
+        "/page" => Answer::Respond(Response::new(200).with_body("fine")),
+        "/empty" => Answer::Respond(Response::new(204)),
+        "/framed" => {
+            Answer::Respond(Response::new(200).with_header("content-length", "9").unwrap())
+        }
+        _ => Answer::Upgrade(AcceptOptions::new()),
     });
     let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
     for path in ["/page", "/empty", "/framed", "/"] {
@@ -323,8 +354,8 @@ fn extensions_that_nobody_knows_are_not_answered() {
 fn basic_authorization_lets_in() {
     let acceptor = Acceptor::new().on_request(|request| {
         match request.is_authorized_as("Aladdin", "open sesame") {
-            true => Ok(AcceptOptions::new()),
-            false => Err(Response::new(401)),
+            true => Answer::Upgrade(AcceptOptions::new()),
+            false => Answer::Respond(Response::new(401)),
         }
     });
     let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
@@ -375,7 +406,7 @@ fn garbage_is_answered_and_the_server_goes_on() {
 #[test]
 fn a_server_agrees_to_compress_only_if_it_can() {
     let decided =
-        Acceptor::new().on_request(|_| Ok(AcceptOptions::new().deflate(DeflateConfig::new())));
+        Acceptor::new().on_request(|_| AcceptOptions::new().deflate(DeflateConfig::new()));
     for (acceptor, is_asked) in [(Acceptor::new(), false), (decided, true)] {
         let address = wire::run(wire::server().acceptor(acceptor), wire::echo);
         let mut raw = Raw::connect(address);

@@ -230,7 +230,7 @@ fn a_decision_may_shut_down_though_its_own_handshake_is_not_over() {
     let handle = server.handle();
     let server = server.acceptor(Acceptor::new().on_request(move |_| {
         handle.shutdown(LONG);
-        Ok(AcceptOptions::new())
+        AcceptOptions::new()
     }));
     shut_down_by_a_handshake(server);
 }

@@ -248,8 +248,7 @@ fn without_a_connection_it_ends_with_2() {
     let outcome = run(&[&url(free)], "hello\n");
     assert_eq!(outcome.code, Some(2), "{outcome:#?}");
 
-    let acceptor =
-        Acceptor::new().on_request(|_| Err(Response::new(404).with_body("no\x1b room\n")));
+    let acceptor = Acceptor::new().on_request(|_| Response::new(404).with_body("no\x1b room\n"));
     let outcome = run(&[&url(wire::run(wire::server().acceptor(acceptor), wire::echo))], "");
     assert_eq!(outcome.code, Some(2), "{outcome:#?}");
     assert!(outcome.err.contains("status 404"), "{outcome:#?}");

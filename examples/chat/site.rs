@@ -2,19 +2,19 @@
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use tightwire::handshake::{AcceptOptions, InvalidHeader, Request, Response};
+use tightwire::handshake::{AcceptOptions, Answer, InvalidHeader, Request, Response};
 
 use crate::words::{NAME_MAX, TEXT_MAX};
 
 const PAGE: &str = include_str!("page.html");
 
 /// Sees which requests are for the WebSocket, and answers the others.
-pub(crate) fn on_request(request: &Request) -> Result<AcceptOptions, Response> {
+pub(crate) fn on_request(request: &Request) -> Answer {
     match (request.method(), request.path()) {
-        (_, "/ws") => Ok(AcceptOptions::new()),
-        ("GET", "/") => Err(page().unwrap_or_else(|_| Response::new(500))),
-        (_, "/") => Err(plain(405, "There is only GET here.\n")),
-        _ => Err(plain(404, "There is nothing here.\n")),
+        (_, "/ws") => Answer::Upgrade(AcceptOptions::new()),
+        ("GET", "/") => page().unwrap_or_else(|_| Response::new(500)).into(),
+        (_, "/") => plain(405, "There is only GET here.\n").into(),
+        _ => plain(404, "There is nothing here.\n").into(),
     }
 }
 

@@ -17,32 +17,39 @@ impl Upgrade<'_> {
     /// for. Programs that are no browsers need send no origin, or may send a false one, so it
     /// takes the place of no authentication.
     pub fn is_from(&self, allowed: &[impl AsRef<str>]) -> bool {
-        let Some(origin) = self.origin() else { return true };
+        self.request().is_from(allowed)
+    }
+}
+
+impl Request {
+    /// As [`Upgrade::is_from`], for a request that may be none for a WebSocket.
+    pub(crate) fn is_from(&self, allowed: &[impl AsRef<str>]) -> bool {
+        let Some(origin) = self.headers().get("Origin").map(str::to_ascii_lowercase) else {
+            return true;
+        };
         let host = origin.split_once("://").map(|(_, authority)| host(authority));
         allowed.iter().map(AsRef::as_ref).any(|allowed| match allowed.contains("://") {
             true => allowed.eq_ignore_ascii_case(&origin),
             false => host.is_some_and(|host| allowed.eq_ignore_ascii_case(host)),
         })
     }
-}
 
-impl Request {
     /// Whether the request carries this name and password as Basic authorization (RFC 7617).
     ///
     /// How long it takes tells nothing about where a wrong password differs from the right one.
     ///
     /// ```
     /// use tightwire::Acceptor;
-    /// use tightwire::handshake::{AcceptOptions, Response};
+    /// use tightwire::handshake::{AcceptOptions, Answer, Response};
     ///
     /// let acceptor = Acceptor::new().on_request(|request| {
     ///     if request.is_authorized_as("Aladdin", "open sesame") {
-    ///         return Ok(AcceptOptions::new());
+    ///         return Answer::Upgrade(AcceptOptions::new());
     ///     }
     ///     let mut refusal = Response::new(401);
     ///     let challenge = r#"Basic realm="cave", charset="UTF-8""#;
     ///     let _ = refusal.headers_mut().append("WWW-Authenticate", challenge);
-    ///     Err(refusal)
+    ///     refusal.into()
     /// });
     /// ```
     pub fn is_authorized_as(&self, name: &str, password: &str) -> bool {

@@ -30,4 +30,5 @@ pub use http::{
 pub use key::{Key, accept_value};
 pub use negotiated::Negotiated;
 pub use proxy::{Proxies, Proxy, ProxyError};
-pub use server::{AcceptOptions, Upgrade};
+pub(crate) use server::check_host;
+pub use server::{AcceptOptions, Answer, Upgrade};

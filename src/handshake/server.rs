@@ -7,7 +7,7 @@ use super::http::{Headers, Request, Response, grammar, uri};
 use super::key::{accept_value, is_encoded_key};
 use super::negotiated::Negotiated;
 
-/// With what a handshake is accepted.
+/// Options for accepting a handshake: further response fields, a subprotocol, compression.
 #[derive(Clone, Debug, Default)]
 pub struct AcceptOptions {
     headers: Vec<(String, String)>,
@@ -16,7 +16,7 @@ pub struct AcceptOptions {
 }
 
 impl AcceptOptions {
-    /// With nothing in particular.
+    /// No options.
     pub fn new() -> Self {
         Self::default()
     }
@@ -52,6 +52,27 @@ impl AcceptOptions {
     /// The subprotocol, if one was chosen.
     pub fn chosen_subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+}
+
+/// The answer to a request, from [`Acceptor::on_request`](crate::Acceptor::on_request).
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Open a WebSocket connection, if the request is a valid opening handshake.
+    Upgrade(AcceptOptions),
+    /// Send this response, and end the connection: a page, a redirect, or a refusal.
+    Respond(Response),
+}
+
+impl From<AcceptOptions> for Answer {
+    fn from(options: AcceptOptions) -> Self {
+        Self::Upgrade(options)
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Respond(response)
     }
 }
 
@@ -104,10 +125,7 @@ impl<'a> Upgrade<'a> {
     fn verify(request: &'a Request) -> Result<Self, HandshakeError> {
         let headers = request.headers();
         // 1. HTTP: a host, and nothing that would make bytes of ours the body of a request.
-        let host = headers.single("Host")?.ok_or(HandshakeError::Missing("Host"))?;
-        if !uri::is_authority(host) {
-            return Err(HandshakeError::Invalid("Host"));
-        }
+        check_host(request)?;
         // 2. Is it for us at all?
         if !asks_for_websocket(headers) {
             return Err(HandshakeError::NoUpgrade);
@@ -210,6 +228,12 @@ impl<'a> Upgrade<'a> {
             Some((Extension { name: offer.name.clone(), params }, negotiated))
         })
     }
+}
+
+/// Checks what every request of HTTP/1.1 needs: one valid `Host` field (RFC 9112 §3.2).
+pub(crate) fn check_host(request: &Request) -> Result<(), HandshakeError> {
+    let host = request.headers().single("Host")?.ok_or(HandshakeError::Missing("Host"))?;
+    if uri::is_authority(host) { Ok(()) } else { Err(HandshakeError::Invalid("Host")) }
 }
 
 /// The tokens of all `Sec-WebSocket-Protocol` fields; a field with none is malformed (§4.3).

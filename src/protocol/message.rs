@@ -1,7 +1,25 @@
+use core::fmt;
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use crate::error::ProtocolError;
 use crate::frame::{MaskingKey, Opcode, into_text, text};
 
 /// A message that was received, or that is kept (§5.6).
+///
+/// ```
+/// use tightwire::Message;
+///
+/// let message = Message::from("Hello");
+/// assert_eq!(message.as_text(), Some("Hello"));
+/// assert_eq!(message.to_string(), "Hello");
+/// assert_eq!(message.into_text(), Ok("Hello".to_owned()));
+///
+/// let binary = Message::from(vec![1, 2, 3]);
+/// assert_eq!(binary.as_bytes(), [1, 2, 3]);
+/// assert_eq!(binary.to_string(), "(3 bytes)");
+/// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Message {
     /// Text: always UTF-8.
@@ -49,6 +67,18 @@ impl Message {
         }
     }
 
+    /// The text, without a copy.
+    ///
+    /// # Errors
+    ///
+    /// The message itself if it is binary.
+    pub fn into_text(self) -> Result<String, Self> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(_) => Err(self),
+        }
+    }
+
     /// Whether this is a text message.
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
@@ -67,6 +97,16 @@ impl Message {
     /// Whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
+    }
+}
+
+/// Text as it is, and the length of binary data: `(5 bytes)`.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.pad(text),
+            Self::Binary(data) => write!(f, "({} bytes)", data.len()),
+        }
     }
 }
 
@@ -142,6 +182,106 @@ impl<'a> MessageRef<'a> {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(data) => data,
         }
+    }
+}
+
+/// What can be sent as a message: text and bytes, owned or borrowed, and a [`Message`].
+///
+/// A `str`, a `String` and what borrows or shares one of them is a text message. A `[u8]`, an array or
+/// a `Vec` of bytes is a binary message. Implement it for a type of your own that holds one of them.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use std::sync::Arc;
+/// use tightwire::{AsMessage, MessageRef};
+///
+/// fn is_text(message: impl AsMessage) -> bool {
+///     matches!(message.as_message(), MessageRef::Text(_))
+/// }
+///
+/// assert!(is_text("Hello") && is_text(String::from("Hello")) && is_text(Cow::from("Hello")));
+/// assert!(!is_text([1, 2, 3]) && !is_text(vec![1, 2, 3]) && !is_text(Arc::<[u8]>::from([1])));
+/// ```
+pub trait AsMessage {
+    /// The message, borrowed.
+    fn as_message(&self) -> MessageRef<'_>;
+}
+
+impl AsMessage for MessageRef<'_> {
+    fn as_message(&self) -> MessageRef<'_> {
+        *self
+    }
+}
+
+impl AsMessage for Message {
+    fn as_message(&self) -> MessageRef<'_> {
+        self.into()
+    }
+}
+
+impl AsMessage for str {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::Text(self)
+    }
+}
+
+impl AsMessage for String {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::Text(self)
+    }
+}
+
+impl AsMessage for [u8] {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::Binary(self)
+    }
+}
+
+impl<const N: usize> AsMessage for [u8; N] {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::Binary(self)
+    }
+}
+
+impl AsMessage for Vec<u8> {
+    fn as_message(&self) -> MessageRef<'_> {
+        MessageRef::Binary(self)
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for &T {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for &mut T {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for Box<T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for Rc<T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for Arc<T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ToOwned + ?Sized> AsMessage for Cow<'_, T> {
+    fn as_message(&self) -> MessageRef<'_> {
+        (**self).as_message()
     }
 }
 

@@ -29,7 +29,7 @@ mod pending;
 pub use connection::Connection;
 pub use inbound::Inbound;
 pub use limits::Limits;
-pub use message::{Message, MessageKind, MessageRef};
+pub use message::{AsMessage, Message, MessageKind, MessageRef};
 pub use outbound::{KeySource, Outbound, SendError};
 pub use pending::PendingControl;
 

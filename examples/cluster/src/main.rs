@@ -134,7 +134,7 @@ fn acceptor(
     origins.push(format!("http://{address}"));
     Acceptor::new()
         .on_request(move |request| match request.path() {
-            "/health" => Err(health(&rooms, &is_draining)),
+            "/health" => health(&rooms, &is_draining).into(),
             _ => site::on_request(request),
         })
         .origins(origins)

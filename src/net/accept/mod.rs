@@ -14,13 +14,14 @@ use super::tls::ServerTls;
 use super::{Error, Stream, Timeouts, WebSocket, handshake_io};
 use crate::deflate::DeflateConfig;
 use crate::handshake::{
-    AcceptOptions, HandshakeError, HeadLimits, Negotiated, Rejection, Request, Response, Upgrade,
+    AcceptOptions, Answer, HandshakeError, HeadLimits, Negotiated, Rejection, Request, Response,
+    Upgrade, check_host,
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::rustls::ServerConfig;
 use crate::protocol::{Limits, Outbound};
 
-type OnRequest = dyn Fn(&Request) -> Result<AcceptOptions, Response> + Send + Sync;
+type OnRequest = dyn Fn(&Request) -> Answer + Send + Sync;
 
 /// Answers the opening handshakes of clients (§4.2), on streams that are connected already.
 ///
@@ -88,25 +89,29 @@ impl Acceptor {
         self
     }
 
-    /// Has `on_request` look at every request before it is answered, also at those that ask for no
-    /// WebSocket. `Ok` goes on with the handshake, `Err` answers with a response instead: a
-    /// refusal, a redirect, or a page.
+    /// Calls `on_request` for each request, before it is answered, and answers as that says. This is
+    /// the place for paths, cookies, authentication, pages and health checks.
+    ///
+    /// It sees only requests that have one valid `Host` field (RFC 9112 §3.2), and that come from one
+    /// of the [`origins`](Self::origins) if there is such a list. Others are refused before. A request
+    /// may be one that does not ask for a WebSocket: [`Answer::Upgrade`] then answers 426.
     ///
     /// ```
     /// use tightwire::Acceptor;
-    /// use tightwire::handshake::{AcceptOptions, Response};
+    /// use tightwire::handshake::{AcceptOptions, Answer, Response};
     ///
     /// let acceptor = Acceptor::new().on_request(|request| match request.path() {
-    ///     "/chat" => Ok(AcceptOptions::new().header("Set-Cookie", "seen=1")),
-    ///     "/health" => Err(Response::new(200).with_body("fine\n")),
-    ///     _ => Err(Response::new(404)),
+    ///     "/chat" => Answer::Upgrade(AcceptOptions::new().header("Set-Cookie", "seen=1")),
+    ///     "/health" => Response::new(200).with_body("fine\n").into(),
+    ///     _ => Response::new(404).into(),
     /// });
     /// ```
-    pub fn on_request<F>(mut self, on_request: F) -> Self
+    pub fn on_request<F, A>(mut self, on_request: F) -> Self
     where
-        F: Fn(&Request) -> Result<AcceptOptions, Response> + Send + Sync + 'static,
+        F: Fn(&Request) -> A + Send + Sync + 'static,
+        A: Into<Answer>,
     {
-        self.on_request = Some(Arc::new(on_request));
+        self.on_request = Some(Arc::new(move |request| on_request(request).into()));
         self
     }
 
@@ -293,20 +298,19 @@ impl Acceptor {
             Err(error) => return Err(Rejection::from(error).into()),
         };
         let is_head = request.method() == "HEAD";
-        let judged = self.judge_request(request, read_ahead);
+        let judged = self.answer_request(request, read_ahead);
         if is_head { judged.map_err(Refusal::without_body) } else { judged }
     }
 
-    fn judge_request(&self, request: Request, read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
-        let mut accept = match &self.on_request {
-            Some(on_request) => on_request(&request).map_err(Refusal::Answered)?,
+    fn answer_request(&self, request: Request, read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
+        self.check_request(&request).map_err(Rejection::from)?;
+        let answer = self.on_request.as_ref().map(|on_request| on_request(&request));
+        let mut accept = match answer {
+            Some(Answer::Upgrade(options)) => options,
+            Some(Answer::Respond(response)) => return Err(Refusal::Answered(response)),
             None => AcceptOptions::new(),
         };
         let upgrade = Upgrade::from_request(&request)?;
-        if self.origins.as_ref().is_some_and(|origins| !upgrade.is_from(origins)) {
-            let origin = upgrade.origin().unwrap_or_default();
-            return Err(Rejection::from(HandshakeError::Origin(origin)).into());
-        }
         if accept.chosen_subprotocol().is_none() {
             if let Some(name) = upgrade.select_subprotocol(&self.subprotocols) {
                 accept = accept.subprotocol(name);
@@ -317,6 +321,19 @@ impl Acceptor {
         let deflate = config.filter(|_| cfg!(feature = "deflate")).cloned();
         let (response, negotiated) = upgrade.accept(&accept.with_deflate(deflate.clone()))?;
         Ok(Judged { request, response, negotiated, deflate, read_ahead })
+    }
+
+    /// Checks what every request needs, whatever it asks for.
+    fn check_request(&self, request: &Request) -> Result<(), HandshakeError> {
+        check_host(request)?;
+        let Some(origins) = &self.origins else { return Ok(()) };
+        let origin = request.headers().single("Origin")?;
+        match origin {
+            Some(origin) if !request.is_from(origins) => {
+                Err(HandshakeError::Origin(origin.to_ascii_lowercase()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn refuse(&self, stream: &dyn Stream, deadline: Deadline, refusal: Refusal) -> Error {

@@ -7,7 +7,7 @@ use super::policy::{BroadcastReport, SlowPolicy};
 use super::round::{Delivery, Entry, Round};
 use crate::net::deadline::Deadline;
 use crate::net::{PreparedMessage, Sender, State};
-use crate::protocol::MessageRef;
+use crate::protocol::AsMessage;
 
 /// A set of connections that are sent the same messages.
 ///
@@ -119,7 +119,7 @@ impl Hub {
     /// [`&Message`](crate::Message) as what it is.
     ///
     /// Members whose connection is closing or closed are forgotten, and not counted.
-    pub fn broadcast<'a>(&self, message: impl Into<MessageRef<'a>>) -> BroadcastReport {
+    pub fn broadcast(&self, message: impl AsMessage) -> BroadcastReport {
         self.broadcast_prepared(&PreparedMessage::new(message))
     }
 

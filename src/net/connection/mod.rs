@@ -31,7 +31,7 @@ use crate::deflate::{DeflateConfig, Deflater, Inflater};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::{Negotiated, Response};
 use crate::protocol::{
-    Inbound, Limits, Message, MessageKind, MessageRef, Outbound, Role, SendError,
+    AsMessage, Inbound, Limits, Message, MessageKind, Outbound, Role, SendError,
 };
 
 /// An open WebSocket connection.
@@ -149,7 +149,20 @@ impl WebSocket {
         self.receiver.recv_timeout(timeout)
     }
 
-    /// The messages of the peer until the connection ends.
+    /// The messages of the peer until the connection ends. `for message in &mut ws` does the same.
+    ///
+    /// The iterator borrows the connection. To send inside the loop, take a sender before it:
+    ///
+    /// ```no_run
+    /// # let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// let sender = ws.sender();
+    /// for message in ws.messages() {
+    ///     sender.send(message?)?;
+    /// }
+    /// # Ok::<(), tightwire::Error>(())
+    /// ```
+    ///
+    /// `while let Some(message) = ws.recv()?` needs no second name.
     pub const fn messages(&mut self) -> Messages<'_> {
         self.receiver.messages()
     }
@@ -173,7 +186,7 @@ impl WebSocket {
     /// # Errors
     ///
     /// As for [`Sender::send`].
-    pub fn send<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
+    pub fn send(&self, message: impl AsMessage) -> Result<(), Error> {
         self.sender.send(message)
     }
 
@@ -183,7 +196,7 @@ impl WebSocket {
     /// # Errors
     ///
     /// As for [`Sender::feed`].
-    pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
+    pub fn feed(&self, message: impl AsMessage) -> Result<(), Error> {
         self.sender.feed(message)
     }
 
@@ -303,5 +316,15 @@ impl WebSocket {
     /// The address of the peer, if the stream has one.
     pub const fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
+    }
+}
+
+/// The messages of the peer until the connection ends: see [`WebSocket::messages`].
+impl<'a> IntoIterator for &'a mut WebSocket {
+    type Item = Result<Message, Error>;
+    type IntoIter = Messages<'a>;
+
+    fn into_iter(self) -> Messages<'a> {
+        self.messages()
     }
 }

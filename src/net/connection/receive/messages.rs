@@ -1,3 +1,5 @@
+use std::iter::FusedIterator;
+
 use super::Receiver;
 use crate::net::Error;
 use crate::protocol::Message;
@@ -5,7 +7,7 @@ use crate::protocol::Message;
 /// The messages of a connection: made by [`Receiver::messages`] and
 /// [`WebSocket::messages`](crate::WebSocket::messages).
 ///
-/// It ends when the connection does; an error comes once, as the last item.
+/// It ends when the connection does, and stays ended. An error comes once, as the last item.
 #[derive(Debug)]
 pub struct Messages<'a> {
     receiver: &'a mut Receiver,
@@ -18,6 +20,8 @@ impl<'a> Messages<'a> {
     }
 }
 
+impl FusedIterator for Messages<'_> {}
+
 impl Iterator for Messages<'_> {
     type Item = Result<Message, Error>;
 
@@ -28,5 +32,15 @@ impl Iterator for Messages<'_> {
         let item = self.receiver.recv().transpose();
         self.done = !matches!(item, Some(Ok(_)));
         item
+    }
+}
+
+/// The messages of the peer until the connection ends: see [`Receiver::messages`].
+impl<'a> IntoIterator for &'a mut Receiver {
+    type Item = Result<Message, Error>;
+    type IntoIter = Messages<'a>;
+
+    fn into_iter(self) -> Messages<'a> {
+        self.messages()
     }
 }

@@ -185,6 +185,7 @@ impl Receiver {
     }
 
     /// The messages of the peer until the connection ends, as [`recv`](Self::recv) gives them.
+    /// `for message in &mut receiver` does the same.
     pub const fn messages(&mut self) -> Messages<'_> {
         Messages::new(self)
     }

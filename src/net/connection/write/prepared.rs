@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::deflate::Deflater;
-use crate::protocol::{MessageKind, MessageRef, Outbound};
+use crate::protocol::{AsMessage, MessageKind, Outbound};
 
 /// A message that is encoded once and sent on many connections: see
 /// [`Sender::send_prepared`](crate::Sender::send_prepared) and [`Hub`](crate::Hub).
@@ -71,8 +71,8 @@ impl Frame {
 impl PreparedMessage {
     /// Encodes a message: a `&str` as text, bytes as binary, or a
     /// [`&Message`](crate::Message) as what it is.
-    pub fn new<'a>(message: impl Into<MessageRef<'a>>) -> Self {
-        let message = message.into();
+    pub fn new(message: impl AsMessage) -> Self {
+        let message = message.as_message();
         let kind = message.kind();
         let plain = Frame::new(Outbound::server(), kind, message.as_bytes());
         Self { encoded: Arc::new(Encoded { kind, plain, deflated: Mutex::default() }) }

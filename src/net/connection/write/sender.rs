@@ -9,7 +9,7 @@ use crate::net::connection::shared::Shared;
 use crate::net::connection::status::{BEHIND, BROADCAST, IN_MESSAGE, STALLED};
 use crate::net::deadline::Wait;
 use crate::net::{Error, Operation, State};
-use crate::protocol::{MessageKind, MessageRef, SendError};
+use crate::protocol::{AsMessage, MessageKind, MessageRef, SendError};
 
 /// The half of a connection that sends.
 ///
@@ -38,8 +38,8 @@ impl Sender {
         Self { compresses: false, ..self.clone() }
     }
 
-    /// Sends a message: a `&str` as text, bytes as binary, or a
-    /// [`&Message`](crate::Message) as what it is (§6.1).
+    /// Sends a message (§6.1): a string as text, bytes as binary, and a
+    /// [`Message`](crate::Message) as what it is. See [`AsMessage`] for all types.
     ///
     /// On success the operating system has accepted all of it. That does not mean that the peer
     /// has read it.
@@ -51,8 +51,8 @@ impl Sender {
     ///   not send it again. The receiver, or the next call that writes, continues with the rest.
     /// - `Timeout(Queue)` if earlier messages still wait: this one was not accepted.
     /// - `Io` if the transport failed, or [`abort`](Self::abort) ended the call.
-    pub fn send<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
-        self.put(message.into(), Flush::Now)
+    pub fn send(&self, message: impl AsMessage) -> Result<(), Error> {
+        self.put(message.as_message(), Flush::Now)
     }
 
     /// Accepts a message that may be written later: with the next [`flush`](Self::flush) or
@@ -61,8 +61,8 @@ impl Sender {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn feed<'a>(&self, message: impl Into<MessageRef<'a>>) -> Result<(), Error> {
-        self.put(message.into(), Flush::Later)
+    pub fn feed(&self, message: impl AsMessage) -> Result<(), Error> {
+        self.put(message.as_message(), Flush::Later)
     }
 
     /// Sends a message that was encoded before, as [`send`](Self::send) does.
