@@ -19,13 +19,13 @@
 //! - [`Hub`] sends to many connections at once, and lets none of them hold up the rest.
 //! - [`Error`] is everything that can go wrong; [`CloseStatus`] says how a connection ended.
 //!
-//! With the feature `tls`, off by default, `wss:` URIs work too; see `Client::tls`,
-//! `Acceptor::tls` and `TlsStream`.
+//! With the feature `tls`, off by default, `wss:` URIs work too; see `Client::tls`, `Acceptor::tls`
+//! and `TlsStream`.
 //!
 //! # What it is not
 //!
-//! There is no async runtime here, no HTTP server, and no HTTP/2. A connection blocks the
-//! thread that uses it, and every call but [`WebSocket::recv`] has a deadline.
+//! There is no async runtime here, no HTTP server, and no HTTP/2. A connection blocks the thread
+//! that uses it, and every call but [`WebSocket::recv`] has a deadline.
 //!
 //! # Features
 //!
@@ -40,8 +40,9 @@
 //!
 //! # For readers
 //!
-//! [`guide`] explains WebSocket from the beginning, on real bytes. The folder `docs` of the repository
-//! has recipes, the way here from other libraries, the architecture, and more.
+//! [`recipes`] show how to do what programs often need, and [`migration`] is for users of other
+//! libraries. [`guide`] explains WebSocket from the beginning, on real bytes. The folder `docs` of
+//! the repository has the architecture and more.
 //!
 //! `§n` means section n of RFC 6455; other documents are named. The code is in layers, each of
 //! which only looks down:
@@ -57,8 +58,10 @@
 //!               ProtocolError   the ways in which a peer can break the rules
 //! ```
 //!
-//! Only `net` does I/O; the others turn bytes into values and back, and can be used without
-//! it. They read best from the bottom up.
+//! Only `net` does I/O; the others turn bytes into values and back, and can be used without it.
+//! They read best from the bottom up.
+// On docs.rs, items show the feature that they need.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // No input panics, whoever it is from. Tests may.
 #![cfg_attr(
     not(test),
@@ -84,8 +87,14 @@ pub mod frame;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod handshake;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/migration.md")]
+pub mod migration {}
 mod net;
 pub mod protocol;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/recipes.md")]
+pub mod recipes {}
 
 pub use error::ProtocolError;
 pub use frame::{CloseCode, CloseFrame};
@@ -106,8 +115,6 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../docs/decisions.md")]
     struct Decisions;
-    #[doc = include_str!("../docs/recipes.md")]
-    struct Recipes;
     #[doc = include_str!("../docs/threads.md")]
     struct Threads;
     #[cfg(feature = "deflate")]

@@ -1,12 +1,11 @@
 //! permessage-deflate (RFC 7692): messages that are compressed one by one.
 //!
-//! What two ends settle on in the opening handshake is [`Params`], and what one of them wishes
-//! is a [`DeflateConfig`]: both are always there, and pure. The [`Deflater`] and [`Inflater`] that do
+//! What two ends settle on in the opening handshake is [`Params`], and what one of them wishes is a
+//! [`DeflateConfig`]: both are always there, and pure. The [`Deflater`] and [`Inflater`] that do
 //! the work need the feature `deflate`; without it they exist in name only, and cannot be made.
 //!
-//! The algorithm (RFC 1951) is that of a library. What is done here is what RFC 7692 adds: where
-//! a message ends in the stream of compressed bytes, and which messages may refer to earlier
-//! ones.
+//! The algorithm (RFC 1951) is that of a library. What is done here is what RFC 7692 adds: where a
+//! message ends in the stream of compressed bytes, and which messages may refer to earlier ones.
 
 mod config;
 #[cfg(feature = "deflate")]

@@ -1,3 +1,9 @@
+//! How long a call may wait.
+//!
+//! A call makes one [`Deadline`] from its time-out, and everything it consists of shares it.
+//! Time-outs for a stream are computed from what is left. What a thread does for other threads is
+//! bounded by a slice instead, and [`Wait`] says which of the two holds for a write.
+
 use std::time::{Duration, Instant};
 
 use super::stream::WRITE_SLICE;

@@ -1,3 +1,9 @@
+//! Random bytes of the operating system, for masking keys (§5.3) and handshake keys (§4.1).
+//!
+//! A masking key must not be predictable, so no pseudorandom generator stands between it and the
+//! system. One system call draws the keys of 64 frames. Each thread has its own batch, so threads
+//! share no state.
+
 use std::cell::RefCell;
 
 use rand::TryRng;

@@ -1,3 +1,6 @@
+//! Every error of a connection in one type, and the three questions that a caller asks of it: did a
+//! deadline pass, does the connection live, and may another attempt help?
+
 use std::{error, fmt, io};
 
 use crate::error::ProtocolError;
@@ -74,8 +77,8 @@ impl Error {
     /// Whether the connection is over, or was never made. After any other error the connection goes
     /// on: you may call again, receive, or send something else.
     ///
-    /// `Send(Closed)` is not fatal: nothing more can be sent, but messages that the peer sent before
-    /// its Close frame can still be received.
+    /// `Send(Closed)` is not fatal: nothing more can be sent, but messages that the peer sent
+    /// before its Close frame can still be received.
     pub const fn is_fatal(&self) -> bool {
         match self {
             Self::Timeout(operation) => match operation {

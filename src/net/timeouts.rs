@@ -40,8 +40,8 @@ impl Timeouts {
         }
     }
 
-    /// For all of [`Client::connect`](crate::Client::connect): name resolution, TCP, a proxy, TLS and
-    /// the opening handshake. 10 s by default.
+    /// For all of [`Client::connect`](crate::Client::connect): name resolution, TCP, a proxy, TLS
+    /// and the opening handshake. 10 s by default.
     pub const fn connect(mut self, timeout: Duration) -> Self {
         self.connect = timeout;
         self
@@ -63,9 +63,9 @@ impl Timeouts {
         self
     }
 
-    /// For all of [`WebSocket::close`](crate::WebSocket::close). In a receive, for the peer's answer
-    /// to our Close frame from the moment that was written, and for writing our answer to the
-    /// peer's. 10 s by default.
+    /// For all of [`WebSocket::close`](crate::WebSocket::close). In a receive, for the peer's
+    /// answer to our Close frame from the moment that was written, and for writing our answer to
+    /// the peer's. 10 s by default.
     pub const fn close(mut self, timeout: Duration) -> Self {
         self.close = timeout;
         self
@@ -80,8 +80,9 @@ impl Timeouts {
         self
     }
 
-    /// How long the peer may be silent before [`recv`] sends it a Ping (§5.5.2). `None` is for ever;
-    /// 20 s by default. It needs a thread that receives, and stops once a Close frame was sent.
+    /// How long the peer may be silent before [`recv`] sends it a Ping (§5.5.2). `None` is for
+    /// ever; 20 s by default. It needs a thread that receives, and stops once a Close frame was
+    /// sent.
     ///
     /// [`recv`]: crate::WebSocket::recv
     pub fn ping(mut self, silence: impl Into<Option<Duration>>) -> Self {

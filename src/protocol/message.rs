@@ -187,8 +187,9 @@ impl<'a> MessageRef<'a> {
 
 /// What can be sent as a message: text and bytes, owned or borrowed, and a [`Message`].
 ///
-/// A `str`, a `String` and what borrows or shares one of them is a text message. A `[u8]`, an array or
-/// a `Vec` of bytes is a binary message. Implement it for a type of your own that holds one of them.
+/// A `str`, a `String` and what borrows or shares one of them is a text message. A `[u8]`, an array
+/// or a `Vec` of bytes is a binary message. Implement it for a type of your own that holds one of
+/// them.
 ///
 /// ```
 /// use std::borrow::Cow;

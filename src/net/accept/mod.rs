@@ -89,12 +89,12 @@ impl Acceptor {
         self
     }
 
-    /// Calls `on_request` for each request, before it is answered, and answers as that says. This is
-    /// the place for paths, cookies, authentication, pages and health checks.
+    /// Calls `on_request` for each request, before it is answered, and answers as that says. This
+    /// is the place for paths, cookies, authentication, pages and health checks.
     ///
-    /// It sees only requests that have one valid `Host` field (RFC 9112 §3.2), and that come from one
-    /// of the [`origins`](Self::origins) if there is such a list. Others are refused before. A request
-    /// may be one that does not ask for a WebSocket: [`Answer::Upgrade`] then answers 426.
+    /// It sees only requests that have one valid `Host` field (RFC 9112 §3.2), and that come from
+    /// one of the [`origins`](Self::origins) if there is such a list. Others are refused before. A
+    /// request may be one that does not ask for a WebSocket: [`Answer::Upgrade`] then answers 426.
     ///
     /// ```
     /// use tightwire::Acceptor;
@@ -179,9 +179,9 @@ impl Acceptor {
     /// Reads a request and answers it. A request that is not a valid handshake gets the fitting
     /// HTTP status, never a silent close.
     ///
-    /// This takes at most [`Timeouts::handshake`](crate::Timeouts::handshake), for TLS, the request and the
-    /// answer. A client that is refused has [`Timeouts::linger`](crate::Timeouts) more to read the
-    /// answer and end TCP.
+    /// This takes at most [`Timeouts::handshake`](crate::Timeouts::handshake), for TLS, the request
+    /// and the answer. A client that is refused has [`Timeouts::linger`](crate::Timeouts) more to
+    /// read the answer and end TCP.
     ///
     /// # Errors
     ///
@@ -253,8 +253,8 @@ impl Acceptor {
         self.verify(&head, read_ahead)
     }
 
-    /// Takes over a stream on which another HTTP server answered the opening handshake, with
-    /// the bytes that it had read ahead.
+    /// Takes over a stream on which another HTTP server answered the opening handshake, with the
+    /// bytes that it had read ahead.
     ///
     /// What to answer is found by [`Upgrade`]:
     ///

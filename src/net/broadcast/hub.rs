@@ -1,3 +1,8 @@
+//! The members of a hub.
+//!
+//! A broadcast takes the map of members as it is at that moment, and holds no lock while it writes.
+//! A member that joins or leaves meanwhile changes a copy of the map.
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;

@@ -17,7 +17,8 @@ pub enum SlowPolicy {
     Wait(Duration),
 }
 
-/// Counts of what happened to one broadcast, or to all of them ([`Hub::totals`](super::Hub::totals)).
+/// Counts of what happened to one broadcast, or to all of them
+/// ([`Hub::totals`](super::Hub::totals)).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BroadcastReport {

@@ -1,3 +1,9 @@
+//! From a host and a port to a TCP stream, before a deadline.
+//!
+//! The resolver of the system knows no deadline, so it works in a thread of its own. The addresses
+//! are tried one after the other, and each gets its share of the time that is left, so that an
+//! address that does not answer leaves some for the others.
+
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +14,8 @@ use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
 use crate::net::{Error, Operation};
 
-/// Opens a TCP connection to the first address of `host` that takes it. With `serialize_connects`, no
-/// other client that asks for that is connecting to the address until what is returned with the
+/// Opens a TCP connection to the first address of `host` that takes it. With `serialize_connects`,
+/// no other client that asks for that is connecting to the address until what is returned with the
 /// stream is dropped.
 pub(super) fn dial(
     host: &str,

@@ -1,5 +1,5 @@
-//! Opening connections (§4.1): a URI becomes a TCP stream, then TLS if the URI asks for it, then the
-//! opening handshake. All of it shares one deadline.
+//! Opening connections (§4.1): a URI becomes a TCP stream, then TLS if the URI asks for it, then
+//! the opening handshake. All of it shares one deadline.
 //!
 //! `dial` finds the addresses of a host and connects to one. `proxy` asks a proxy for that.
 //! `serialize` has one client after another connect to the same server, for programs that have to
@@ -189,11 +189,11 @@ impl Client {
         self
     }
 
-    /// Offers to compress messages (RFC 7692 §5); the feature `deflate` is needed. Servers that
-    /// do not agree are connected to all the same.
+    /// Offers to compress messages (RFC 7692 §5); the feature `deflate` is needed. Servers that do
+    /// not agree are connected to all the same.
     ///
-    /// Called again, it adds an offer for servers that cannot do what was offered before; how
-    /// hard to compress is taken from the first. [`WebSocket::negotiated`](crate::WebSocket::negotiated)
+    /// Called again, it adds an offer for servers that cannot do what was offered before; how hard
+    /// to compress is taken from the first. [`WebSocket::negotiated`](crate::WebSocket::negotiated)
     /// says what came of it.
     ///
     /// ```no_run
@@ -210,16 +210,15 @@ impl Client {
         self
     }
 
-    /// Connects over TCP: to each address of the host in turn, until one takes it. All of it,
-    /// from name resolution to the end of the handshake, shares one deadline. A `wss:` URI gets
-    /// TLS on top, if this was built with the feature `tls`.
+    /// Connects over TCP: to each address of the host in turn, until one takes it. All of it, from
+    /// name resolution to the end of the handshake, shares one deadline. A `wss:` URI gets TLS on
+    /// top, if this was built with the feature `tls`.
     ///
-    /// A name and password in the URI are sent as Basic authorization. Redirects are not
-    /// followed.
+    /// A name and password in the URI are sent as Basic authorization. Redirects are not followed.
     ///
-    /// Only the deadline, [`Timeouts::connect`](crate::Timeouts::connect), ends this call early: `std`
-    /// cannot interrupt name resolution or connecting. To cancel an opening handshake from another
-    /// thread, open the TCP connection yourself, keep a
+    /// Only the deadline, [`Timeouts::connect`](crate::Timeouts::connect), ends this call early:
+    /// `std` cannot interrupt name resolution or connecting. To cancel an opening handshake from
+    /// another thread, open the TCP connection yourself, keep a
     /// [`try_clone`](std::net::TcpStream::try_clone) of it, and call
     /// [`connect_stream`](Self::connect_stream): `docs/recipes.md` has the code.
     ///

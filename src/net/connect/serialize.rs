@@ -1,3 +1,9 @@
+//! One connection at a time in the CONNECTING state to the same server (§4.1).
+//!
+//! The RFC requires it of clients to keep scripts from flooding a server through browsers. Clients
+//! that ask for it wait for each other here, within one process. A server is an IP address and a
+//! port (erratum 3473), or, where a proxy looks the name up, a name and a port.
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;

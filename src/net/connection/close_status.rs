@@ -33,8 +33,8 @@ impl CloseStatus {
     }
 
     /// Whether it may help to connect again, after a while and with backoff (§7.2.3): the peer goes
-    /// away, restarts, is overloaded or has a fault (1001, 1011 to 1014), or the connection was lost
-    /// (1006). Codes of your own protocol, 3000 and above, count as final.
+    /// away, restarts, is overloaded or has a fault (1001, 1011 to 1014), or the connection was
+    /// lost (1006). Codes of your own protocol, 3000 and above, count as final.
     pub const fn may_retry(&self) -> bool {
         matches!(self.code, 1001 | 1006 | 1011..=1014)
     }

@@ -36,13 +36,13 @@ use crate::protocol::{
 
 /// An open WebSocket connection.
 ///
-/// It is a [`Sender`] and a [`Receiver`] in one. [`sender`](Self::sender) gives another sender,
-/// for another thread; [`split`](Self::split) takes the two apart.
+/// It is a [`Sender`] and a [`Receiver`] in one. [`sender`](Self::sender) gives another sender, for
+/// another thread; [`split`](Self::split) takes the two apart.
 ///
 /// Dropping a `WebSocket` ends TCP at once, even if clones of its `Sender` are alive. Before that,
-/// the drop sends Close 1001 if that needs no wait: no other thread is writing, and the system takes
-/// the bytes. The peer then reports 1001, otherwise 1006 (§7.1.5). Call [`close`](Self::close) to
-/// shut down cleanly.
+/// the drop sends Close 1001 if that needs no wait: no other thread is writing, and the system
+/// takes the bytes. The peer then reports 1001, otherwise 1006 (§7.1.5). Call
+/// [`close`](Self::close) to shut down cleanly.
 ///
 /// ```no_run
 /// let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;

@@ -1,3 +1,10 @@
+//! The thread that accepts, which never waits for a client.
+//!
+//! Each connection gets a place in the registry and a thread of the pool, or goes to the rejector.
+//! What the system cannot give now, a descriptor or a thread, it may give later: the loop reports
+//! it once, pauses and goes on. `std` cannot interrupt `accept`, so a shutdown wakes this thread by
+//! connecting to it ([`ServerHandle::shutdown`](super::ServerHandle::shutdown)).
+
 use std::error::Error as StdError;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -105,7 +112,7 @@ where
         if self.listener.set_nonblocking(true).is_err() {
             return;
         }
-        // More would find no room with the refuser.
+        // More would find no room with the rejector.
         for _ in 0..MAX_REFUSED {
             let Ok((stream, _)) = self.listener.accept() else { return };
             // Some systems have it inherited.

@@ -1,10 +1,11 @@
 //! A server: a thread that accepts connections, and one for each connection.
 //!
-//! `accept_loop` takes a connection from the listener, has the `registry` give it a place, and hands
-//! it to a thread of the `worker_pool`, where `serve` makes the opening handshake and calls the
-//! handler. A connection without a place goes to the `rejector`. A shutdown comes through a
-//! `handle`, and meets the connections in the `table` of the registry: each connection moves forward
-//! under its lock, and so does the shutdown, so that the second of the two always sees the first.
+//! `accept_loop` takes a connection from the listener, has the `registry` give it a place, and
+//! hands it to a thread of the `worker_pool`, where `serve` makes the opening handshake and calls
+//! the handler. A connection without a place goes to the `rejector`. A shutdown comes through a
+//! `handle`, and meets the connections in the `table` of the registry: each connection moves
+//! forward under its lock, and so does the shutdown, so that the second of the two always sees the
+//! first.
 
 mod accept_loop;
 mod handle;
@@ -92,8 +93,9 @@ impl Server {
     }
 
     /// Reports what goes wrong with connections: handshakes that fail, handlers that return an
-    /// error or panic, [`on_request`](Acceptor::on_request) if it panics (and gives no answer), connections
-    /// that cannot be accepted, find no place, or get no thread. Without this they end in silence.
+    /// error or panic, [`on_request`](Acceptor::on_request) if it panics (and gives no answer),
+    /// connections that cannot be accepted, find no place, or get no thread. Without this they end
+    /// in silence.
     ///
     /// What keeps the server from taking connections is reported once, until it takes one again.
     pub fn on_error<F>(self, on_error: F) -> Self

@@ -1,3 +1,15 @@
+//! All connections of a server, and the shutdown, which has to meet each of them exactly once.
+//!
+//! A connection goes through phases: reading the request, answering it, open, over. Each step is
+//! taken under the lock of the table, and so are the steps of a shutdown. If the shutdown comes
+//! first, the connection finds that it must not answer, or must not begin to serve. If the
+//! connection comes first, the shutdown finds a sender to close it with. Nothing is written under
+//! the lock.
+//!
+//! A shutdown has three waits, and one deadline for the first two: a moment for clients that were
+//! refused, then until the deadline for all connections to close, and, once the rest is aborted, a
+//! second for handlers to notice.
+
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,9 +23,6 @@ use crate::net::deadline::{Deadline, Wait};
 use crate::net::{Sender, handshake_io};
 
 /// All connections of a server, and whether it is shutting down.
-///
-/// Each connection moves forward under the lock, and so does the shutdown: whichever is second
-/// sees the other, so no connection slips through.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     table: Mutex<Table>,
@@ -200,7 +209,7 @@ impl Registry {
     }
 }
 
-/// That a thread accepts connections: ends when it is dropped.
+/// Marks the server as accepting until it is dropped.
 #[derive(Debug)]
 pub(super) struct Accepting {
     registry: Arc<Registry>,

@@ -1,3 +1,10 @@
+//! Answers clients that are not served.
+//!
+//! The accepting thread writes the 503, which are the first bytes on the stream and so find room in
+//! the system's buffer. Then the client needs time to read, and that thread must not wait. One
+//! other thread waits for all such clients, one after the other: each has its own deadline from the
+//! moment of its answer, so the waits do not add up.
+
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -16,8 +23,7 @@ pub(super) enum RejectReason {
     Stopping,
 }
 
-/// Answers clients that are not served, from the thread that accepts, which never waits for
-/// them: that they can read the answer is seen to in a thread for all of them.
+/// Answers clients from the accepting thread, and waits for them in its own.
 #[derive(Debug)]
 pub(super) struct Rejector {
     queue: Option<SyncSender<Refused>>,

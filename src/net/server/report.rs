@@ -18,7 +18,8 @@ pub struct ShutdownReport {
     pub running: usize,
 }
 
-/// A connection of a server whose handler runs: from [`ServerHandle::connections`](super::ServerHandle::connections).
+/// A connection of a server whose handler runs: from
+/// [`ServerHandle::connections`](super::ServerHandle::connections).
 #[derive(Clone, Debug)]
 pub struct OpenConnection {
     id: u64,

@@ -1,3 +1,8 @@
+//! What the thread of a connection does: the opening handshake, the handler, the closing handshake.
+//!
+//! An error or a panic of the program ends its own connection, with 1011, and is reported; the
+//! server goes on. The handler never owns the connection, so this code always gets to close it.
+
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;

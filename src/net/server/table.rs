@@ -1,3 +1,9 @@
+//! What the registry knows of each connection, and the counts of the shutdown report.
+//!
+//! A handler may shut its own server down. It then waits for all connections except its own and
+//! those of other handlers that do the same, because each would wait for the other. These are
+//! counted in a report of their own.
+
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;

@@ -1,20 +1,25 @@
+//! The threads that serve connections.
+//!
+//! Each connection has a thread of its own. A thread whose connection has ended waits a moment for
+//! the next one, because making a thread and ending it costs about as much as an opening handshake.
+//! Few threads wait, and not for long, so an idle server has none.
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-/// The threads that serve connections. One whose connection has ended waits a moment for the
-/// next: to make a thread and to end it costs about as much as an opening handshake.
+/// The threads that serve the connections of one server.
 #[derive(Debug)]
 pub(super) struct WorkerPool {
     stack_size: usize,
-    state: Mutex<CrewState>,
+    state: Mutex<PoolState>,
     wake: Condvar,
 }
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
-struct CrewState {
+struct PoolState {
     /// For threads that wait, never more than there are of these.
     jobs: Vec<Job>,
     waiting: usize,
@@ -49,7 +54,7 @@ impl WorkerPool {
             .map(drop)
     }
 
-    /// Sends the threads home that wait, and those that come to.
+    /// Stops idle threads, and threads that become idle later.
     pub(super) fn dismiss(&self) {
         self.lock().is_dismissed = true;
         self.wake.notify_all();
@@ -69,21 +74,21 @@ impl WorkerPool {
             return None;
         }
         state.waiting += 1;
-        let idles = |state: &mut CrewState| state.jobs.is_empty() && !state.is_dismissed;
+        let idles = |state: &mut PoolState| state.jobs.is_empty() && !state.is_dismissed;
         let waited = self.wake.wait_timeout_while(state, PATIENCE, idles);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
         state.jobs.pop()
     }
 
-    fn lock(&self) -> MutexGuard<'_, CrewState> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for CrewState {
+impl std::fmt::Debug for PoolState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CrewState").field("waiting", &self.waiting).finish_non_exhaustive()
+        f.debug_struct("PoolState").field("waiting", &self.waiting).finish_non_exhaustive()
     }
 }
 

@@ -1,3 +1,9 @@
+//! The TLS handshake, of either side, under one deadline.
+//!
+//! `rustls` does no I/O: it is handed bytes and hands bytes back, as the codec of this library
+//! does. This file carries them, and sees to it that a peer gets the alert that says why a
+//! handshake failed.
+
 use std::error::Error as StdError;
 use std::fmt;
 

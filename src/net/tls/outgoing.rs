@@ -1,3 +1,10 @@
+//! Records on their way to the peer.
+//!
+//! A record is encrypted once, with a counter, so it can neither be changed nor reordered nor
+//! encrypted again. If the stream takes half of it, the other half has to follow before anything
+//! else. The caller, however, learns only of whole pieces: a piece counts as written when the last
+//! byte of its record is. So this file remembers which bytes of the caller are in which record.
+
 use std::collections::VecDeque;
 use std::io::{self, Write};
 

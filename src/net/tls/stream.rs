@@ -1,3 +1,15 @@
+//! TLS as a [`Stream`](crate::Stream) that one thread reads while another writes.
+//!
+//! `rustls` has one session for both directions, so there has to be a lock. It is never held across
+//! a call to the stream below: a reader that waits for the peer must not keep a writer from
+//! sending, nor the other way round. Each direction has a lock of its own for its bytes, which is
+//! held across calls. The order is `outgoing`, then `session`: records must go out in the order in
+//! which they were encrypted.
+//!
+//! A read can make the session want to write, for instance a key update. The reader writes that if
+//! no other thread is writing. Otherwise the writer finds it when it looks again after its own
+//! write, as in `connection/write/guard.rs`.
+
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};

@@ -1,3 +1,9 @@
+//! The bytes that were read and not decoded yet.
+//!
+//! A large buffer saves system calls, and an idle connection should hold none. So the buffer grows
+//! when a read fills it, is given back when a read times out, and shrinks when many reads in a row
+//! were small.
+
 use std::io;
 
 use crate::net::Stream;

@@ -1,3 +1,9 @@
+//! A message that is read while it arrives, and never held as a whole.
+//!
+//! The reader borrows the receiver, so no other message can be received before it is dropped. What
+//! is then left of the message is skipped with the next receive, not in the drop, which must not
+//! wait.
+
 use std::io::{self, Read};
 use std::time::Duration;
 

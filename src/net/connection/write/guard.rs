@@ -352,8 +352,8 @@ impl WriteGuard<'_> {
         Ok(())
     }
 
-    /// Encodes the control frames in the inbox. The step that clears `CONTROL` sets `BEHIND`, so that
-    /// one of the two always shows them.
+    /// Encodes the control frames in the inbox. The step that clears `CONTROL` sets `BEHIND`, so
+    /// that one of the two always shows them.
     pub(super) fn take_control(&mut self) -> Result<(), Error> {
         let Self { shared, writer, .. } = self;
         let outcome = shared.inbox.take_control(|pending_control| {

@@ -1,3 +1,10 @@
+//! A message that is sent while it is written, in fragments (§5.4).
+//!
+//! No frame of another message may come between its fragments (§5.4), so other senders wait from
+//! the first fragment to the last. Control frames may, and go out with whichever fragment is next.
+//! A writer that is dropped in between cannot take its fragments back: it closes the connection
+//! instead.
+
 use std::io::{self, Write};
 use std::sync::Arc;
 

@@ -1,3 +1,10 @@
+//! A message that is encoded once and sent on many connections.
+//!
+//! The frame of a server has no masking key, so the same bytes serve every connection. Compression
+//! depends on the parameters of the connection: the message keeps one compressed form for each
+//! setting that it meets. A client has to mask with a new key each time (§5.3), and copies the
+//! payload.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::deflate::Deflater;

@@ -144,8 +144,8 @@ impl Sender {
 
     /// Ends the connection at once, from any thread. A receive, send or close that is blocked on it
     /// in another thread returns an error: `Io` with `ConnectionAborted`, or `Send(Closed)`. No
-    /// Close frame is sent, so the peer reports code 1006 (§7.1.5). Use [`close`](Self::close) for a
-    /// closing handshake.
+    /// Close frame is sent, so the peer reports code 1006 (§7.1.5). Use [`close`](Self::close) for
+    /// a closing handshake.
     ///
     /// The receiver closes the socket with its next receive, or when it is dropped. On a connection
     /// that has ended, this does nothing.
