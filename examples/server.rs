@@ -26,7 +26,7 @@ fn main() -> std::io::Result<()> {
         println!("{peer} connected to {}", request.target());
         while let Some(message) = ws.recv()? {
             match message.as_text() {
-                Some(text) => ws.send(&format!("Echo: {text}"))?,
+                Some(text) => ws.send(format!("Echo: {text}"))?,
                 None => ws.send(&message)?,
             }
         }

@@ -133,7 +133,7 @@ fn connect(url: &str, count: usize, start: Instant) -> Outcome<Vec<WebSocket>> {
 
 fn echo(all: &mut [WebSocket], start: Instant) -> Outcome<()> {
     for (i, ws) in all.iter().enumerate() {
-        ws.send(&i.to_string())?;
+        ws.send(i.to_string())?;
     }
     for (i, ws) in all.iter_mut().enumerate() {
         let answer = ws.recv_timeout(BOUND.saturating_sub(start.elapsed()))?;

@@ -52,7 +52,7 @@ impl Chat {
     fn ask(&self, room: &str, name: &str, session: &str) -> (WebSocket, Value) {
         let mut ws = self.connect();
         let join = json!({"type": "join", "room": room, "name": name, "session": session});
-        ws.send(&join.to_string()).unwrap();
+        ws.send(join.to_string()).unwrap();
         let answer = hear(&mut ws);
         (ws, answer)
     }
@@ -112,7 +112,7 @@ fn hear_of(ws: &mut WebSocket, kind: &str) -> Value {
 }
 
 fn say(ws: &WebSocket, key: &str, text: &str) {
-    ws.send(&json!({"type": "say", "key": key, "text": text}).to_string()).unwrap();
+    ws.send(json!({"type": "say", "key": key, "text": text}).to_string()).unwrap();
 }
 
 /// How the server ends a connection.

@@ -87,7 +87,7 @@ fn an_abort_ends_a_blocked_send() {
         let (sender, mut receiver) = pipe.open(timeouts()).split();
         let sending = Task::spawn({
             let sender = sender.clone();
-            move || sender.send(&vec![0; 100_000])
+            move || sender.send(vec![0; 100_000])
         });
         pipe.await_writer();
         sender.abort();
@@ -192,7 +192,7 @@ fn abort_both(ws: WebSocket, await_bytes: impl FnOnce(), read: impl FnOnce() -> 
     let receiving = Task::spawn(move || receiver.recv());
     let sending = Task::spawn({
         let sender = sender.clone();
-        move || sender.send(&vec![0; HUGE])
+        move || sender.send(vec![0; HUGE])
     });
     await_bytes();
     sender.abort();

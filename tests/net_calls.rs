@@ -165,7 +165,7 @@ fn fed_messages_go_out_once_64_kib_have_gathered() {
     let script = Script::new([]);
     let ws = script.server();
     for _ in 0..66 {
-        ws.feed(&[0; 1000]).unwrap();
+        ws.feed([0; 1000]).unwrap();
     }
     assert_eq!(script.calls(), ["write"]);
     assert_eq!(script.written().len(), 66 * 1004 - 1004 * usize::from(66 * 1004 < 65536));
@@ -176,7 +176,7 @@ fn a_server_writes_a_large_payload_from_where_it_lies() {
     let script = Script::new([]);
     let ws = script.server();
     ws.feed("before").unwrap();
-    ws.send(&vec![7; 100_000]).unwrap();
+    ws.send(vec![7; 100_000]).unwrap();
     // The fed frame, the header and the front of the payload in one call, the rest in another.
     assert_eq!(script.slices(), [8 + 10 + 16384, 100_000 - 16384]);
     let written = script.written();
@@ -257,7 +257,7 @@ fn what_a_write_that_timed_out_left_over_goes_out_first_and_once() {
 fn while_a_large_message_waits_the_next_is_not_accepted() {
     let script = Script::new([]).takes([5, 0, 0]);
     let ws = script.impatient_server();
-    let error = ws.send(&vec![0; 100_000]).unwrap_err();
+    let error = ws.send(vec![0; 100_000]).unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Flush)));
     assert!(matches!(ws.send("no"), Err(Error::Timeout(Operation::Queue))));
     assert!(matches!(ws.feed("no"), Err(Error::Timeout(Operation::Queue))));
@@ -353,7 +353,7 @@ fn a_server_ends_tcp_after_the_closing_handshake_and_a_client_only_after_the_ser
 fn a_write_that_trickles_ends_at_its_deadline() {
     let script = Script::new([]).takes(vec![1; 1_000_000]);
     let ws = script.impatient_server();
-    let outcome = ws.send(&vec![0; 1000]);
+    let outcome = ws.send(vec![0; 1000]);
     assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
     assert_eq!(script.written().len(), 1, "not byte after byte for ever");
 }
@@ -512,7 +512,7 @@ fn an_end_whose_close_frame_is_stuck_is_not_clean() {
     let takes = std::iter::once(5).chain(std::iter::repeat_n(0, 10_000));
     let script = Script::new([masked(0x88, &close_body(1000, ""))]).takes(takes);
     let mut ws = script.impatient_server();
-    assert!(matches!(ws.send(&[0; 100]), Err(Error::Timeout(Operation::Flush))));
+    assert!(matches!(ws.send([0; 100]), Err(Error::Timeout(Operation::Flush))));
     assert_eq!(ws.recv().unwrap(), None);
     let status = ws.close_status().unwrap();
     assert_eq!((status.code(), status.was_clean()), (1000, false));

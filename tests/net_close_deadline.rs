@@ -110,7 +110,7 @@ fn close_gives_up_in_time_though_the_peer_does_not_read() {
     for room in [0, 20, 60_004 + 1] {
         let pipe = Pipe::with_room(room);
         let mut ws = pipe.open(timeouts(Duration::from_millis(50)));
-        ws.feed(&vec![0; 60_000]).unwrap();
+        ws.feed(vec![0; 60_000]).unwrap();
         let (outcome, ws) = in_time(move || (ws.close(), ws));
         assert!(is_close_timeout(&outcome), "{room}: {outcome:?}");
         assert_eq!(ws.state(), State::Closed);
@@ -124,7 +124,7 @@ fn close_gives_up_in_time_though_another_thread_is_blocked_in_a_send() {
     let pipe = Pipe::with_room(20);
     let mut ws = pipe.open(timeouts(Duration::from_millis(50)));
     let sender = ws.sender();
-    let sending = Task::spawn(move || sender.send(&vec![0; 100_000]));
+    let sending = Task::spawn(move || sender.send(vec![0; 100_000]));
     pipe.await_writer();
     let outcome = in_time(move || ws.close());
     assert!(is_close_timeout(&outcome), "{outcome:?}");
@@ -155,7 +155,7 @@ fn close_gives_up_in_time_on_a_socket_whose_peer_does_not_read() {
     let acceptor = Acceptor::new().timeouts(timeouts(Duration::from_millis(50)));
     let mut ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
     let sender = ws.sender();
-    let sending = Task::spawn(move || sender.send(&vec![0; 32 << 20]));
+    let sending = Task::spawn(move || sender.send(vec![0; 32 << 20]));
     // The peer has got the beginning of a message that fits into no buffer.
     raw.stream.peek(&mut [0]).unwrap();
     let outcome = in_time(move || ws.close());

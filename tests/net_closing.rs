@@ -466,7 +466,7 @@ fn what_follows_a_close_frame_is_discarded_and_causes_no_reset() {
 fn a_close_that_comes_between_fragments_ends_the_message_unfinished() {
     let (address, outcomes) = wire::reporting_server(wire::server(), move |ws| {
         let sender = ws.sender();
-        let writer = thread::spawn(move || sender.send(&vec![1u8; 64 << 20]));
+        let writer = thread::spawn(move || sender.send(vec![1u8; 64 << 20]));
         let outcome = last_words(ws);
         (writer.join().unwrap(), outcome)
     });

@@ -142,7 +142,7 @@ fn talk(role: Role, ws: WebSocket, count: usize, len: usize) -> CloseStatus {
     let writer = Task::spawn({
         let sender = sender.clone();
         move || {
-            (0..count).for_each(|i| sender.send(&message(role, i, len)).unwrap());
+            (0..count).for_each(|i| sender.send(message(role, i, len)).unwrap());
             pinger.end();
             sender.send("that was all").unwrap();
         }
@@ -195,7 +195,7 @@ fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
         let stuck = [Role::Client, Role::Server].into_iter().zip(peers(transport, impatient()));
         let stuck = stuck.map(|(role, ws)| {
             Task::spawn(move || {
-                let outcome = ws.send(&message(role, 0, len));
+                let outcome = ws.send(message(role, 0, len));
                 assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
                 let outcome = ws.send("not accepted");
                 assert!(matches!(outcome, Err(Error::Timeout(Operation::Queue))), "{outcome:?}");
@@ -262,7 +262,7 @@ fn two_ends_that_send_before_they_receive_need_no_second_thread_to_go_on() {
         let ends = ends.map(|(role, mut ws)| {
             let both_are_stuck = Arc::clone(&both_are_stuck);
             Task::spawn(move || {
-                let outcome = ws.send(&message(role, 0, LEN));
+                let outcome = ws.send(message(role, 0, LEN));
                 both_are_stuck.wait();
                 assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
                 let received = receive(&mut ws).into_bytes();
@@ -482,7 +482,7 @@ fn large_messages_of_several_senders_never_mix() {
             let sender = sender.clone();
             Task::spawn(move || {
                 for i in 0..EACH {
-                    sender.send(&message(Role::Server, id * EACH + i, MIB)).unwrap();
+                    sender.send(message(Role::Server, id * EACH + i, MIB)).unwrap();
                     sender.ping(b"from the server").unwrap();
                 }
             })
@@ -525,7 +525,7 @@ fn a_pong_goes_out_between_the_fragments_of_a_long_message() {
         // Inside the second fragment it waits until the Ping was read and dealt with.
         let valve = Valve::new(far, 100_000, true);
         let (sender, mut receiver) = open(role, valve, Timeouts::default(), FRAGMENT_LEN).split();
-        let writer = Task::spawn(move || sender.send(&message(role, 0, MIB)));
+        let writer = Task::spawn(move || sender.send(message(role, 0, MIB)));
         let reader = Task::spawn(move || receiver.recv());
         let mut raw = Raw::new(near);
         let (received, controls) = read_message(&mut raw, |raw| match role {
@@ -554,7 +554,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
         });
         let writer = Task::spawn({
             let sender = sender.clone();
-            move || sender.send(&message(Role::Server, 0, LEN))
+            move || sender.send(message(Role::Server, 0, LEN))
         });
         let mut raw = Raw::new(near);
         // The first bytes are there, and the rest fits into no socket buffer.
@@ -591,7 +591,7 @@ fn a_close_behind_a_huge_send_to_a_peer_that_does_not_read_waits_for_it_to_go_on
     let (sender, mut receiver) = open(Role::Server, far, impatient(), MIB).split();
     let writer = Task::spawn({
         let sender = sender.clone();
-        move || sender.send(&message(Role::Server, 0, LEN))
+        move || sender.send(message(Role::Server, 0, LEN))
     });
     let mut raw = Raw::new(near);
     raw.stream.peek(&mut [0]).unwrap();

@@ -34,7 +34,7 @@ fn every_kind_and_size_of_message_comes_back() {
 fn what_is_fed_goes_out_when_the_feeder_waits_for_an_answer() {
     let mut ws = connect(wire::echo_server());
     for i in 0..1000 {
-        ws.feed(&i.to_string()).unwrap();
+        ws.feed(i.to_string()).unwrap();
     }
     for i in 0..1000 {
         assert_eq!(ws.recv().unwrap(), Some(Message::Text(i.to_string())));
@@ -135,7 +135,7 @@ fn one_thread_receives_while_others_send() {
             let sender = sender.clone();
             thread::spawn(move || {
                 for i in 0..EACH {
-                    sender.send(&format!("{thread} {i} {}", "x".repeat(i * 7))).unwrap();
+                    sender.send(format!("{thread} {i} {}", "x".repeat(i * 7))).unwrap();
                 }
             })
         })
@@ -213,7 +213,7 @@ fn a_receive_that_times_out_goes_on_where_it_stopped() {
         match ws.recv_timeout(Duration::from_millis(1)) {
             Ok(message) => messages.push(message.unwrap()),
             Err(Error::Timeout(Operation::Receive)) => {
-                ws.send(&[0]).unwrap();
+                ws.send([0]).unwrap();
             }
             Err(error) => panic!("{error}"),
         }

@@ -105,7 +105,7 @@ fn send_and_receive(ws: &mut WebSocket) -> Result<(), Error> {
 }
 
 fn send_and_close(ws: &mut WebSocket) -> Result<(), Error> {
-    let timeout = ws.send(&vec![0; HUGE]).unwrap_err();
+    let timeout = ws.send(vec![0; HUGE]).unwrap_err();
     assert!(matches!(timeout, Error::Timeout(Operation::Flush)), "{timeout}");
     ws.close()
 }
@@ -462,7 +462,7 @@ fn reset_both_halves() {
         let sender = ws.sender();
         let writer = thread::spawn(move || {
             loop {
-                if let Err(error) = sender.send(&vec![0; HUGE]) {
+                if let Err(error) = sender.send(vec![0; HUGE]) {
                     return error;
                 }
             }

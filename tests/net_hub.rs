@@ -211,7 +211,7 @@ fn what_was_fed_goes_before_a_prepared_message_in_the_same_write() {
 #[test]
 fn a_client_masks_a_prepared_message_anew_each_time() {
     for len in [5, 100_000] {
-        let message = PreparedMessage::new(&bytes(len));
+        let message = PreparedMessage::new(bytes(len));
         let gate = Gate::open();
         let ws = gate.client();
         let keys: std::collections::BTreeSet<Vec<u8>> = (0..8)
@@ -239,7 +239,7 @@ fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
     let hub = Hub::new(SlowPolicy::Drop);
     let ws = gate.accepted_by(&Acceptor::new().fragment_len(10_000));
     let member = hub.join(ws.sender());
-    assert_eq!(parts(hub.broadcast(&bytes(95_000))), [1, 0, 0]);
+    assert_eq!(parts(hub.broadcast(bytes(95_000))), [1, 0, 0]);
     assert_eq!(gate.writes(), 1);
     assert_eq!(gate.messages(Role::Client), [Message::from(bytes(95_000))]);
 
@@ -249,7 +249,7 @@ fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
     let _other = hub.join(client.sender());
     drop(member);
     for _ in 0..2 {
-        assert_eq!(parts(hub.broadcast(&bytes(95_000))), [1, 0, 0]);
+        assert_eq!(parts(hub.broadcast(bytes(95_000))), [1, 0, 0]);
     }
     assert_eq!(gate.writes(), 2);
     assert_eq!(gate.messages(Role::Server), vec![Message::from(bytes(95_000)); 2]);
@@ -282,7 +282,7 @@ fn the_rules_for_messages_hold_for_prepared_ones() {
 
 #[test]
 fn what_a_peer_does_not_take_of_a_prepared_message_is_kept_and_the_next_refused() {
-    let message = PreparedMessage::new(&bytes(100_000));
+    let message = PreparedMessage::new(bytes(100_000));
     let gate = Gate::taking(5);
     let ws = gate.accepted_by(&Acceptor::new().timeouts(in_no_time_to_write()));
     let outcome = ws.send_prepared(&message);
@@ -351,7 +351,7 @@ impl Pair {
     }
 
     fn broadcast(&self, number: u64) -> [u64; 3] {
-        parts(self.hub.broadcast(&number.to_string()))
+        parts(self.hub.broadcast(number.to_string()))
     }
 
     /// Broadcasts as much as is kept for a member that takes nothing: a message that was to be
@@ -479,7 +479,7 @@ fn a_message_that_is_taken_bit_by_bit_is_no_reason_to_drop_or_cut() {
     let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let ws = gate.server();
     let _member = hub.join(ws.sender());
-    assert_eq!(parts(hub.broadcast(&bytes(1_000_000))), [1, 0, 0]);
+    assert_eq!(parts(hub.broadcast(bytes(1_000_000))), [1, 0, 0]);
     assert_eq!(gate.messages(Role::Client), [Message::from(bytes(1_000_000))]);
 }
 
@@ -494,7 +494,7 @@ fn a_broadcast_does_not_wait_for_another_thread_that_writes() {
         let writer = thread::spawn(move || sender.send("first"));
         gate.await_writes(1);
         for i in 0..BACKLOG {
-            assert_eq!(parts(hub.broadcast(&i.to_string())), [1, 0, 0]);
+            assert_eq!(parts(hub.broadcast(i.to_string())), [1, 0, 0]);
         }
         assert_eq!(gate.writes(), 1);
         gate.hold(false);
@@ -560,7 +560,7 @@ fn broadcasts_wait_for_the_end_of_a_message_that_is_in_progress() {
     io::Write::write_all(&mut writer, b"be").unwrap();
     io::Write::flush(&mut writer).unwrap();
     for i in 0..BACKLOG {
-        assert_eq!(parts(hub.broadcast(&i.to_string())), [1, 0, 0]);
+        assert_eq!(parts(hub.broadcast(i.to_string())), [1, 0, 0]);
     }
     assert_eq!(parts(hub.broadcast("too many")), [0, 1, 0]);
     ws.ping(b"p").unwrap();
@@ -617,7 +617,7 @@ fn any_number_of_threads_may_broadcast_join_and_leave_at_once() {
                     let hub = &hub;
                     scope.spawn(move || {
                         for i in 0..ROUNDS {
-                            let report = hub.broadcast(&format!("{id} {i}"));
+                            let report = hub.broadcast(format!("{id} {i}"));
                             assert!(report.delivered >= 3, "{report:?}");
                         }
                     })
@@ -703,7 +703,7 @@ fn two_hundred_connections_get_what_is_broadcast() {
     let join = serve(&hub);
     let mut peers: Vec<_> = (0..200).map(|_| join()).collect();
     for i in 0..10 {
-        assert_eq!(parts(hub.broadcast(&bytes(1000 + i))), [200, 0, 0]);
+        assert_eq!(parts(hub.broadcast(bytes(1000 + i))), [200, 0, 0]);
     }
     for peer in &mut peers {
         for i in 0..10 {
@@ -734,7 +734,7 @@ fn read_numbered(raw: &mut Raw) -> u64 {
 /// that for slow.
 fn until_one_is_slow(hub: &Hub, fast: &mut Raw) -> u64 {
     for number in 0.. {
-        let report = hub.broadcast(&numbered(number));
+        let report = hub.broadcast(numbered(number));
         assert_eq!(read_numbered(fast), number);
         if report.delivered < 2 {
             return number;
@@ -764,7 +764,7 @@ fn a_peer_that_reads_again_gets_whole_messages_in_order() {
     let mut number = first_lost + 1;
     while ends.recv_timeout(Duration::from_millis(1)).is_err() {
         assert!(!reader.is_finished(), "the reader has failed");
-        hub.broadcast(&numbered(number));
+        hub.broadcast(numbered(number));
         assert_eq!(read_numbered(&mut fast), number);
         number += 1;
     }
@@ -780,7 +780,7 @@ fn a_peer_that_does_not_read_is_disconnected_and_the_others_go_on() {
     let last = until_one_is_slow(&hub, &mut fast);
     assert_eq!(hub.len(), 1);
     assert_eq!(parts(hub.totals()), [2 * last + 1, 0, 1]);
-    assert_eq!(parts(hub.broadcast(&numbered(0))), [1, 0, 0]);
+    assert_eq!(parts(hub.broadcast(numbered(0))), [1, 0, 0]);
     assert_eq!(read_numbered(&mut fast), 0);
     // What the system had taken arrives; there is an end behind it.
     assert_eq!(read_numbered(&mut slow), 0);
@@ -798,7 +798,7 @@ fn a_hub_that_waits_goes_at_the_pace_of_the_slowest() {
         })
         .collect();
     for number in 0..150 {
-        assert_eq!(parts(hub.broadcast(&numbered(number))), [3, 0, 0]);
+        assert_eq!(parts(hub.broadcast(numbered(number))), [3, 0, 0]);
     }
     readers.into_iter().for_each(|reader| reader.join().unwrap());
 }
@@ -812,7 +812,7 @@ fn members_that_are_clients_get_the_same_message_masked() {
     let senders: Vec<Sender> = all.iter().map(WebSocket::sender).collect();
     let _members: Vec<_> = senders.into_iter().map(|sender| hub.join(sender)).collect();
     hub.broadcast("Hello");
-    hub.broadcast(&bytes(100_000));
+    hub.broadcast(bytes(100_000));
     assert_eq!(gates[0].written().len(), masked(0x81, b"Hello").len() + 14 + 100_000);
     assert_ne!(gates[0].written(), gates[1].written());
     for gate in gates {

@@ -79,7 +79,7 @@ fn nothing_follows_a_frame_in_which_the_stream_panicked() {
     let faulty = std::sync::Arc::new(Faulty::default());
     let stream = std::sync::Arc::clone(&faulty);
     let ws = Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
-    assert!(catch_unwind(AssertUnwindSafe(|| ws.send(&[7; 40_000]))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| ws.send([7; 40_000]))).is_err());
     assert!(ws.send("hello").is_err());
     assert_eq!(ws.state(), State::Closed);
     assert_eq!(faulty.0.load(Ordering::SeqCst), 2);

@@ -29,7 +29,7 @@ fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
     let all: Vec<_> = all.map(|pipe| pipe.open(Timeouts::default())).collect();
     let _members: Vec<_> = all.iter().map(|ws| hub.join(ws.sender())).collect();
     for number in 0..4 {
-        let (hub, message) = (hub.clone(), PreparedMessage::new(&number.to_string()));
+        let (hub, message) = (hub.clone(), PreparedMessage::new(number.to_string()));
         let report = Task::spawn(move || hub.broadcast_prepared(&message)).end();
         assert_eq!(report.disconnected, 0);
         assert!(report.delivered >= u64::from(FAST), "{report:?}");

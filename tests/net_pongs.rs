@@ -57,7 +57,7 @@ fn a_ping_that_is_read_while_a_feeder_writes_is_answered_by_the_feeder() {
     let (sender, mut receiver) = open(&pipe).split();
     pipe.set_stuck(true);
     let feeding = Task::spawn(move || {
-        (0..100).try_for_each(|_| sender.feed(&vec![0; 1000]))?;
+        (0..100).try_for_each(|_| sender.feed(vec![0; 1000]))?;
         sender.feed("the last one")
     });
     // It has fed 64 KiB.

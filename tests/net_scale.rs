@@ -136,7 +136,7 @@ fn the_stack_is_as_large_as_was_asked_for() {
     let server = wire::server().stack_size(16 << 20);
     let address = wire::run(server, |ws, _| {
         // More than 4 MiB: on a smaller stack the process would end here.
-        Ok(ws.send(&deep(1024).to_string())?)
+        Ok(ws.send(deep(1024).to_string())?)
     });
     assert_eq!(Raw::upgraded(address).read_frame(), (0x81, b"1024".to_vec()));
 }

@@ -289,7 +289,7 @@ fn many_connections_are_served_at_once() {
     let mut all: Vec<_> =
         (0..100).map(|_| tightwire::connect(&format!("ws://{address}/")).unwrap()).collect();
     for (i, ws) in all.iter().enumerate() {
-        ws.send(&i.to_string()).unwrap();
+        ws.send(i.to_string()).unwrap();
     }
     for (i, ws) in all.iter_mut().enumerate().rev() {
         assert_eq!(ws.recv().unwrap(), Some(Message::Text(i.to_string())));

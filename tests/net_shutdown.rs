@@ -103,7 +103,7 @@ fn every_connection_is_closed_with_1001_and_run_returns() {
 #[test]
 fn what_is_not_over_at_the_deadline_is_cut() {
     let server = start(wire::server(), |ws, request| match request.path() {
-        "/writes" => Ok(ws.send(&vec![0; 64 << 20])?),
+        "/writes" => Ok(ws.send(vec![0; 64 << 20])?),
         _ => wire::echo(ws, request),
     });
     // One that does not answer, one that does not even read, and one that was gone already.
@@ -372,7 +372,7 @@ fn a_handle_finds_the_open_connections_and_speaks_to_them() {
     await_open(&server.handle, 3);
     for (connection, raw) in server.handle.connections().iter().zip(&mut clients) {
         assert_eq!(connection.peer_addr(), raw.stream.local_addr().unwrap(), "the oldest first");
-        connection.sender().send(&connection.id().to_string()).unwrap();
+        connection.sender().send(connection.id().to_string()).unwrap();
         assert_eq!(raw.read_frame(), (0x81, connection.id().to_string().into_bytes()));
     }
     let mut ids: Vec<_> = server.handle.connections().iter().map(|it| it.id()).collect();

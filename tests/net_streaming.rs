@@ -36,7 +36,7 @@ fn a_message_can_be_read_while_it_arrives() {
     assert_eq!(reader.kind(), MessageKind::Text);
     let mut start = [0; 3];
     reader.read_exact(&mut start).unwrap();
-    sender.send(&start).unwrap();
+    sender.send(start).unwrap();
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "€!");

@@ -249,7 +249,7 @@ fn send_under_new_keys<C, S>(
     let (sender, mut receiver) = ws.split();
     let reader = thread::spawn(move || receiver.recv());
     let writer = thread::spawn(move || {
-        (0..COUNT).try_for_each(|number| sender.send(&vec![number as u8; MIB / 2]))
+        (0..COUNT).try_for_each(|number| sender.send(vec![number as u8; MIB / 2]))
     });
     let (mut messages, mut pongs) = (0, 0);
     while messages < COUNT || pongs < COUNT / 8 {
@@ -357,7 +357,7 @@ fn a_reset_ends_both_halves() {
     let (ws, mut raw) = server(Timeouts::default());
     let (sender, mut receiver) = ws.split();
     let reader = thread::spawn(move || receiver.recv().unwrap_err());
-    let writer = thread::spawn(move || sender.send(&vec![0; HUGE]).unwrap_err());
+    let writer = thread::spawn(move || sender.send(vec![0; HUGE]).unwrap_err());
     raw.read(100);
     raw.stream.sock.peek(&mut [0]).unwrap();
     // With bytes unread, which is a reset.
@@ -384,7 +384,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
     });
     let writer = thread::spawn({
         let sender = sender.clone();
-        move || sender.send(&vec![7; HUGE])
+        move || sender.send(vec![7; HUGE])
     });
     let (first, mut received) = raw.read_frame();
     assert_eq!(first, 0x02);
@@ -418,7 +418,7 @@ fn a_peer_that_ends_the_stream_behind_its_close_frame_reads_ours() {
         });
         let writer = thread::spawn({
             let sender = sender.clone();
-            move || sender.send(&vec![7; HUGE])
+            move || sender.send(vec![7; HUGE])
         });
         assert_eq!(raw.read_frame().0, 0x02, "the writer is at it");
         raw.send_frame(0x88, &close_body(1000, ""));

@@ -98,7 +98,7 @@ impl Rooms {
         // Nobody in the room is to wait for one that does not read, and a hub does not.
         let alone = Hub::new(SlowPolicy::Disconnect);
         let _alone = alone.join(sender);
-        alone.broadcast(&welcome.to_json());
+        alone.broadcast(welcome.to_json());
         room.announce(&state);
         drop(state);
         if let Some(Entry { sender, .. }) = replaced {
@@ -146,7 +146,7 @@ impl Room {
     }
 
     fn announce(&self, state: &State) {
-        self.hub.broadcast(&Reply::Members { members: state.names() }.to_json());
+        self.hub.broadcast(Reply::Members { members: state.names() }.to_json());
     }
 }
 
@@ -188,7 +188,7 @@ impl Seat {
             session: self.session.clone(),
         };
         state.next_number += 1;
-        self.room.hub.broadcast(&Reply::Line(&line).to_json());
+        self.room.hub.broadcast(Reply::Line(&line).to_json());
         if state.history.len() == HISTORY_MAX {
             state.history.pop_front();
         }

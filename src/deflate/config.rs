@@ -11,6 +11,7 @@ use super::DirectionParams;
 /// with what an attacker may choose, do not compress (RFC 7692 §8), or send them through
 /// [`Sender::uncompressed`](crate::Sender::uncompressed).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
 pub struct DeflateConfig {
     pub(crate) level: u8,
     pub(crate) min_len: usize,

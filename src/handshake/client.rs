@@ -45,6 +45,7 @@ pub struct Offer {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct ClientHandshake {
     request: Request,
     subprotocols: Vec<String>,

@@ -9,6 +9,7 @@ use super::negotiated::Negotiated;
 
 /// Options for accepting a handshake: further response fields, a subprotocol, compression.
 #[derive(Clone, Debug, Default)]
+#[must_use]
 pub struct AcceptOptions {
     headers: Vec<(String, String)>,
     subprotocol: Option<String>,
@@ -57,6 +58,7 @@ impl AcceptOptions {
 
 /// The answer to a request, from [`Acceptor::on_request`](crate::Acceptor::on_request).
 #[derive(Clone, Debug)]
+#[must_use]
 pub enum Answer {
     /// Open a WebSocket connection, if the request is a valid opening handshake.
     Upgrade(AcceptOptions),
@@ -103,6 +105,7 @@ impl From<Response> for Answer {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Upgrade<'a> {
     request: &'a Request,
     key: &'a str,

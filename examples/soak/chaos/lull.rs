@@ -100,6 +100,6 @@ fn ping_a_busy_handler(pair: &Arc<Pair>, side: usize, random: &mut Random) -> bo
 fn feed(pair: &Pair, side: usize, len: usize, random: &mut Random) {
     let number = pair.ends[side].sent[1].load(Ordering::SeqCst) + 1;
     let len = 27 + random.below(len);
-    let outcome = pair.ends[side].sender.feed(&make(1, number, len));
+    let outcome = pair.ends[side].sender.feed(make(1, number, len));
     pair.note_sent(side, 1, outcome);
 }

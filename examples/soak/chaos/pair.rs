@@ -132,7 +132,7 @@ impl Pair {
         let start = Instant::now();
         loop {
             let number = self.ends[side].sent[GUIDE].load(Ordering::SeqCst) + 1;
-            let message = PreparedMessage::new(&make(GUIDE, number, len));
+            let message = PreparedMessage::new(make(GUIDE, number, len));
             let outcome = self.ends[side].sender.send_prepared(&message);
             match self.note_sent(side, GUIDE, outcome) {
                 Fate::Accepted => return Some(number),

@@ -4,6 +4,7 @@ use super::headers::{Headers, InvalidHeader};
 
 /// An HTTP response: an answer to a handshake, or a page.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
 pub struct Response {
     status: u16,
     headers: Headers,

@@ -40,6 +40,7 @@ type OnRequest = dyn Fn(&Request) -> Answer + Send + Sync;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
+#[must_use]
 pub struct Acceptor {
     subprotocols: Vec<String>,
     origins: Option<Vec<String>>,

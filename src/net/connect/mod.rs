@@ -61,6 +61,7 @@ pub fn connect(uri: &str) -> Result<WebSocket, Error> {
 /// # Ok::<(), tightwire::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use]
 pub struct Client {
     headers: Fields,
     subprotocols: Vec<String>,

@@ -46,6 +46,7 @@ use crate::handshake::Request;
 /// })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[must_use = "a server serves nobody until `run` is called"]
 pub struct Server {
     listener: TcpListener,
     acceptor: Acceptor,

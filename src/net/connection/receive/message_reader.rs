@@ -19,6 +19,7 @@ use crate::protocol::{Event, MessageKind};
 ///
 /// What was not read of it is skipped by the receive that follows.
 #[derive(Debug)]
+#[must_use = "a message that is not read is skipped"]
 pub struct MessageReader<'a> {
     receiver: &'a mut Receiver,
     kind: MessageKind,

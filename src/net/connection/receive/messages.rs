@@ -9,6 +9,7 @@ use crate::protocol::Message;
 ///
 /// It ends when the connection does, and stays ended. An error comes once, as the last item.
 #[derive(Debug)]
+#[must_use = "iterators are lazy"]
 pub struct Messages<'a> {
     receiver: &'a mut Receiver,
     done: bool,

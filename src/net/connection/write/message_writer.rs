@@ -26,6 +26,7 @@ use crate::protocol::{MessageKind, SendError};
 /// their messages, up to [`Timeouts::write`](crate::Timeouts). Broadcasts wait in the inbox of the
 /// connection. Pings, Pongs and Close frames are sent between the fragments.
 #[derive(Debug)]
+#[must_use = "a message is sent by `finish`; dropping its writer may close the connection"]
 pub struct MessageWriter {
     shared: Arc<Shared>,
     compresses: bool,

@@ -28,6 +28,7 @@ use crate::protocol::{AsMessage, MessageKind, Outbound};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct PreparedMessage {
     encoded: Arc<Encoded>,
 }
