@@ -5,18 +5,26 @@
 
 #![allow(clippy::duplicate_mod, reason = "each file brings the helpers it shares")]
 
+#[path = "memory.rs"]
+mod memory;
 #[path = "net_abort.rs"]
 mod net_abort;
 #[path = "net_calls.rs"]
 mod net_calls;
 #[path = "net_claims.rs"]
 mod net_claims;
+#[path = "net_client.rs"]
+mod net_client;
 #[path = "net_close_deadline.rs"]
 mod net_close_deadline;
 #[path = "net_closing.rs"]
 mod net_closing;
 #[path = "net_deadlines.rs"]
 mod net_deadlines;
+#[path = "net_echo.rs"]
+mod net_echo;
+#[path = "net_errors.rs"]
+mod net_errors;
 #[path = "net_hub.rs"]
 mod net_hub;
 #[path = "net_hub_busy.rs"]
@@ -27,6 +35,8 @@ mod net_hub_wait;
 mod net_keepalive;
 #[path = "net_linger.rs"]
 mod net_linger;
+#[path = "net_messages.rs"]
+mod net_messages;
 #[path = "net_pongs.rs"]
 mod net_pongs;
 #[path = "net_slice.rs"]
