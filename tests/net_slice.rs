@@ -163,6 +163,22 @@ fn a_ping_of_the_peer_is_answered_between_broadcasts_that_never_end() {
 }
 
 #[test]
+fn no_broadcast_is_left_without_an_owner_at_the_end_of_a_slice() {
+    let (flood, mut receiver) = Flood::begin();
+    let receiving = Task::spawn(move || {
+        let _ = receiver.recv();
+    });
+    flood.pipe.await_reader();
+    flood.begin_send().end().unwrap();
+    // The receiver is in a read that does not end, and no other thread writes any more.
+    let is_broadcast = |(first, payload): &(u8, Vec<u8>)| (*first, &payload[..]) == BROADCAST;
+    let written = flood.pipe.frames().iter().filter(|frame| is_broadcast(frame)).count();
+    assert_eq!(written as u64, flood.hub.totals().delivered);
+    flood.pipe.feed(b"", Then::End);
+    receiving.end();
+}
+
+#[test]
 fn a_close_of_the_peer_is_answered_between_broadcasts_that_never_end() {
     let (flood, mut receiver) = Flood::begin();
     let receiving = Task::spawn(move || {
