@@ -11,6 +11,7 @@ mod proxy;
 mod serialize;
 
 use std::fmt;
+use std::io;
 use std::net::TcpStream;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
@@ -315,12 +316,20 @@ impl Client {
         let mut request = Vec::new();
         handshake.encode(&mut request);
         let written = handshake_io::write_all(&*stream, deadline, &request);
-
+        // A server that has hung up may have said why: in a response, or in an alert of TLS.
+        let unwritten = match written {
+            Err(Error::Io(error)) if is_hung_up(&error) => Some(error),
+            outcome => {
+                outcome?;
+                None
+            }
+        };
         let mut read_ahead = Vec::new();
-        let response = match (self.read_final(&*stream, deadline, &mut read_ahead), written) {
+        let response = match (self.read_final(&*stream, deadline, &mut read_ahead), unwritten) {
             (Ok(response), _) => response,
-            // A server that stops reading may have said why: in a response, or in an alert of TLS.
-            (Err(Error::Io(_)), Err(error)) => return Err(tls::reveal_alert(error)),
+            (Err(Error::Io(error)), Some(unwritten)) if !tls::is_alert(&error) => {
+                return Err(unwritten.into());
+            }
             (Err(error), _) => return Err(tls::reveal_alert(error)),
         };
         if response.status() != 101 {
@@ -364,4 +373,14 @@ impl Client {
             None => Err(HandshakeError::from(HttpError::StartLine).into()),
         }
     }
+}
+
+/// Whether the peer has ended the stream, or reset it.
+fn is_hung_up(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+    )
 }
