@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tightwire::deflate::Deflate;
-use tightwire::{Client, CloseCode, Error, Message, Stream, WebSocket};
+use tightwire::deflate::DeflateConfig;
+use tightwire::{Client, Error, Message, Stream, WebSocket};
 
 use crate::corpus::Corpus;
 use crate::peer::{Mode, Peer};
@@ -53,7 +53,7 @@ pub(crate) fn measure(peer: &Peer, corpus: &Corpus, duration: Duration) -> Resul
         load.receive(&mut ws)?;
     }
     let wire = received.load(Ordering::Relaxed) - head_len;
-    ws.close(CloseCode::NORMAL, "")?;
+    ws.close()?;
     Ok(Sample {
         per_second: count / elapsed.as_secs_f64(),
         cpu: cpu.as_secs_f64() * 1e6 / count,
@@ -63,17 +63,17 @@ pub(crate) fn measure(peer: &Peer, corpus: &Corpus, duration: Duration) -> Resul
 
 fn connect(peer: &Peer, received: Arc<AtomicU64>) -> Result<WebSocket, Error> {
     let mut client = Client::new();
-    let wishes = Deflate::new().level(CLIENT_LEVEL);
+    let config = DeflateConfig::new().level(CLIENT_LEVEL);
     match peer.mode {
         Mode::None => {}
-        Mode::Alone => client = client.deflate(wishes.no_context_takeover()),
-        Mode::Takeover => client = client.deflate(wishes),
+        Mode::Alone => client = client.deflate(config.no_context_takeover()),
+        Mode::Takeover => client = client.deflate(config),
     }
     let stream = TcpStream::connect(peer.address)?;
     stream.set_nodelay(true)?;
-    let ws = client.handshake(&peer.url(), Counted { stream, received })?;
-    let agreed = ws.agreed().deflate;
-    let takeover = agreed.map(|agreed| agreed.server.context_takeover);
+    let ws = client.connect_stream(&peer.url(), Counted { stream, received })?;
+    let negotiated = ws.negotiated().deflate;
+    let takeover = negotiated.map(|params| params.server.context_takeover);
     let wanted = match peer.mode {
         Mode::None => None,
         Mode::Alone => Some(false),

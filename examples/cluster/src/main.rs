@@ -162,21 +162,20 @@ fn stop(mut signals: Signals, handle: &ServerHandle, is_draining: &AtomicBool, d
         let _ = writeln!(io::stdout(), "Draining");
         thread::sleep(drain);
         let report = handle.shutdown(GOODBYE);
-        let _ = writeln!(io::stdout(), "{} said goodbye, {} did not", report.closed, report.aborted);
+        let _ =
+            writeln!(io::stdout(), "{} said goodbye, {} did not", report.closed, report.aborted);
     }
 }
 
 fn limits() -> Limits {
-    let limits = Limits::new().max_message_len(MESSAGE_MAX).max_frame_len(MESSAGE_MAX as u64);
-    limits
+    Limits::new().max_message_len(MESSAGE_MAX).max_frame_len(MESSAGE_MAX as u64)
 }
 
 /// The Pings of the keepalive measure the latency that the page shows, so they are frequent.
 fn timeouts() -> Timeouts {
-    let timeouts = Timeouts::new()
+    Timeouts::new()
         .ping(Duration::from_secs(2))
         .pong(Duration::from_secs(8))
         .write(Duration::from_secs(5))
-        .close(Duration::from_secs(2));
-    timeouts
+        .close(Duration::from_secs(2))
 }

@@ -86,7 +86,7 @@ impl Room {
         // Nobody in the room is to wait for one that does not read, and a hub does not.
         let alone = Hub::new(SlowPolicy::Disconnect);
         let _alone = alone.join(sender.clone());
-        alone.broadcast(&welcome.to_json());
+        alone.broadcast(welcome.to_json());
         state.members.push((place.clone(), sender.clone()));
         Ok(self.hub.join(sender.clone()))
     }
@@ -106,7 +106,7 @@ impl Room {
         let mut state = self.lock();
         for line in lines {
             if state.last.is_none_or(|last| last < line.number) {
-                self.hub.broadcast(&Reply::Line(&line).to_json());
+                self.hub.broadcast(Reply::Line(&line).to_json());
                 state.last = Some(line.number);
             }
         }
@@ -120,7 +120,7 @@ impl Room {
 
     /// Tells the members that lines may be gone that they have not seen.
     pub(crate) fn tell_missed(&self) {
-        self.hub.broadcast(&Reply::Missed.to_json());
+        self.hub.broadcast(Reply::Missed.to_json());
     }
 
     /// Keeps the places of the members, and parts with those who have lost theirs.
@@ -148,7 +148,7 @@ impl Room {
     fn refresh(&self, store: &Store, present: &mut Vec<String>) -> Result<(), Away> {
         let members = store.look(&self.keys)?;
         if members != *present {
-            self.hub.broadcast(&Reply::Members { members: &members }.to_json());
+            self.hub.broadcast(Reply::Members { members: &members }.to_json());
             *present = members;
         }
         Ok(())

@@ -158,7 +158,7 @@ impl Seat {
             let page = store.page(keys, after)?;
             let Some(last) = page.lines.last().filter(|_| !page.is_last) else { break };
             after = last.number;
-            ws.send(&Reply::History { lines: &page.lines }.to_json()).map_err(NotIn::Wire)?;
+            ws.send(Reply::History { lines: &page.lines }.to_json()).map_err(NotIn::Wire)?;
         }
         Ok((Some(after), missed))
     }

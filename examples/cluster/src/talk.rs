@@ -89,7 +89,7 @@ fn talk(ws: &mut WebSocket, seat: Seat) -> HandlerResult {
 
 /// That something cannot be sent is met again by who receives.
 fn tell(ws: &WebSocket, reply: &Reply<'_>) {
-    let _ = ws.send(&reply.to_json());
+    let _ = ws.send(reply.to_json());
 }
 
 /// What else goes wrong with somebody who is sent away is of no interest.

@@ -16,12 +16,12 @@ impl Caller {
     /// Connects, and asks to be let in.
     fn call(address: SocketAddr, join: &Value) -> Self {
         let ws = Client::new().connect(&format!("ws://{address}/ws")).unwrap();
-        ws.send(&join.to_string()).unwrap();
+        ws.send(join.to_string()).unwrap();
         Self(ws)
     }
 
     fn say(&self, key: &str) {
-        self.0.send(&json!({ "type": "say", "key": key, "text": key }).to_string()).unwrap();
+        self.0.send(json!({ "type": "say", "key": key, "text": key }).to_string()).unwrap();
     }
 
     fn next(&mut self) -> Option<Value> {
@@ -185,7 +185,7 @@ fn a_message_that_was_put_off_is_overtaken_by_no_other() {
     // By now it could be said.
     assert_eq!(ann.ask("second")["type"], "delayed");
     // Nor does one change that which can never be said.
-    ann.0.send(&json!({ "type": "say", "key": "empty", "text": " " }).to_string()).unwrap();
+    ann.0.send(json!({ "type": "say", "key": "empty", "text": " " }).to_string()).unwrap();
     assert_eq!(ann.until(&["refused", "said", "delayed"])["type"], "refused");
     assert_eq!(ann.ask("second")["type"], "delayed");
     assert_eq!(ann.ask("first")["type"], "said");

@@ -131,9 +131,7 @@ impl Note {
 
 impl Person {
     fn live(mut self) {
-        let timeouts = Timeouts::new()
-            .connect(Duration::from_secs(5))
-            .ping(Duration::from_secs(2));
+        let timeouts = Timeouts::new().connect(Duration::from_secs(5)).ping(Duration::from_secs(2));
         let client = Client::new().timeouts(timeouts);
         while !self.note(|note| note.is_leaving) {
             if let Ok(mut ws) = client.connect(&format!("ws://{}/ws", self.address)) {
@@ -156,7 +154,7 @@ impl Person {
     fn attend(&mut self, ws: &mut WebSocket) -> Result<u16, Error> {
         let last = self.note(|note| note.last);
         ws.send(
-            &json!({
+            json!({
                 "type": "join", "room": "lobby", "name": self.name,
                 "session": format!("session-of-{}", self.name),
                 "after": last.map(|(millis, count)| format!("{millis}-{count}")),
@@ -256,7 +254,7 @@ impl Person {
 
 fn say(ws: &WebSocket, number: u64) -> Result<(), Error> {
     let number = number.to_string();
-    ws.send(&json!({ "type": "say", "key": number, "text": number }).to_string())
+    ws.send(json!({ "type": "say", "key": number, "text": number }).to_string())
 }
 
 fn lines(note: &mut Note, lines: &Value) {
