@@ -79,7 +79,7 @@ fn connect(peer: &Peer, received: Arc<AtomicU64>) -> Result<WebSocket, Error> {
         Mode::Alone => Some(false),
         Mode::Takeover => Some(true),
     };
-    assert_eq!(takeover, wanted, "{} agreed to something else: {agreed:?}", peer.name);
+    assert_eq!(takeover, wanted, "{} agreed to something else: {negotiated:?}", peer.name);
     Ok(ws)
 }
 
