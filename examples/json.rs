@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     match ws.recv()? {
         Some(Message::Text(text)) => match serde_json::from_str::<Packet>(&text) {
             Ok(reply) => println!("Received {}: {}", reply.r#type, reply.content),
-            Err(error) => eprintln!("Received {text:?}, which is no packet: {error:#}"),
+            Err(error) => eprintln!("Received {text:?}, which is not a packet: {error:#}"),
         },
         Some(Message::Binary(data)) => {
             eprintln!("Received {} bytes, which are no JSON", data.len())

@@ -24,7 +24,7 @@
 //!
 //! # What it is not
 //!
-//! There is no async runtime here, no HTTP server, and no HTTP/2. A connection blocks the thread
+//! This crate has no async runtime, no HTTP server and no HTTP/2. A connection blocks the thread
 //! that uses it, and every call but [`WebSocket::recv`] has a deadline.
 //!
 //! # Features

@@ -1,12 +1,15 @@
 //! What an error says, and the three questions that a caller asks of it.
 
+#[path = "wire/pipe.rs"]
+mod pipe;
 mod wire;
 
 use std::error::Error as _;
 use std::io;
 
+use pipe::{Pipe, Then};
 use tightwire::handshake::{HandshakeError, HttpError, ProxyError, Response};
-use tightwire::{Acceptor, Client, CloseCode, CloseStatus, Error, Operation, SendError};
+use tightwire::{Acceptor, Client, CloseCode, CloseStatus, Error, Operation, Role, SendError};
 use wire::close_body;
 
 fn refused(status: u16) -> Error {
@@ -103,6 +106,30 @@ fn a_server_that_speaks_tls_is_told_from_one_that_speaks_no_http() {
     assert!(matches!(error, Error::Handshake(HandshakeError::Http(HttpError::Tls))), "{error:?}");
     assert!(format!("{error:#}").ends_with("the URI may need wss: instead of ws:"), "{error:#}");
     server.join().unwrap();
+}
+
+#[test]
+fn a_server_that_hangs_up_before_it_has_read_the_request_is_heard() {
+    for (answer, expected) in [
+        ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Some(503)),
+        ("HTTP/1.1 5", None),
+        ("", None),
+    ] {
+        let pipe = Pipe::new(Role::Client);
+        pipe.feed(answer.as_bytes(), Then::End);
+        // Writes fail with `BrokenPipe`.
+        pipe.state().has_ended = true;
+        let error = Client::new().connect_stream("ws://h/", pipe.stream()).unwrap_err();
+        let status = match &error {
+            Error::Handshake(HandshakeError::Refused(response)) => Some(response.status()),
+            Error::Io(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+                None
+            }
+            _ => panic!("{error:?}"),
+        };
+        assert_eq!(status, expected, "{answer:?}");
+    }
 }
 
 #[test]

@@ -22,11 +22,14 @@ impl Upgrade<'_> {
 }
 
 impl Request {
-    /// As [`Upgrade::is_from`], for a request that may be none for a WebSocket.
+    /// As [`Upgrade::origin`], for a request that may not be one for a WebSocket.
+    pub(crate) fn origin(&self) -> Option<String> {
+        self.headers().get("Origin").map(str::to_ascii_lowercase)
+    }
+
+    /// As [`Upgrade::is_from`], for a request that may not be one for a WebSocket.
     pub(crate) fn is_from(&self, allowed: &[impl AsRef<str>]) -> bool {
-        let Some(origin) = self.headers().get("Origin").map(str::to_ascii_lowercase) else {
-            return true;
-        };
+        let Some(origin) = self.origin() else { return true };
         let host = origin.split_once("://").map(|(_, authority)| host(authority));
         allowed.iter().map(AsRef::as_ref).any(|allowed| match allowed.contains("://") {
             true => allowed.eq_ignore_ascii_case(&origin),

@@ -176,7 +176,7 @@ impl<'a> Upgrade<'a> {
     /// The origin of the code that connects, in lower case (§4.2.2). Browsers say it, and say
     /// the truth; others may say what they like (§10.2).
     pub fn origin(&self) -> Option<String> {
-        self.request.headers().get("Origin").map(str::to_ascii_lowercase)
+        self.request.origin()
     }
 
     /// The first of these subprotocols that the client offers.

@@ -25,13 +25,15 @@ mod limits;
 mod message;
 mod outbound;
 mod pending;
+mod send_error;
 
 pub use connection::Connection;
 pub use inbound::Inbound;
 pub use limits::Limits;
 pub use message::{AsMessage, Message, MessageKind, MessageRef};
-pub use outbound::{KeySource, Outbound, SendError};
+pub use outbound::{KeySource, Outbound};
 pub use pending::PendingControl;
+pub use send_error::SendError;
 
 use crate::frame::CloseFrame;
 

@@ -58,8 +58,8 @@ enum Refusal {
     Failed(Error),
 }
 
-/// A request, and what it is answered with.
-struct Judged {
+/// A request that opens a connection, and its answer.
+struct Accepted {
     request: Request,
     response: Response,
     negotiated: Negotiated,
@@ -212,7 +212,7 @@ impl Acceptor {
             Err(error) if may_answer() => return Err(error),
             Err(_) => return Err(HandshakeError::Answered(503).into()),
         };
-        let judged = self.read_request(&*stream, deadline);
+        let outcome = self.read_request(&*stream, deadline);
         if !may_answer() {
             if self.tls.is_on() {
                 let response = handshake_io::going_away();
@@ -222,8 +222,8 @@ impl Acceptor {
             }
             return Err(HandshakeError::Answered(503).into());
         }
-        match judged {
-            Ok(judged) => self.open(stream, deadline, judged),
+        match outcome {
+            Ok(accepted) => self.open(stream, deadline, accepted),
             Err(refusal) => Err(self.refuse(&*stream, deadline, refusal)),
         }
     }
@@ -233,9 +233,9 @@ impl Acceptor {
         &self,
         stream: Box<dyn Stream>,
         deadline: Deadline,
-        judged: Judged,
+        accepted: Accepted,
     ) -> Result<(Box<WebSocket>, Request), Error> {
-        let Judged { request, response, negotiated, deflate, read_ahead } = judged;
+        let Accepted { request, response, negotiated, deflate, read_ahead } = accepted;
         let mut head = Vec::new();
         response.encode(&mut head);
         handshake_io::write_all(&*stream, deadline, &head)?;
@@ -246,7 +246,7 @@ impl Acceptor {
     }
 
     #[inline(never)]
-    fn read_request(&self, stream: &dyn Stream, deadline: Deadline) -> Result<Judged, Refusal> {
+    fn read_request(&self, stream: &dyn Stream, deadline: Deadline) -> Result<Accepted, Refusal> {
         stream.prepare().map_err(Error::from)?;
         let mut head = Vec::new();
         let head_len = handshake_io::read_head(stream, deadline, self.head_limits, &mut head)?;
@@ -292,18 +292,18 @@ impl Acceptor {
             .map(|opened| *opened)
     }
 
-    fn verify(&self, head: &[u8], read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
+    fn verify(&self, head: &[u8], read_ahead: Vec<u8>) -> Result<Accepted, Refusal> {
         let request = match Request::decode(head, &self.head_limits) {
             Ok(Some((request, _))) => request,
             Ok(None) => return Err(Rejection::from(crate::handshake::HttpError::StartLine).into()),
             Err(error) => return Err(Rejection::from(error).into()),
         };
         let is_head = request.method() == "HEAD";
-        let judged = self.answer_request(request, read_ahead);
-        if is_head { judged.map_err(Refusal::without_body) } else { judged }
+        let outcome = self.answer_request(request, read_ahead);
+        if is_head { outcome.map_err(Refusal::without_body) } else { outcome }
     }
 
-    fn answer_request(&self, request: Request, read_ahead: Vec<u8>) -> Result<Judged, Refusal> {
+    fn answer_request(&self, request: Request, read_ahead: Vec<u8>) -> Result<Accepted, Refusal> {
         self.check_request(&request).map_err(Rejection::from)?;
         let answer = self.on_request.as_ref().map(|on_request| on_request(&request));
         let mut accept = match answer {
@@ -321,20 +321,18 @@ impl Acceptor {
         // What cannot be done is not agreed on.
         let deflate = config.filter(|_| cfg!(feature = "deflate")).cloned();
         let (response, negotiated) = upgrade.accept(&accept.with_deflate(deflate.clone()))?;
-        Ok(Judged { request, response, negotiated, deflate, read_ahead })
+        Ok(Accepted { request, response, negotiated, deflate, read_ahead })
     }
 
     /// Checks what every request needs, whatever it asks for.
     fn check_request(&self, request: &Request) -> Result<(), HandshakeError> {
         check_host(request)?;
         let Some(origins) = &self.origins else { return Ok(()) };
-        let origin = request.headers().single("Origin")?;
-        match origin {
-            Some(origin) if !request.is_from(origins) => {
-                Err(HandshakeError::Origin(origin.to_ascii_lowercase()))
-            }
-            _ => Ok(()),
+        request.headers().single("Origin")?;
+        if request.is_from(origins) {
+            return Ok(());
         }
+        Err(HandshakeError::Origin(request.origin().unwrap_or_default()))
     }
 
     fn refuse(&self, stream: &dyn Stream, deadline: Deadline, refusal: Refusal) -> Error {

@@ -51,6 +51,10 @@ impl<'a> Round<'a> {
         Self { policy, message, report, gone, slice: None }
     }
 
+    const fn waits(&self) -> bool {
+        matches!(self.policy, SlowPolicy::Wait(_))
+    }
+
     /// Offers it to a member. The first one that does not take all has held the broadcast up for
     /// a slice. No further one does.
     pub(super) fn offer(&self, sender: &Sender) -> Offer {
@@ -60,7 +64,7 @@ impl<'a> Round<'a> {
 
     /// Whether all was done with this member that there is to do, or never is.
     pub(super) fn is_over_for(&mut self, delivery: &Delivery<'_>) -> bool {
-        let waits = matches!(self.policy, SlowPolicy::Wait(_));
+        let waits = self.waits();
         let has_got_it = !delivery.entry.sender.is_behind();
         match delivery.offer {
             Offer::Taken => !waits || has_got_it,
@@ -91,7 +95,7 @@ impl<'a> Round<'a> {
         if matches!(delivery.offer, Offer::Busy | Offer::Slow) {
             delivery.offer = self.offer(sender);
         }
-        let is_lost = delivery.offer == Offer::Slow && !matches!(self.policy, SlowPolicy::Wait(_));
+        let is_lost = delivery.offer == Offer::Slow && !self.waits();
         let is_over = is_lost || self.is_over_for(delivery);
         if is_over {
             self.conclude(delivery);

@@ -315,22 +315,17 @@ impl Client {
         stream.prepare()?;
         let mut request = Vec::new();
         handshake.encode(&mut request);
-        let written = handshake_io::write_all(&*stream, deadline, &request);
         // A server that has hung up may have said why: in a response, or in an alert of TLS.
-        let unwritten = match written {
-            Err(Error::Io(error)) if is_hung_up(&error) => Some(error),
-            outcome => {
-                outcome?;
-                None
-            }
+        let hang_up = match handshake_io::write_all(&*stream, deadline, &request) {
+            Ok(()) => None,
+            Err(error) if is_hang_up(&error) => Some(error),
+            Err(error) => return Err(error),
         };
         let mut read_ahead = Vec::new();
-        let response = match (self.read_final(&*stream, deadline, &mut read_ahead), unwritten) {
-            (Ok(response), _) => response,
-            (Err(Error::Io(error)), Some(unwritten)) if !tls::is_alert(&error) => {
-                return Err(unwritten.into());
-            }
-            (Err(error), _) => return Err(tls::reveal_alert(error)),
+        let outcome = self.read_final(&*stream, deadline, &mut read_ahead);
+        let response = match (outcome.map_err(tls::reveal_alert), hang_up) {
+            (Err(Error::Io(_)), Some(hang_up)) => return Err(hang_up),
+            (outcome, _) => outcome?,
         };
         if response.status() != 101 {
             let body = handshake_io::read_body(&*stream, deadline, &response, read_ahead);
@@ -376,11 +371,8 @@ impl Client {
 }
 
 /// Whether the peer has ended the stream, or reset it.
-fn is_hung_up(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-    )
+fn is_hang_up(error: &Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error, Error::Io(error)
+        if matches!(error.kind(), BrokenPipe | ConnectionReset | ConnectionAborted))
 }

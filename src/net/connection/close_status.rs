@@ -27,7 +27,8 @@ impl CloseStatus {
         self.code
     }
 
-    /// The code of the peer's Close frame, or `None` if there was no frame or no code in it.
+    /// The code of the peer's Close frame. `None` if the peer sent no Close frame, or one without
+    /// a code.
     pub const fn close_code(&self) -> Option<CloseCode> {
         CloseCode::new(self.code)
     }

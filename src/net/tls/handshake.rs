@@ -5,7 +5,7 @@
 //! handshake failed.
 
 use std::error::Error as StdError;
-use std::{fmt, io};
+use std::fmt;
 
 use rustls::{Connection, InvalidMessage};
 
@@ -44,17 +44,14 @@ pub(super) fn perform(
 /// handshake has ended, because in TLS 1.3 the client is the last to send (RFC 8446 §2).
 pub(in crate::net) fn reveal_alert(error: Error) -> Error {
     match error {
-        Error::Io(error) if is_alert(&error) => match error.into_inner() {
-            Some(inner) => Error::Tls(inner),
-            None => unexpected_eof("TLS failed"),
-        },
+        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            match error.into_inner() {
+                Some(inner) => Error::Tls(inner),
+                None => unexpected_eof("TLS failed"),
+            }
+        }
         error => error,
     }
-}
-
-/// Whether this is an error of TLS, and not of the stream below it.
-pub(in crate::net) fn is_alert(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// A peer that does not answer in TLS: most likely the URI has the wrong scheme.

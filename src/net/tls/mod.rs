@@ -8,7 +8,7 @@ mod server;
 mod settings;
 mod stream;
 
-pub(super) use handshake::{is_alert, reveal_alert};
+pub(super) use handshake::reveal_alert;
 pub use rustls;
 pub(super) use settings::{ClientTls, ServerTls};
 pub use stream::TlsStream;

@@ -1,6 +1,5 @@
 //! What stands in for TLS where the feature `tls` is off: nothing is ever encrypted.
 
-use std::io;
 use std::time::Duration;
 
 use super::deadline::Deadline;
@@ -49,8 +48,4 @@ impl ServerTls {
 
 pub(super) const fn reveal_alert(error: Error) -> Error {
     error
-}
-
-pub(super) const fn is_alert(_error: &io::Error) -> bool {
-    false
 }

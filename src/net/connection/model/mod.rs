@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use loom::sync::atomic::{AtomicBool as LoomBool, Ordering as LoomOrdering};
-use loom::thread;
+use loom::thread::{self, JoinHandle};
 
 use super::shared::Shared;
 use super::write::{Offer, Sender};
@@ -128,6 +128,14 @@ impl Connection {
             let _ = self.shared.try_flush_briefly();
         }
         self.shared.status().needs_receiver()
+    }
+
+    /// Waits for the other thread. Then the receiver comes back, if it has to.
+    fn after<T>(&self, other: JoinHandle<T>, comes_back: bool) {
+        other.join().unwrap();
+        if comes_back {
+            self.write_what_waits();
+        }
     }
 
     /// What was written, all of it whole frames in an order that the protocol allows.

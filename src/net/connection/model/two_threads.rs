@@ -24,10 +24,7 @@ fn a_ping_during_a_send() {
         let sender = connection.sender();
         let other = thread::spawn(move || sender.send("m").unwrap());
         let comes_back = connection.receive(&ping());
-        other.join().unwrap();
-        if comes_back {
-            connection.write_what_waits();
-        }
+        connection.after(other, comes_back);
         connection.assert_written(&[(TEXT, "m"), (PONG, "p")]);
     });
 }
@@ -39,10 +36,7 @@ fn a_ping_during_a_feed() {
         let sender = connection.sender();
         let other = thread::spawn(move || sender.feed("m").unwrap());
         let comes_back = connection.receive(&ping());
-        other.join().unwrap();
-        if comes_back {
-            connection.write_what_waits();
-        }
+        connection.after(other, comes_back);
         connection.assert_written(&[(PONG, "p")]);
         assert!(!connection.shared.is_behind(), "only fed bytes wait");
     });
@@ -55,10 +49,7 @@ fn a_ping_that_is_not_encoded_during_a_feed() {
         let sender = connection.sender();
         let other = thread::spawn(move || sender.feed("m").unwrap());
         let comes_back = connection.receive_unencoded(&ping());
-        other.join().unwrap();
-        if comes_back {
-            connection.write_what_waits();
-        }
+        connection.after(other, comes_back);
         connection.assert_written(&[(PONG, "p")]);
     });
 }
@@ -152,10 +143,7 @@ fn the_peers_close_during_a_send() {
         let sender = connection.sender();
         let other = thread::spawn(move || sender.send("m").is_ok());
         let comes_back = connection.receive(&Event::Close(None));
-        other.join().unwrap();
-        if comes_back {
-            connection.write_what_waits();
-        }
+        connection.after(other, comes_back);
         assert_eq!(connection.closes(), 1);
         assert!(connection.shared.close_is_out());
         assert!(connection.sink.is_ended.load(Ordering::SeqCst), "a server ends TCP first");
@@ -170,10 +158,7 @@ fn a_failure_during_a_feed() {
         let other = thread::spawn(move || sender.feed("m").is_ok());
         connection.shared.post_failure(ProtocolError::InvalidUtf8);
         let comes_back = connection.write_what_waits();
-        other.join().unwrap();
-        if comes_back {
-            connection.write_what_waits();
-        }
+        connection.after(other, comes_back);
         assert_eq!(connection.closes(), 1);
         assert!(connection.sink.is_ended.load(Ordering::SeqCst), "which ends our side at once");
     });

@@ -1,6 +1,6 @@
 //! When to send a Ping into silence, and when to give up (§5.5.2).
 //!
-//! There is no timer thread. The receiver asks after each read that timed out, and tells when
+//! Keepalive has no timer thread. The receiver asks after each read that timed out, and tells when
 //! something was read. So a busy connection never reads the clock for this.
 
 use std::time::{Duration, Instant};

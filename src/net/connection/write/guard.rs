@@ -16,11 +16,13 @@
 //! control frame that comes after the slice was posted by the receiver, which looks before it
 //! reads; only a Close may come from elsewhere, and for that the writer is taken once more.
 //!
+//! `lock.rs` has the first and the last of it: how a thread gets the writer, and the look.
+//!
 //! To change this file, change `model` with it: it has an invariant for each sentence above.
 
 use std::io;
 use std::net::Shutdown;
-use std::sync::{PoisonError, TryLockError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::writer::{Flush, Writer};
@@ -33,7 +35,7 @@ use crate::net::connection::status::{
 use crate::net::deadline::{Deadline, Wait};
 use crate::net::error::is_timeout;
 use crate::net::stream::WRITE_SLICE;
-use crate::net::sync::{MutexGuard, fence, left_out};
+use crate::net::sync::{MutexGuard, left_out};
 use crate::net::{Error, Operation, Stream};
 use crate::protocol::{SendError, State};
 
@@ -60,11 +62,11 @@ pub(super) struct ForOthers {
     /// How long a write for them may wait: never as long as `Block`.
     pub(super) wait: Wait,
     /// This thread does not go on for them for a whole slice.
-    is_brief: bool,
+    pub(super) is_brief: bool,
     /// The end of the slice, once there was a second thing to do for them.
-    slice: Option<Deadline>,
+    pub(super) slice: Option<Deadline>,
     /// The stream was called.
-    has_tried: bool,
+    pub(super) has_tried: bool,
 }
 
 impl Default for ForOthers {
@@ -73,172 +75,22 @@ impl Default for ForOthers {
     }
 }
 
-/// Taking the writer.
-impl Shared {
-    /// Waits for the writer, acts with it, and does what a writer owes to others.
-    pub(super) fn with_writer<T>(
-        &self,
-        act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.lock().act(act)
-    }
-
-    /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
-    /// being streamed. Both waits share one deadline.
-    #[inline]
-    pub(super) fn with_writer_between_messages<T>(
-        &self,
-        act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut guard = self.lock();
-        if guard.writer.in_message {
-            let waited;
-            (guard, waited) = guard.wait_for_message_end();
-            return match waited {
-                Ok(()) => guard.act(act),
-                Err(error) => {
-                    guard.release();
-                    Err(error)
-                }
-            };
-        }
-        guard.act(act)
-    }
-
-    /// Acts with the writer if no thread has it; `None` if one has.
-    pub(in crate::net::connection) fn try_with_writer<T>(
-        &self,
-        act: impl FnOnce(&mut WriteGuard<'_>) -> T,
-    ) -> Option<T> {
-        let mut guard = self.try_lock()?;
-        let outcome = act(&mut guard);
-        guard.release();
-        Some(outcome)
-    }
-
-    /// Writes all that waits, unless another thread has the writer: then that thread writes what
-    /// has to go out.
-    pub(in crate::net::connection) fn try_flush(&self, wait: Wait) -> Result<(), Error> {
-        self.try_flush_as(ForOthers { wait, ..ForOthers::default() })
-    }
-
-    /// As [`try_flush`](Self::try_flush), for the receiver: it does not go on for others that
-    /// broadcast without end, because its peer waits to be read from.
-    pub(in crate::net::connection) fn try_flush_briefly(&self) -> Result<(), Error> {
-        self.try_flush_as(ForOthers { is_brief: true, ..ForOthers::default() })
-    }
-
-    fn try_flush_as(&self, others: ForOthers) -> Result<(), Error> {
-        let outcome = self.try_with_writer(|guard| {
-            guard.others = others;
-            guard.take_work()?;
-            guard.write(&[], others.wait)
-        });
-        match outcome {
-            None | Some(Err(Error::Timeout(_))) => Ok(()),
-            Some(outcome) => outcome,
-        }
-    }
-
-    /// Encodes the control frames in the inbox if the writer is free, and writes nothing: each of
-    /// several Pings that came together gets its Pong, and all go out in one write. The receiver
-    /// calls it, and is responsible for that write.
-    pub(in crate::net::connection) fn try_encode_pending(&self) {
-        let Some(mut guard) = self.try_lock() else { return };
-        if guard.seen.has(CONTROL) {
-            // The next write meets an error again, and reports it.
-            let _ = guard.take_control();
-            guard.publish();
-        }
-    }
-
-    /// Gives up the bytes that wait on a connection that has ended. If another thread has the
-    /// writer, its write fails, and it does so.
-    pub(in crate::net::connection) fn discard_pending(&self) {
-        if let Some(mut guard) = self.try_lock() {
-            guard.writer.discard();
-        }
-    }
-
-    /// The look after the writer was unlocked: whether others have left something to write.
-    #[inline]
-    fn is_left_work(&self) -> bool {
-        // Pairs with the fences in the inbox: either the other thread finds the writer free, or
-        // this one finds what it posted.
-        fence("fence of the look");
-        !left_out("look after the release") && self.status.get().has_work()
-    }
-
-    /// Writes what others have left while this thread had the writer, until the slice is over.
-    #[cold]
-    fn serve(&self, mut others: ForOthers) {
-        loop {
-            let is_over = others.slice.get_or_insert_with(Deadline::slice).is_over();
-            others.is_brief = others.is_brief || is_over;
-            let Some(mut guard) = self.try_lock() else { return };
-            guard.others = others;
-            if others.is_brief {
-                self.inbox.refuse_broadcasts(&self.status);
-                guard.seen = self.status.get();
-            }
-            // An error is not that of the caller's message. The next call meets it again.
-            let _ = guard.take_work();
-            guard.write_due();
-            guard.publish();
-            others.slice = guard.others.slice;
-            drop(guard);
-            if !self.is_left_work() {
-                return;
-            }
-            if others.is_brief && (left_out("look for a Close") || !self.inbox.has_close()) {
-                return;
-            }
-        }
-    }
-
-    #[inline]
-    fn lock(&self) -> WriteGuard<'_> {
-        self.guard(self.writer.lock().unwrap_or_else(|poisoned| self.recover_poisoned(poisoned)))
-    }
-
-    #[inline]
-    fn try_lock(&self) -> Option<WriteGuard<'_>> {
-        match self.writer.try_lock() {
-            Ok(writer) => Some(self.guard(writer)),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                Some(self.guard(self.recover_poisoned(poisoned)))
-            }
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// The writer after a stream has panicked inside a write: a frame may be cut, so nothing can
-    /// follow it.
-    #[cold]
-    fn recover_poisoned<'a>(
-        &self,
-        poisoned: PoisonError<MutexGuard<'a, Writer>>,
-    ) -> MutexGuard<'a, Writer> {
-        if !self.is_broken() {
-            self.abort();
-        }
-        poisoned.into_inner()
-    }
-
-    #[inline]
-    fn guard<'a>(&'a self, writer: MutexGuard<'a, Writer>) -> WriteGuard<'a> {
-        let seen = self.status.get();
-        if seen.has(REFUSING) {
-            self.status.clear(REFUSING);
-        }
-        WriteGuard { shared: self, writer, seen, deadline: None, others: ForOthers::default() }
-    }
-}
-
 /// Having it, and giving it back.
 impl<'a> WriteGuard<'a> {
     #[inline]
-    fn act<T>(mut self, act: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn new(shared: &'a Shared, writer: MutexGuard<'a, Writer>) -> Self {
+        let seen = shared.status.get();
+        if seen.has(REFUSING) {
+            shared.status.clear(REFUSING);
+        }
+        Self { shared, writer, seen, deadline: None, others: ForOthers::default() }
+    }
+
+    #[inline]
+    pub(super) fn act<T>(
+        mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let outcome = self.take_work().and_then(|()| act(&mut self));
         self.release();
         outcome
@@ -246,7 +98,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Does what a writer owes to others, and unlocks.
     #[inline]
-    fn release(mut self) {
+    pub(super) fn release(mut self) {
         self.write_due();
         self.publish();
         let Self { shared, writer, others, .. } = self;
@@ -260,7 +112,7 @@ impl<'a> WriteGuard<'a> {
     /// thread left, because the receiver may be in a long call of its user. A thread whose last
     /// write stalled does not try again.
     #[inline]
-    fn write_due(&mut self) {
+    pub(super) fn write_due(&mut self) {
         if left_out("write of what is due") {
             return;
         }
@@ -273,7 +125,7 @@ impl<'a> WriteGuard<'a> {
     /// Publishes what the writer leaves behind, and ends our side of the stream if nothing more
     /// will follow.
     #[inline]
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         if self.writer.outbound.close_sent() {
             self.end_write_side();
         }
@@ -307,7 +159,7 @@ impl<'a> WriteGuard<'a> {
     }
 
     /// Waits until no message is in progress.
-    fn wait_for_message_end(mut self) -> (Self, Result<(), Error>) {
+    pub(super) fn wait_for_message_end(mut self) -> (Self, Result<(), Error>) {
         let deadline = Deadline::after(Some(self.shared.timeouts.write));
         // The connection may end without the writer, and so between the look and the wait.
         while self.writer.in_message && self.shared.state() == State::Open {

@@ -2,6 +2,7 @@
 //! which thread writes them and for how long, and a [`Sender`] is what the user holds.
 
 mod guard;
+mod lock;
 mod message;
 mod message_writer;
 mod prepared;

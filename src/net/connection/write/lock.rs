@@ -1,0 +1,169 @@
+//! Taking the writer, and the look after it was given back.
+//!
+//! A thread that sends waits for the writer. A thread that works for others, such as the receiver or
+//! a broadcaster, takes it only if it is free: otherwise the thread that has it does the work.
+
+use std::sync::{PoisonError, TryLockError};
+
+use super::guard::{ForOthers, WriteGuard};
+use super::writer::Writer;
+use crate::net::Error;
+use crate::net::connection::shared::Shared;
+use crate::net::connection::status::CONTROL;
+use crate::net::deadline::{Deadline, Wait};
+use crate::net::sync::{MutexGuard, fence, left_out};
+
+impl Shared {
+    /// Waits for the writer, acts with it, and does what a writer owes to others.
+    pub(super) fn with_writer<T>(
+        &self,
+        act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.lock().act(act)
+    }
+
+    /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
+    /// being streamed. Both waits share one deadline.
+    #[inline]
+    pub(super) fn with_writer_between_messages<T>(
+        &self,
+        act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut guard = self.lock();
+        if guard.writer.in_message {
+            let waited;
+            (guard, waited) = guard.wait_for_message_end();
+            return match waited {
+                Ok(()) => guard.act(act),
+                Err(error) => {
+                    guard.release();
+                    Err(error)
+                }
+            };
+        }
+        guard.act(act)
+    }
+
+    /// Acts with the writer if no thread has it; `None` if one has.
+    pub(in crate::net::connection) fn try_with_writer<T>(
+        &self,
+        act: impl FnOnce(&mut WriteGuard<'_>) -> T,
+    ) -> Option<T> {
+        let mut guard = self.try_lock()?;
+        let outcome = act(&mut guard);
+        guard.release();
+        Some(outcome)
+    }
+
+    /// Writes all that waits, unless another thread has the writer: then that thread writes what
+    /// has to go out.
+    pub(in crate::net::connection) fn try_flush(&self, wait: Wait) -> Result<(), Error> {
+        self.try_flush_as(ForOthers { wait, ..ForOthers::default() })
+    }
+
+    /// As [`try_flush`](Self::try_flush), for the receiver: it does not go on for others that
+    /// broadcast without end, because its peer waits to be read from.
+    pub(in crate::net::connection) fn try_flush_briefly(&self) -> Result<(), Error> {
+        self.try_flush_as(ForOthers { is_brief: true, ..ForOthers::default() })
+    }
+
+    fn try_flush_as(&self, others: ForOthers) -> Result<(), Error> {
+        let outcome = self.try_with_writer(|guard| {
+            guard.others = others;
+            guard.take_work()?;
+            guard.write(&[], others.wait)
+        });
+        match outcome {
+            None | Some(Err(Error::Timeout(_))) => Ok(()),
+            Some(outcome) => outcome,
+        }
+    }
+
+    /// Encodes the control frames in the inbox if the writer is free, and writes nothing: each of
+    /// several Pings that came together gets its Pong, and all go out in one write. The receiver
+    /// calls it, and is responsible for that write.
+    pub(in crate::net::connection) fn try_encode_pending(&self) {
+        let Some(mut guard) = self.try_lock() else { return };
+        if guard.seen.has(CONTROL) {
+            // The next write meets an error again, and reports it.
+            let _ = guard.take_control();
+            guard.publish();
+        }
+    }
+
+    /// Gives up the bytes that wait on a connection that has ended. If another thread has the
+    /// writer, its write fails, and it does so.
+    pub(in crate::net::connection) fn discard_pending(&self) {
+        if let Some(mut guard) = self.try_lock() {
+            guard.writer.discard();
+        }
+    }
+
+    /// The look after the writer was unlocked: whether others have left something to write.
+    #[inline]
+    pub(super) fn is_left_work(&self) -> bool {
+        // Pairs with the fences in the inbox: either the other thread finds the writer free, or
+        // this one finds what it posted.
+        fence("fence of the look");
+        !left_out("look after the release") && self.status.get().has_work()
+    }
+
+    /// Writes what others have left while this thread had the writer, until the slice is over.
+    #[cold]
+    pub(super) fn serve(&self, mut others: ForOthers) {
+        loop {
+            let is_over = others.slice.get_or_insert_with(Deadline::slice).is_over();
+            others.is_brief = others.is_brief || is_over;
+            let Some(mut guard) = self.try_lock() else { return };
+            guard.others = others;
+            if others.is_brief {
+                self.inbox.refuse_broadcasts(&self.status);
+                guard.seen = self.status.get();
+            }
+            // An error is not that of the caller's message. The next call meets it again.
+            let _ = guard.take_work();
+            guard.write_due();
+            guard.publish();
+            others.slice = guard.others.slice;
+            drop(guard);
+            if !self.is_left_work() {
+                return;
+            }
+            if others.is_brief && (left_out("look for a Close") || !self.inbox.has_close()) {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn lock(&self) -> WriteGuard<'_> {
+        WriteGuard::new(
+            self,
+            self.writer.lock().unwrap_or_else(|poisoned| self.recover_poisoned(poisoned)),
+        )
+    }
+
+    #[inline]
+    fn try_lock(&self) -> Option<WriteGuard<'_>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(WriteGuard::new(self, writer)),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                Some(WriteGuard::new(self, self.recover_poisoned(poisoned)))
+            }
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The writer after a stream has panicked inside a write: a frame may be cut, so nothing can
+    /// follow it.
+    #[cold]
+    fn recover_poisoned<'a>(
+        &self,
+        poisoned: PoisonError<MutexGuard<'a, Writer>>,
+    ) -> MutexGuard<'a, Writer> {
+        if !self.is_broken() {
+            self.abort();
+        }
+        poisoned.into_inner()
+    }
+}

@@ -1,0 +1,58 @@
+use core::fmt;
+
+use crate::frame::{CloseCode, ReasonTooLong};
+
+/// Something that may not be sent, or not now. Nothing of it was, but for a long message that a
+/// Close frame interrupted between its fragments.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A Close frame was sent or received, or the connection failed (§5.5.1).
+    Closed,
+    /// A fragmented message of another kind, or any where a whole one was to be sent, is not
+    /// finished (§5.4).
+    MessageInProgress,
+    /// A Ping or Pong has more than 125 bytes of data (§5.5).
+    ControlTooLong {
+        /// The length of the data, in bytes.
+        len: usize,
+    },
+    /// This close code is not for this end of the connection (§7.4.1).
+    ForbiddenCloseCode(CloseCode),
+    /// The reason for closing has more than 123 bytes (§5.5.1).
+    ReasonTooLong(ReasonTooLong),
+    /// Text that is written in pieces is not UTF-8 (§5.6).
+    InvalidUtf8,
+    /// The system gives no entropy for a masking key (§5.3).
+    NoMaskingKey,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the connection is closing: nothing more can be sent"),
+            Self::MessageInProgress => {
+                f.write_str("a fragmented message is in progress: finish it first")
+            }
+            Self::ControlTooLong { len } => {
+                write!(f, "ping or pong data of {len} bytes: at most 125 fit (RFC 6455 §5.5)")
+            }
+            Self::ForbiddenCloseCode(code) => {
+                write!(f, "close code {code} is for clients only (RFC 6455 §7.4.1)")
+            }
+            Self::ReasonTooLong(error) => error.fmt(f),
+            Self::InvalidUtf8 => f.write_str("a text message has to be UTF-8 (RFC 6455 §5.6)"),
+            Self::NoMaskingKey => {
+                f.write_str("the system gave no random bytes for a masking key (RFC 6455 §5.3)")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+impl From<ReasonTooLong> for SendError {
+    fn from(error: ReasonTooLong) -> Self {
+        Self::ReasonTooLong(error)
+    }
+}
