@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pipe::Pipe;
 use task::{LONG, Task};
-use tightwire::{Error, Hub, Message, MessageKind, Operation, Role, SlowPolicy, Timeouts};
+use tightwire::{Error, Hub, MessageKind, Operation, Role, SlowPolicy, Timeouts};
 use wire::close_body;
 
 /// Longer than a machine has been up is no time for a clock.
@@ -155,17 +155,4 @@ fn after_our_close_frame_a_read_waits_for_the_answer_and_no_ping_is_sent() {
     pipe.feed(&pipe.frame(0x88, &close_body(1000, "")), pipe::Then::End);
     assert_eq!(receive.end().unwrap(), None);
     assert_eq!(pipe.opcodes(), [0x88]);
-}
-
-#[test]
-fn a_receive_that_finds_its_message_read_already_first_writes_what_was_left() {
-    let pipe = Pipe::with_room(0);
-    let mut ws = pipe.open(timeouts().write(Duration::ZERO));
-    pipe.feed(&[pipe.frame(0x81, b"one"), pipe.frame(0x81, b"two")].concat(), pipe::Then::Silence);
-    assert_eq!(ws.recv().unwrap(), Some(Message::from("one")));
-    assert!(matches!(ws.send("late"), Err(Error::Timeout(Operation::Flush))));
-    pipe.set_room(usize::MAX);
-    // The caller may take long over this message.
-    assert_eq!(ws.recv().unwrap(), Some(Message::from("two")));
-    assert_eq!(pipe.frames(), [(0x81, b"late".to_vec())]);
 }

@@ -43,9 +43,8 @@ use crate::protocol::AsMessage;
 /// No member holds up the others. A broadcast does not wait for threads that send on the same
 /// connection, and writes to a member only if the peer has taken all earlier bytes. The first
 /// member whose peer does not take all of the message holds the broadcast up for 10 ms. All
-/// further ones share another 10 ms. Then the connection keeps the rest of the message. The
-/// receiver, or the next thread that sends on the connection, writes it, so messages arrive whole
-/// and in order.
+/// further ones share another 10 ms. Then the connection keeps the rest of the message, and a
+/// thread of the library writes it as the peer takes it, so messages arrive whole and in order.
 ///
 /// In the meantime up to 16 broadcasts wait for the connection. They also wait while another
 /// thread writes to it, or until a [`MessageWriter`](crate::MessageWriter) is finished. If 16 wait
@@ -53,14 +52,7 @@ use crate::protocol::AsMessage;
 /// as its [`SlowPolicy`] specifies. If 16 wait only because other threads write faster than the
 /// connection takes the bytes, the broadcast first tries again, for a second at most.
 ///
-/// Each connection needs a thread that receives on it. That thread notices a dead peer, and writes
-/// the bytes that the peer did not take before. If it is already waiting in a read when a
-/// broadcast leaves such bytes, it may notice them only after [`Timeouts::ping`] or
-/// [`Timeouts::close`], whichever is shorter. So messages larger than the buffers of the system,
-/// some 100 KB, are best sent by a hub that waits.
-///
-/// [`Timeouts::ping`]: crate::Timeouts
-/// [`Timeouts::close`]: crate::Timeouts
+/// Each connection needs a thread that receives on it. That thread notices a dead peer.
 ///
 /// # Order
 ///

@@ -102,7 +102,7 @@ impl Options {
             Role::Server => Deflater::new(params.server, &config),
         });
         let outbound = outbound.with_deflater(deflater);
-        Arc::new(Shared::new(stream, outbound, self.timeouts, self.fragment_len))
+        Shared::new(stream, outbound, self.timeouts, self.fragment_len)
     }
 }
 

@@ -24,8 +24,8 @@ use std::time::Instant;
 
 use super::inbox::Inbox;
 use super::status::{
-    ABORTED, BEHIND, BROADCAST, BROKEN, CLOSE_RECEIVED, CLOSE_SENT, CONTROL, FAILED, FED, Snapshot,
-    Status,
+    ABORTED, BEHIND, BROADCAST, BROKEN, CLOSE_RECEIVED, CLOSE_SENT, CONTROL, FAILED, FED, STALLED,
+    Snapshot, Status,
 };
 use super::try_writes::TryWrites;
 use super::write::Writer;
@@ -52,6 +52,7 @@ pub(super) struct Shared {
     pub(super) status: Status,
     pub(super) try_writes: TryWrites,
     close_written_at: OnceLock<Instant>,
+    weak: Weak<Self>,
 }
 
 impl Shared {
@@ -60,8 +61,8 @@ impl Shared {
         outbound: Outbound,
         timeouts: Timeouts,
         fragment_len: usize,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|weak| Self {
             stream: Arc::downgrade(stream),
             timeouts,
             fragment_len: fragment_len.max(1),
@@ -72,7 +73,13 @@ impl Shared {
             status: Status::new(),
             try_writes: TryWrites::new(),
             close_written_at: OnceLock::new(),
-        }
+            weak: Weak::clone(weak),
+        })
+    }
+
+    /// This connection, for a thread that does not keep it.
+    pub(super) const fn weak(&self) -> &Weak<Self> {
+        &self.weak
     }
 
     /// The stream, as long as the receiver has it.
@@ -112,6 +119,12 @@ impl Shared {
     #[inline]
     pub(super) fn is_behind(&self) -> bool {
         self.status.has(BEHIND)
+    }
+
+    /// Whether the peer did not take all at the last call to the stream.
+    #[inline]
+    pub(super) fn is_stalled(&self) -> bool {
+        self.status.has(STALLED)
     }
 
     /// Whether the receiver is responsible for bytes or for work, or a broadcast waits.
@@ -175,7 +188,7 @@ impl Shared {
     }
 
     /// Has a Close frame sent, by this thread or by the one that has the writer. If the peer does
-    /// not take it soon, the receiver goes on with it.
+    /// not take it soon, the flusher goes on with it.
     pub(super) fn close_soon(&self, frame: CloseFrame, wait: Wait) {
         if !self.close_sent() {
             self.inbox.post(&self.status, 0, |pending_control| pending_control.record_close(frame));

@@ -47,7 +47,7 @@ pub(super) enum Progress {
     Clean,
     /// Only messages wait that the caller fed.
     Fed,
-    /// Other bytes wait: the receiver goes on with them, unless a sender does first.
+    /// Other bytes wait: the flusher or the receiver goes on with them, unless a sender does first.
     Behind,
 }
 

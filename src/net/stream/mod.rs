@@ -47,8 +47,8 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// `WouldBlock` or `TimedOut` when the write timeout is over; nothing was taken then.
     fn write(&self, buffer: &[u8]) -> io::Result<usize>;
 
-    /// As [`write`](Self::write), but does not wait: it takes what there is room for. A hub and a
-    /// server that shuts down call it, because other connections wait for the same thread.
+    /// As [`write`](Self::write), but does not wait: it takes what there is room for. Threads that
+    /// have other connections to serve call it, such as one that broadcasts.
     ///
     /// A read in another thread that begins in the meantime may fail with `WouldBlock`. It is then
     /// called again.

@@ -13,6 +13,7 @@
 //! 5. An abort frees the threads that wait.
 //! 6. Only messages that the caller fed wait, unless the peer does not read.
 //! 7. A read that met a write that does not wait knows it.
+//! 8. Bytes that a thread leaves behind are in the hands of the flusher, or the receiver comes back.
 //!
 //! `tests/model/run` runs the models, and then leaves out one fence or flag at a time: each time
 //! a model has to fail.
@@ -100,7 +101,7 @@ impl Connection {
         let sink = Arc::new(Sink { stalls: stalls.into(), ..Sink::default() });
         let stream: Arc<dyn Stream> = Arc::new(Arc::clone(&sink));
         let shared = Shared::new(&stream, Outbound::server(), Timeouts::default(), fragment_len);
-        Self { sink, shared: Arc::new(shared), _stream: stream }
+        Self { sink, shared, _stream: stream }
     }
 
     fn sender(&self) -> Sender {
@@ -125,9 +126,18 @@ impl Connection {
 
     fn write_what_waits(&self) -> bool {
         if self.shared.has_unwritten() {
-            let _ = self.shared.try_flush_briefly();
+            let _ = self.shared.try_flush_and_come_back();
         }
         self.shared.status().needs_receiver()
+    }
+
+    /// Writes what was left behind as the flusher does, which has to have been told.
+    #[track_caller]
+    fn flush_rest(&self) {
+        while self.shared.is_behind() {
+            assert!(self.shared.is_handed_over(), "bytes that nobody will write");
+            self.shared.write_rest();
+        }
     }
 
     /// Waits for the other thread. Then the receiver comes back, if it has to.

@@ -315,3 +315,33 @@ fn a_read_during_a_write_that_does_not_wait() {
         writing.join().unwrap();
     });
 }
+
+#[test]
+fn a_broadcast_that_is_left_to_the_flusher() {
+    explore("a broadcast and the flusher", Orders::All, || {
+        let connection = Connection::new(2);
+        let sender = connection.sender();
+        let other = thread::spawn(move || sender.offer(&PreparedMessage::new("b"), Wait::Slice));
+        // The receiver is in a long read. The flusher may be there for bytes that were left earlier.
+        connection.shared.write_rest();
+        assert!(is_accepted(other.join().unwrap()));
+        connection.flush_rest();
+        connection.assert_written(&[(TEXT, "b")]);
+    });
+}
+
+#[test]
+fn a_close_that_is_left_to_the_flusher() {
+    explore("a Close, a send and the flusher", Orders::Preemptions(3), || {
+        let connection = Connection::new(2);
+        let sender = connection.sender();
+        let other = thread::spawn(move || sender.close_soon(CloseCode::GOING_AWAY, Wait::Slice));
+        let offer = connection.sender().offer(&PreparedMessage::new("b"), Wait::Slice);
+        other.join().unwrap();
+        connection.flush_rest();
+        assert_eq!(connection.closes(), 1);
+        if is_accepted(offer) && connection.frames().len() == 2 {
+            connection.assert_written(&[(TEXT, "b")]);
+        }
+    });
+}

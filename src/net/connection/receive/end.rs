@@ -44,6 +44,9 @@ impl Receiver {
         let Some(mut ending) = self.ending.take() else { return Ok(None) };
         if !self.drain(&mut ending, deadline) {
             self.ending = Some(ending);
+            if self.shared.is_stalled() {
+                self.shared.leave_rest();
+            }
             return Err(Error::Timeout(Operation::Receive));
         }
         let clean = self.shared.close_is_out() && !self.shared.is_broken();
@@ -65,7 +68,7 @@ impl Receiver {
     /// deadline.
     fn drain(&mut self, ending: &mut Ending, deadline: Deadline) -> bool {
         loop {
-            if self.shared.try_flush_briefly().is_err() || self.shared.is_aborted() {
+            if self.shared.try_flush_and_come_back().is_err() || self.shared.is_aborted() {
                 return true;
             }
             // The thread that had the writer may have left the rest to the receiver.

@@ -59,8 +59,6 @@ pub struct Receiver {
     /// Until when the peer has to read what is to be written, or to send something, if it did
     /// not take all at once.
     room_deadline: Option<Deadline>,
-    /// When a peer that did not take all may be asked again, outside of a wait.
-    retry_at: Option<Deadline>,
     /// How many bytes were read after the deadline for the peer's Close frame.
     late_len: usize,
     /// Part of the message in progress was handed out already.
@@ -127,7 +125,6 @@ impl Receiver {
             keepalive,
             is_detached: false,
             room_deadline: None,
-            retry_at: None,
             late_len: 0,
             has_begun: false,
             skipping: false,
@@ -296,8 +293,8 @@ impl Receiver {
     }
 
     /// Writes the Pongs that gathered, once for all Pings that came together, and other bytes for
-    /// which the receiver is responsible: the caller may take long over what it is handed. A peer
-    /// that does not take them is asked again only now and then.
+    /// which the receiver is responsible: the caller may take long over what it is handed. The
+    /// bytes that the peer does not take are left to the flusher.
     #[inline]
     fn answer_pings(&mut self) {
         if self.has_pinged || self.shared.may_need_receiver() {
@@ -308,12 +305,11 @@ impl Receiver {
     #[cold]
     fn write_own_bytes(&mut self) {
         let has_pinged = core::mem::take(&mut self.has_pinged);
-        let is_asked_again = || self.retry_at.is_none_or(Deadline::is_over);
-        if has_pinged || self.shared.status().needs_receiver() && is_asked_again() {
+        if self.shared.is_stalled() {
+            self.shared.leave_rest();
+        } else if has_pinged || self.shared.status().needs_receiver() {
             // The next read meets a failure again.
             let _ = self.shared.try_flush_briefly();
-            let is_behind = self.shared.status().needs_receiver();
-            self.retry_at = is_behind.then(|| Deadline::after(Some(RETRY)));
         }
     }
 

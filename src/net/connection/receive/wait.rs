@@ -26,6 +26,15 @@ const LATE_MIN: usize = 32 << 10;
 impl Receiver {
     /// Writes what has to go out first, as far as the peer takes it, then reads once.
     pub(super) fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
+        let outcome = self.write_and_read(deadline);
+        if outcome.is_err() && self.shared.is_stalled() {
+            // The caller may not come back soon.
+            self.shared.leave_rest();
+        }
+        outcome
+    }
+
+    fn write_and_read(&mut self, deadline: Deadline) -> Result<(), Error> {
         // The peer's answer to our Close frame may have come in time, but the caller late.
         let is_late = self.shared.close_deadline().is_over();
         self.write_what_waits();
@@ -69,7 +78,7 @@ impl Receiver {
         self.has_pinged = false;
         if self.shared.has_unwritten() {
             // Bytes that the peer sent before its end broke may still be there to be read.
-            let _ = self.shared.try_flush_briefly();
+            let _ = self.shared.try_flush_and_come_back();
         }
     }
 
@@ -141,7 +150,7 @@ impl Receiver {
                 self.shared.on_idle();
                 self.shared.post_ping(&data);
                 // Now: the peer's time to answer runs, and the caller may be long in coming back.
-                let _ = self.shared.try_flush_briefly();
+                let _ = self.shared.try_flush_and_come_back();
             }
             Action::GiveUp => return Err(self.abandon(Error::Timeout(Operation::Pong))),
         }

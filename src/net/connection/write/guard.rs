@@ -11,7 +11,7 @@
 //!    may have found the writer taken. The fences make sure that one of the two sees the other.
 //!
 //! Nothing is left without an owner. Bytes that the peer does not take are `Behind`, and the
-//! receiver goes on with them. When broadcasts come so fast that the slice ends first, the inbox
+//! flusher goes on with them, or the receiver if it is the one that leaves them. When broadcasts come so fast that the slice ends first, the inbox
 //! refuses more of them until another thread has the writer, and the broadcaster tries again. A
 //! control frame that comes after the slice was posted by the receiver, which looks before it
 //! reads; only a Close may come from elsewhere, and for that the writer is taken once more.
@@ -25,6 +25,7 @@ use std::net::Shutdown;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::flusher;
 use super::writer::{Flush, Writer};
 use crate::net::connection::inbox::QUEUE_MAX;
 use crate::net::connection::shared::Shared;
@@ -63,6 +64,8 @@ pub(super) struct ForOthers {
     pub(super) wait: Wait,
     /// This thread does not go on for them for a whole slice.
     pub(super) is_brief: bool,
+    /// This thread comes back soon for the bytes that it leaves behind.
+    pub(super) comes_back: bool,
     /// The end of the slice, once there was a second thing to do for them.
     pub(super) slice: Option<Deadline>,
     /// The stream was called.
@@ -71,7 +74,13 @@ pub(super) struct ForOthers {
 
 impl Default for ForOthers {
     fn default() -> Self {
-        Self { wait: Wait::Slice, is_brief: false, slice: None, has_tried: false }
+        Self {
+            wait: Wait::Slice,
+            is_brief: false,
+            comes_back: false,
+            slice: None,
+            has_tried: false,
+        }
     }
 }
 
@@ -99,12 +108,29 @@ impl<'a> WriteGuard<'a> {
     /// Does what a writer owes to others, and unlocks.
     #[inline]
     pub(super) fn release(mut self) {
-        self.write_due();
-        self.publish();
+        self.leave();
         let Self { shared, writer, others, .. } = self;
         drop(writer);
         if shared.is_left_work() {
             shared.serve(others);
+        }
+    }
+
+    /// The last steps before the writer is unlocked.
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        self.write_due();
+        self.publish();
+        if self.writer.is_due() && !self.others.comes_back && !self.writer.is_handed_over {
+            self.hand_over();
+        }
+    }
+
+    /// Hands the bytes that are left behind over to the flusher: the receiver may be in a long read.
+    #[cold]
+    pub(super) fn hand_over(&mut self) {
+        if !left_out("hand-over") && !self.shared.is_broken() {
+            self.writer.is_handed_over = flusher::hand_over(self.shared.weak());
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::{PoisonError, TryLockError};
 
+use super::flusher::Rest;
 use super::guard::{ForOthers, WriteGuard};
 use super::writer::Writer;
 use crate::net::Error;
@@ -61,10 +62,25 @@ impl Shared {
         self.try_flush_as(ForOthers { wait, ..ForOthers::default() })
     }
 
-    /// As [`try_flush`](Self::try_flush), for the receiver: it does not go on for others that
-    /// broadcast without end, because its peer waits to be read from.
+    /// As [`try_flush`](Self::try_flush), for a receiver that is about to read: it does not go on
+    /// for others that broadcast without end, because its peer waits to be read from. It comes back
+    /// for the bytes that the peer does not take.
+    pub(in crate::net::connection) fn try_flush_and_come_back(&self) -> Result<(), Error> {
+        let is_brief = true;
+        self.try_flush_as(ForOthers { is_brief, comes_back: true, ..ForOthers::default() })
+    }
+
+    /// As [`try_flush`](Self::try_flush), for a receiver that is about to return to its caller.
     pub(in crate::net::connection) fn try_flush_briefly(&self) -> Result<(), Error> {
         self.try_flush_as(ForOthers { is_brief: true, ..ForOthers::default() })
+    }
+
+    /// Hands bytes that are left behind over to the flusher, for a receiver that does not come
+    /// back for them.
+    #[cold]
+    pub(in crate::net::connection) fn leave_rest(&self) {
+        // A thread that has the writer hands them over by itself.
+        self.try_with_writer(|guard| guard.others.has_tried = true);
     }
 
     fn try_flush_as(&self, others: ForOthers) -> Result<(), Error> {
@@ -77,6 +93,30 @@ impl Shared {
             None | Some(Err(Error::Timeout(_))) => Ok(()),
             Some(outcome) => outcome,
         }
+    }
+
+    /// Writes what the peer takes now of what was left behind, for the flusher.
+    pub(in crate::net::connection) fn write_rest(&self) -> Rest {
+        let written = self.try_with_writer(|guard| {
+            guard.others = ForOthers { wait: Wait::Never, is_brief: true, ..ForOthers::default() };
+            let len = guard.writer.unwritten_len();
+            // An error is not that of this thread's message. The receiver meets it again.
+            let _ = guard.take_work().and_then(|()| guard.write(&[], Wait::Never));
+            let is_over = guard.shared.is_broken() || !guard.writer.is_due();
+            guard.writer.is_handed_over = !is_over;
+            match guard.writer.unwritten_len() {
+                _ if is_over => Rest::Nothing,
+                left if left < len => Rest::Less,
+                _ => Rest::Same,
+            }
+        });
+        written.unwrap_or(Rest::Same)
+    }
+
+    /// Whether the flusher has the bytes that wait.
+    #[cfg(loom)]
+    pub(in crate::net::connection) fn is_handed_over(&self) -> bool {
+        self.lock().writer.is_handed_over
     }
 
     /// Encodes the control frames in the inbox if the writer is free, and writes nothing: each of
@@ -122,8 +162,7 @@ impl Shared {
             }
             // An error is not that of the caller's message. The next call meets it again.
             let _ = guard.take_work();
-            guard.write_due();
-            guard.publish();
+            guard.leave();
             others.slice = guard.others.slice;
             drop(guard);
             if !self.is_left_work() {

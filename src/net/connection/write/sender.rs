@@ -48,7 +48,7 @@ impl Sender {
     ///
     /// - `Send(Closed)` once the connection is closing.
     /// - `Timeout(Flush)` if the peer did not read all of it in time. The message was accepted: do
-    ///   not send it again. The receiver, or the next call that writes, continues with the rest.
+    ///   not send it again. The rest is written as the peer takes it.
     /// - `Timeout(Queue)` if earlier messages still wait: this one was not accepted.
     /// - `Io` if the transport failed, or [`abort`](Self::abort) ended the call.
     pub fn send(&self, message: impl AsMessage) -> Result<(), Error> {

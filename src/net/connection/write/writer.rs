@@ -43,6 +43,8 @@ pub(in crate::net::connection) struct Writer {
     pub(super) is_close_published: bool,
     /// Our side of the stream was ended.
     pub(super) is_shut: bool,
+    /// The flusher goes on with the bytes that wait.
+    pub(super) is_handed_over: bool,
 }
 
 impl Writer {
@@ -57,6 +59,7 @@ impl Writer {
             published: 0,
             is_close_published: false,
             is_shut: false,
+            is_handed_over: false,
         }
     }
 
@@ -69,6 +72,10 @@ impl Writer {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.written == self.pending.len()
+    }
+
+    pub(super) fn unwritten_len(&self) -> usize {
+        self.unwritten().len()
     }
 
     /// Whether so many bytes wait that no others may join them.
