@@ -20,21 +20,15 @@ const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 fn offer(subprotocols: &[&str]) -> Offer {
-    let mut offer = Offer::default();
-    offer.subprotocols = subprotocols.iter().map(ToString::to_string).collect();
-    offer
+    Offer::new().subprotocols(subprotocols.iter().copied())
 }
 
 fn offer_with_header(name: &str, value: &str) -> Offer {
-    let mut offer = Offer::default();
-    offer.headers.append(name, value).unwrap();
-    offer
+    Offer::new().header(name, value)
 }
 
 fn offer_extensions(extensions: impl Into<Vec<Extension>>) -> Offer {
-    let mut offer = Offer::default();
-    offer.extensions = extensions.into();
-    offer
+    Offer::new().extensions(extensions.into())
 }
 
 fn handshake(uri: &str, offer: &Offer) -> Result<ClientHandshake, HandshakeError> {
@@ -72,8 +66,7 @@ fn answer_with(line: &str, other: &str) -> String {
 // proves 6455-4.1-21, 6455-4.1-22, 6455-4.1-23, 6455-4.1-24, 6455-4.1-25, 6455-4.1-34, 6455-4.1-39
 #[test]
 fn the_sample_of_the_rfc_is_sent_to_the_byte() {
-    let mut offer = offer(&["chat", "superchat"]);
-    offer.origin = Some("http://example.com".to_owned());
+    let offer = offer(&["chat", "superchat"]).origin("http://example.com");
     let text = "GET /chat HTTP/1.1\r\n\
         Host: server.example.com\r\n\
         Upgrade: websocket\r\n\
@@ -88,7 +81,7 @@ fn the_sample_of_the_rfc_is_sent_to_the_byte() {
 // proves 6455-4.1-26, 6455-4.1-27, 6455-4.1-28, 6455-4.1-29, 6455-4.1-30, 6455-4.1-36, 6455-4.1-37
 #[test]
 fn each_field_of_the_handshake_is_there_once() {
-    let plain = request("ws://h/", &Offer::default());
+    let plain = request("ws://h/", &Offer::new());
     let expected = [
         ("Host", "h"),
         ("Upgrade", "websocket"),
@@ -102,7 +95,7 @@ fn each_field_of_the_handshake_is_there_once() {
 // proves 6455-4.1-38, 6455-4.1-42, 6455-4.1-43
 #[test]
 fn what_is_not_asked_for_has_no_field() {
-    let plain = request("ws://h/", &Offer::default());
+    let plain = request("ws://h/", &Offer::new());
     for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Origin", "Authorization"] {
         assert_eq!(plain.headers().get(name), None, "{name}");
     }
@@ -123,7 +116,7 @@ fn the_uri_says_target_and_host() {
         ("ws://h/a%23b", "GET /a%23b HTTP/1.1\r\nHost: h\r\n"),
     ];
     for (uri, start) in cases {
-        let text = request_text(uri, &Offer::default());
+        let text = request_text(uri, &Offer::new());
         assert!(text.starts_with(start), "{uri}: {text}");
     }
 }
@@ -147,7 +140,7 @@ fn another_key_is_another_request() {
     let uri: Uri = "ws://h/".parse().unwrap();
     let keys: Vec<_> = [[1; 16], [2; 16]]
         .into_iter()
-        .map(|nonce| ClientHandshake::new(&uri, &Offer::default(), Key::new(nonce)).unwrap())
+        .map(|nonce| ClientHandshake::new(&uri, &Offer::new(), Key::new(nonce)).unwrap())
         .map(|one| one.request().headers().get("Sec-WebSocket-Key").map(ToOwned::to_owned))
         .collect();
     assert_ne!(keys[0], keys[1]);
@@ -261,9 +254,8 @@ fn extensions_are_offered_in_the_grammar_of_9_1() {
 // proves 6455-4.1-44
 #[test]
 fn fields_of_the_caller_are_added_and_cannot_replace_those_of_the_handshake() {
-    let mut offer = offer_with_header("Cookie", "a=b");
-    offer.headers.append("Cookie", "c=d").unwrap();
-    offer.headers.append("User-Agent", "test").unwrap();
+    let offer =
+        offer_with_header("Cookie", "a=b").header("Cookie", "c=d").header("User-Agent", "test");
     let request = request("ws://h/", &offer);
     assert_eq!(request.headers().get_all("Cookie").collect::<Vec<_>>(), ["a=b", "c=d"]);
     assert_eq!(request.headers().len(), 8);
@@ -296,20 +288,17 @@ fn an_origin_is_sent_once_as_it_is_given() {
     let sent = request("ws://h/", &with_field);
     assert_eq!(sent.headers().single("Origin"), Ok(Some("http://field")));
 
-    let mut both = with_field;
-    both.origin = Some("http://origin".to_owned());
+    let both = with_field.origin("http://origin");
     let error = handshake("ws://h/", &both).unwrap_err();
     assert_eq!(error, HandshakeError::OwnedHeader("Origin".to_owned()));
 
     for origin in ["null", "HTTP://Example.com:81"] {
-        let mut offer = Offer::default();
-        offer.origin = Some(origin.to_owned());
+        let offer = Offer::new().origin(origin);
         let sent = request("ws://h/", &offer);
         assert_eq!(sent.headers().single("Origin"), Ok(Some(origin)));
     }
     for origin in ["http://h\r\nX: y", "a\0", "\n"] {
-        let mut offer = Offer::default();
-        offer.origin = Some(origin.to_owned());
+        let offer = Offer::new().origin(origin);
         let error = handshake("ws://h/", &offer).unwrap_err();
         let invalid = InvalidHeader::Value { name: "Origin".to_owned() };
         assert_eq!(error, HandshakeError::Header(invalid));
@@ -319,7 +308,7 @@ fn an_origin_is_sent_once_as_it_is_given() {
 
 #[test]
 fn authorization_comes_from_the_uri_unless_the_caller_has_one() {
-    let from_uri = request("ws://Aladdin:open%20sesame@h/", &Offer::default());
+    let from_uri = request("ws://Aladdin:open%20sesame@h/", &Offer::new());
     let expected = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
     assert_eq!(from_uri.headers().single("Authorization"), Ok(Some(expected)));
     assert_eq!(from_uri.headers().get("Host"), Some("h"));
@@ -340,7 +329,7 @@ fn the_sample_of_the_rfc_is_accepted() {
     let negotiated = verify(&offer(&["chat", "superchat"]), answer).unwrap();
     assert_eq!(negotiated.subprotocol.as_deref(), Some("chat"));
     assert_eq!(negotiated.extensions, []);
-    assert_eq!(verify(&Offer::default(), ANSWER), Ok(Negotiated::default()));
+    assert_eq!(verify(&Offer::new(), ANSWER), Ok(Negotiated::default()));
 }
 
 // proves 6455-4.1-48, 6455-4.1-49, 6455-4.1-51, 6455-4.1-55, 6455-2.1-2
@@ -361,11 +350,11 @@ fn case_white_space_and_other_fields_do_not_matter() {
     ];
     for (line, other) in lines {
         let answer = answer_with(line, other);
-        assert_eq!(verify(&Offer::default(), &answer), Ok(Negotiated::default()), "{answer}");
+        assert_eq!(verify(&Offer::new(), &answer), Ok(Negotiated::default()), "{answer}");
     }
     assert_eq!(
         verify(
-            &Offer::default(),
+            &Offer::new(),
             ANSWER
                 .to_ascii_lowercase()
                 .replace("http/", "HTTP/")
@@ -401,7 +390,7 @@ fn an_answer_must_upgrade_to_websocket_and_to_nothing_else() {
         ("Connection: Upgrade", "Connection: upgrade x", Invalid("Connection")),
     ];
     for (line, other, error) in cases {
-        assert_eq!(verify(&Offer::default(), answer_with(line, other)), Err(error), "{other:?}");
+        assert_eq!(verify(&Offer::new(), answer_with(line, other)), Err(error), "{other:?}");
     }
 }
 
@@ -410,7 +399,7 @@ fn an_answer_must_upgrade_to_websocket_and_to_nothing_else() {
 fn only_the_right_accept_value_passes() {
     const NAME: &str = "Sec-WebSocket-Accept";
     let missing = answer_with(&format!("{ACCEPT}\r\n"), "");
-    assert_eq!(verify(&Offer::default(), missing), Err(HandshakeError::Missing(NAME)));
+    assert_eq!(verify(&Offer::new(), missing), Err(HandshakeError::Missing(NAME)));
     let right = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     let wrong = [
         String::new(),
@@ -433,12 +422,12 @@ fn only_the_right_accept_value_passes() {
     ];
     for value in wrong {
         let answer = answer_with(ACCEPT, &format!("{NAME}: {value}"));
-        let result = verify(&Offer::default(), answer);
+        let result = verify(&Offer::new(), answer);
         assert_eq!(result, Err(HandshakeError::Invalid(NAME)), "{value}");
     }
     let twice = answer_with(ACCEPT, &format!("{ACCEPT}\r\n{ACCEPT}"));
     let error = HandshakeError::Repeated(RepeatedHeader { name: NAME });
-    assert_eq!(verify(&Offer::default(), twice), Err(error));
+    assert_eq!(verify(&Offer::new(), twice), Err(error));
 }
 
 // proves 6455-4.1-53, 6455-4.1-54, 6455-4.1-58, 6455-4.3-9, 6455-11.3.4-2
@@ -447,7 +436,7 @@ fn only_one_subprotocol_that_was_offered_passes() {
     let answer =
         |value: &str| answer_with(ACCEPT, &format!("{ACCEPT}\r\nSec-WebSocket-Protocol: {value}"));
     let unoffered = |name: &str| Err(HandshakeError::UnofferedSubprotocol(name.to_owned()));
-    let (none, both) = (Offer::default(), offer(&["chat", "superchat"]));
+    let (none, both) = (Offer::new(), offer(&["chat", "superchat"]));
     assert_eq!(verify(&none, answer("chat")), unoffered("chat"));
     assert_eq!(verify(&offer(&["chat"]), answer("superchat")), unoffered("superchat"));
     for value in ["", "CHAT", "chat, superchat", "chat,", "\"chat\"", "chat chat", "cha", "chatt"] {
@@ -476,7 +465,7 @@ fn only_extensions_that_were_offered_pass() {
     let unoffered = |name: &str| Err(HandshakeError::UnofferedExtension(name.to_owned()));
     let deflate = offer_extensions([Extension::new("permessage-deflate")]);
     let both = offer_extensions([Extension::new("foo"), Extension::new("bar")]);
-    let none = Offer::default();
+    let none = Offer::new();
     assert_eq!(verify(&none, answer(&["permessage-deflate"])), unoffered("permessage-deflate"));
     assert_eq!(verify(&deflate, answer(&["foo"])), unoffered("foo"));
     assert_eq!(verify(&deflate, answer(&["permessage-deflate, foo"])), unoffered("foo"));
@@ -508,15 +497,14 @@ fn any_other_status_is_a_refusal_that_carries_the_response() {
     let rest = ANSWER.split_once("\r\n").unwrap().1;
     for status in [100, 102, 200, 204, 301, 302, 400, 401, 404, 426, 500, 503, 999] {
         // With everything else in place, that changes nothing.
-        let error =
-            verify(&Offer::default(), format!("HTTP/1.1 {status} X\r\n{rest}")).unwrap_err();
+        let error = verify(&Offer::new(), format!("HTTP/1.1 {status} X\r\n{rest}")).unwrap_err();
         let HandshakeError::Refused(response) = &error else { panic!("{error:?}") };
         assert_eq!(response.status(), status);
         assert_eq!(response.headers().get("Upgrade"), Some("websocket"));
         assert!(error.to_string().contains(&status.to_string()));
     }
     let error = verify(
-        &Offer::default(),
+        &Offer::new(),
         "HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 8, 7\r\n\
          Location: /there\r\n\r\n",
     )
@@ -541,7 +529,7 @@ fn what_is_no_http_fails_the_handshake() {
         ("websocket\r\n", "websocket\n", HttpError::LineEnd),
     ];
     for (line, other, error) in cases {
-        let failed = verify(&Offer::default(), answer_with(line, other)).unwrap_err();
+        let failed = verify(&Offer::new(), answer_with(line, other)).unwrap_err();
         assert_eq!(failed, HandshakeError::Http(error), "{other:?}");
         assert!(failed.source().is_none(), "it prints itself");
     }
@@ -589,7 +577,7 @@ fn accept_values_are_those_of_other_implementations() {
 #[test]
 fn a_location_cannot_write_on_the_terminal() {
     let bytes = b"HTTP/1.1 302 Found\r\nLocation: /\x9b2J\xe9\r\n\r\n";
-    let error = verify(&Offer::default(), bytes).unwrap_err();
+    let error = verify(&Offer::new(), bytes).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("302") && text.contains("2J"), "{text}");
     assert!(!text.contains(char::is_control), "{text:?}");
@@ -599,14 +587,14 @@ fn a_location_cannot_write_on_the_terminal() {
 fn a_refusal_says_where_a_redirect_leads_but_not_at_any_length() {
     for status in [301, 302, 303, 307, 308] {
         let head = format!("HTTP/1.1 {status} x\r\nLocation: wss://other.example/chat\r\n\r\n");
-        let text = verify(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
+        let text = verify(&Offer::new(), head.as_bytes()).unwrap_err().to_string();
         assert!(text.contains(&status.to_string()), "{text}");
         assert!(text.ends_with("sends us to \"wss://other.example/chat\""), "{text}");
     }
     // Two bytes each, so that they are cut between characters only.
     for (len, shown) in [(200, "\""), (201, "\"..."), (4000, "\"...")] {
         let head = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", "\u{fc}".repeat(len));
-        let text = verify(&Offer::default(), head.as_bytes()).unwrap_err().to_string();
+        let text = verify(&Offer::new(), head.as_bytes()).unwrap_err().to_string();
         assert_eq!(text.matches('\u{fc}').count(), 200);
         assert!(text.ends_with(&format!("\u{fc}{shown}")), "{text}");
     }
@@ -646,7 +634,7 @@ fn long_answers_of_next_to_nothing_are_refused() {
 #[test]
 fn odd_names_of_extensions_were_not_offered() {
     for name in ["constructor", "__proto__", "toString", "hasOwnProperty", "length", "0"] {
-        for offer in [Offer::default(), offer_extensions([Extension::new("foo")])] {
+        for offer in [Offer::new(), offer_extensions([Extension::new("foo")])] {
             let line = format!("{ACCEPT}\r\nSec-WebSocket-Extensions: {name}");
             let error = verify(&offer, answer_with(ACCEPT, &line)).unwrap_err();
             assert_eq!(error, HandshakeError::UnofferedExtension(name.to_owned()));
@@ -683,7 +671,7 @@ fn the_rules_are_judged_in_the_order_of_the_rfc() {
     ];
     for (fields, error) in cases {
         let answer = format!("HTTP/1.1 101 \r\n{subprotocol}{fields}\r\n");
-        assert_eq!(verify(&Offer::default(), answer), Err(error), "{fields}");
+        assert_eq!(verify(&Offer::new(), answer), Err(error), "{fields}");
     }
 }
 
@@ -702,14 +690,9 @@ fn any_offer() -> impl Strategy<Value = Offer> {
     let origin = prop::option::of("[a-z]{1,5}://[a-z0-9.:]{1,9}");
     (vec(field, 0..4), prop::collection::hash_set(TOKEN, 0..4), origin, vec(any_extension(), 0..3))
         .prop_map(|(fields, subprotocols, origin, extensions)| {
-            let mut offer = Offer::default();
-            for (name, value) in fields {
-                offer.headers.append(name, value).unwrap();
-            }
-            offer.subprotocols = subprotocols.into_iter().collect();
-            offer.origin = origin;
-            offer.extensions = extensions;
-            offer
+            let offer = Offer::new().subprotocols(subprotocols).extensions(extensions);
+            let offer = origin.into_iter().fold(offer, Offer::origin);
+            fields.into_iter().fold(offer, |offer, (name, value)| offer.header(name, value))
         })
 }
 
@@ -734,16 +717,16 @@ proptest! {
         let upgrade = Upgrade::from_request(&request).unwrap();
         prop_assert_eq!(request.target(), uri.resource_name());
         prop_assert_eq!(request.host(), Some("server.example.com:81"));
-        prop_assert_eq!(upgrade.subprotocols(), &offer.subprotocols);
-        prop_assert_eq!(upgrade.extensions(), &offer.extensions);
-        prop_assert!(upgrade.origin() == offer.origin);
-        for (name, value) in offer.headers.iter() {
+        prop_assert_eq!(upgrade.subprotocols(), offer.get_subprotocols());
+        prop_assert_eq!(upgrade.extensions(), offer.get_extensions());
+        prop_assert!(upgrade.origin().as_deref() == offer.get_origin());
+        for (name, value) in offer.get_headers() {
             prop_assert!(request.headers().get_all(name).any(|other| other == value));
         }
 
         let mut accept = AcceptOptions::new();
-        if !offer.subprotocols.is_empty() {
-            accept = accept.subprotocol(choice.get(&offer.subprotocols));
+        if !offer.get_subprotocols().is_empty() {
+            accept = accept.subprotocol(choice.get(offer.get_subprotocols()));
         }
         let (response, negotiated) = upgrade.accept(&accept).unwrap();
         let mut bytes = Vec::new();
@@ -767,12 +750,14 @@ proptest! {
         param in any::<String>(),
         value in prop::option::of(any::<String>()),
     ) {
-        let plain = request_text("ws://h/", &Offer::default()).matches(['\r', '\n']).count();
+        let plain = request_text("ws://h/", &Offer::new()).matches(['\r', '\n']).count();
+        let with_header = offer_with_header("X-Own", &param);
         let mut extension = Extension::new(name);
         extension.params.push((param, value));
-        let mut with_origin = Offer::default();
-        with_origin.origin = Some(origin);
-        for offer in [offer(&[&subprotocol]), with_origin, offer_extensions([extension])] {
+        let with_origin = Offer::new().origin(origin);
+        let offers =
+            [offer(&[&subprotocol]), with_origin, with_header, offer_extensions([extension])];
+        for offer in offers {
             if let Ok(handshake) = handshake("ws://h/", &offer) {
                 let mut bytes = Vec::new();
                 handshake.encode(&mut bytes);
@@ -806,8 +791,7 @@ proptest! {
         ),
         status in prop_oneof![9 => Just(101), 1 => 100..999_u16],
     ) {
-        let mut offer = offer_extensions([Extension::new("foo")]);
-        offer.subprotocols = vec!["foo".to_owned()];
+        let offer = offer_extensions([Extension::new("foo")]).subprotocols(["foo"]);
         let mut response = Response::new(status);
         for (name, value) in &fields {
             response.headers_mut().append(*name, value).unwrap();
@@ -826,8 +810,7 @@ proptest! {
 #[test]
 fn what_ends_up_in_a_log_holds_no_password_and_no_cookie() {
     let uri: Uri = "ws://edna:secret@server.example.com/".parse().unwrap();
-    let mut offer = offer_with_header("cookie", "secret=1");
-    offer.headers.append("User-Agent", "a test").unwrap();
+    let offer = offer_with_header("cookie", "secret=1").header("User-Agent", "a test");
     let handshake = ClientHandshake::new(&uri, &offer, SAMPLE_KEY).unwrap();
     let mut bytes = Vec::new();
     handshake.encode(&mut bytes);

@@ -68,9 +68,7 @@ fn a_client_offers_several_ways_in_its_order_before_extensions_of_its_own() {
     let expected = "permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
                     permessage-deflate; client_max_window_bits";
     assert_eq!(offered(&config).as_deref(), Some(expected));
-    let mut offer = Offer::default();
-    offer.deflate = vec![plain()];
-    offer.extensions = vec![Extension::new("x-own")];
+    let offer = Offer::new().deflate([plain()]).extensions([Extension::new("x-own")]);
     let uri = "ws://localhost/".parse().unwrap();
     let key = tightwire::handshake::Key::new(*b"the sample nonce");
     let client = tightwire::handshake::ClientHandshake::new(&uri, &offer, key).unwrap();

@@ -129,8 +129,7 @@ fn config([level, min_len, windows, takeovers]: [u8; 4]) -> DeflateConfig {
 
 #[cfg(feature = "deflate")]
 fn agree(client: &DeflateConfig, server: &DeflateConfig) -> Option<Params> {
-    let mut offer = Offer::default();
-    offer.deflate = vec![client.clone()];
+    let offer = Offer::new().deflate([client.clone()]);
     let uri = "ws://localhost/".parse().expect("a valid URI");
     let handshake = ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce"));
     let handshake = handshake.expect("it can be offered");

@@ -81,11 +81,10 @@ impl Client {
     }
 
     fn offer(&self) -> Offer {
-        let mut offer = Offer::default();
-        offer.subprotocols.clone_from(&self.subprotocols);
-        offer.extensions.clone_from(&self.extensions);
-        offer.deflate = self.wishes.iter().map(|wish| wish.deflate()).collect();
-        offer
+        Offer::new()
+            .subprotocols(&self.subprotocols)
+            .extensions(self.extensions.clone())
+            .deflate(self.wishes.iter().map(|wish| wish.deflate()))
     }
 
     /// Whether the offer may not be made, and why.

@@ -67,10 +67,10 @@ fn check_again(response: &Response) {
 }
 
 fn client() -> ClientHandshake {
-    let mut offer = Offer::default();
-    offer.subprotocols = SUBPROTOCOLS.map(ToOwned::to_owned).to_vec();
-    offer.extensions = vec![Extension::new(EXTENSIONS[1])];
-    offer.deflate = vec![DeflateConfig::new().recv_window_bits(12)];
+    let offer = Offer::new()
+        .subprotocols(SUBPROTOCOLS)
+        .extensions([Extension::new(EXTENSIONS[1])])
+        .deflate([DeflateConfig::new().recv_window_bits(12)]);
     let uri = "ws://example.com/".parse().expect("a URI");
     ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce")).expect("an offer")
 }

@@ -135,7 +135,7 @@ fn check_again(uri: &Uri) {
 /// The handshake asks for the resource at the authority, and for nothing else.
 fn check_request(uri: &Uri) {
     let key = Key::new(*b"the sample nonce");
-    let handshake = ClientHandshake::new(uri, &Offer::default(), key).expect("a handshake");
+    let handshake = ClientHandshake::new(uri, &Offer::new(), key).expect("a handshake");
     let mut printed = Vec::new();
     handshake.encode(&mut printed);
     let (read, len) = Request::decode(&printed, &heads::wide()).unwrap().expect("a whole head");

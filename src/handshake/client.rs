@@ -1,26 +1,113 @@
+use std::fmt;
+
 use crate::deflate::{self, DeflateConfig, Params};
 
 use super::error::{HandshakeError, owned_by_handshake};
 use super::extension::{Extension, ExtensionSyntaxError};
-use super::http::{Headers, Request, Response, Uri, grammar};
+use super::http::{Headers, Request, Response, Uri, debug_fields, grammar};
 use super::key::{Key, accept_value};
 use super::negotiated::Negotiated;
 
 /// What a client asks for besides the URI (§4.1).
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
+///
+/// ```
+/// use tightwire::handshake::Offer;
+///
+/// let offer = Offer::new().header("Cookie", "a=b").subprotocols(["chat.v2", "chat"]);
+/// assert_eq!(offer.get_subprotocols(), ["chat.v2", "chat"]);
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
 pub struct Offer {
-    /// Further fields, such as `Cookie`.
-    pub headers: Headers,
-    /// Subprotocols, the preferred one first.
-    pub subprotocols: Vec<String>,
-    /// The origin of the code that connects, if that means something.
-    pub origin: Option<String>,
-    /// Extensions of one's own, the preferred one first.
-    pub extensions: Vec<Extension>,
-    /// Ways to compress messages, the preferred one first (RFC 7692 §5). Without the feature
-    /// `deflate` there is nothing that would do it.
-    pub deflate: Vec<DeflateConfig>,
+    headers: Vec<(String, String)>,
+    subprotocols: Vec<String>,
+    origin: Option<String>,
+    extensions: Vec<Extension>,
+    deflate: Vec<DeflateConfig>,
+}
+
+impl Offer {
+    /// An offer of nothing in particular.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a field to the request, such as `Cookie`. [`ClientHandshake::new`] refuses one that
+    /// cannot be sent, or that the handshake makes by itself.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asks for one of these subprotocols, the preferred one first (§1.9).
+    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names the origin of the code that connects. Browsers must; others may (§4.1).
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Offers these extensions, which the caller implements, the preferred one first (§9.1).
+    pub fn extensions(mut self, extensions: impl IntoIterator<Item = Extension>) -> Self {
+        self.extensions = extensions.into_iter().collect();
+        self
+    }
+
+    /// Offers these ways to compress messages, the preferred one first (RFC 7692 §5). Without the
+    /// feature `deflate` there is nothing that would do it.
+    pub fn deflate(mut self, configs: impl IntoIterator<Item = DeflateConfig>) -> Self {
+        self.deflate = configs.into_iter().collect();
+        self
+    }
+
+    /// The names and values of the fields that were added, in their order.
+    pub fn get_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The subprotocols, the preferred one first.
+    pub fn get_subprotocols(&self) -> &[String] {
+        &self.subprotocols
+    }
+
+    /// The origin, if there is one.
+    pub fn get_origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// The extensions of one's own, the preferred one first.
+    pub fn get_extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+
+    /// The ways to compress messages, the preferred one first.
+    pub fn get_deflate(&self) -> &[DeflateConfig] {
+        &self.deflate
+    }
+}
+
+/// Passwords and cookies stay out of a log.
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Fields<'a>(&'a [(String, String)]);
+        impl fmt::Debug for Fields<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                debug_fields(self.0, f)
+            }
+        }
+        let Self { headers, subprotocols, origin, extensions, deflate } = self;
+        f.debug_struct("Offer")
+            .field("headers", &Fields(headers))
+            .field("subprotocols", subprotocols)
+            .field("origin", origin)
+            .field("extensions", extensions)
+            .field("deflate", deflate)
+            .finish()
+    }
 }
 
 /// The client's side of an opening handshake (§4.1): the request, and what may answer it.
@@ -30,7 +117,7 @@ pub struct Offer {
 ///
 /// let uri: Uri = "ws://server.example.com/chat".parse()?;
 /// let key = Key::new(*b"the sample nonce"); // a real one is random
-/// let handshake = ClientHandshake::new(&uri, &Offer::default(), key)?;
+/// let handshake = ClientHandshake::new(&uri, &Offer::new(), key)?;
 /// let mut request = Vec::new();
 /// handshake.encode(&mut request);
 /// assert!(request.starts_with(b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\n"));
@@ -83,12 +170,12 @@ impl ClientHandshake {
         if !extensions.is_empty() {
             headers.push("Sec-WebSocket-Extensions", encode_extensions(&extensions)?);
         }
-        for (name, value) in offer.headers.iter() {
+        for (name, value) in offer.get_headers() {
             let repeats_origin = offer.origin.is_some() && name.eq_ignore_ascii_case("Origin");
             if repeats_origin || name.eq_ignore_ascii_case("Host") || owned_by_handshake(name) {
                 return Err(HandshakeError::OwnedHeader(name.to_owned()));
             }
-            headers.push(name, value);
+            headers.append(name, value)?;
         }
         // A field of the caller's says more than the URI.
         if let (None, Some(value)) = (headers.get("Authorization"), uri.authorization()) {

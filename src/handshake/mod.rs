@@ -22,7 +22,6 @@ mod server;
 pub use client::{ClientHandshake, Offer};
 pub use error::{HandshakeError, Rejection};
 pub use extension::{Extension, ExtensionSyntaxError};
-pub(crate) use http::debug_fields;
 pub use http::{
     HeadLimits, HeadScanner, Headers, HttpError, InvalidHeader, RepeatedHeader, Request, Response,
     Uri, UriError, is_upgrade_request,

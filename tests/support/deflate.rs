@@ -346,8 +346,7 @@ pub(crate) fn extensions(response: &Response) -> Option<String> {
 
 /// A client that makes these offers.
 pub(crate) fn client(config: &[DeflateConfig]) -> ClientHandshake {
-    let mut offer = Offer::default();
-    offer.deflate = config.to_vec();
+    let offer = Offer::new().deflate(config.to_vec());
     let uri = "ws://localhost/".parse().expect("a valid URI");
     ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce")).expect("it can be offered")
 }

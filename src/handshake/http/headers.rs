@@ -109,7 +109,10 @@ impl fmt::Debug for Headers {
 }
 
 /// Writes fields for a log.
-pub(crate) fn debug_fields(fields: &[(String, String)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(in crate::handshake) fn debug_fields(
+    fields: &[(String, String)],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     let shown = |(name, value): &(String, String)| {
         let is_secret = SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name.trim()));
         (name.clone(), if is_secret { "...".to_owned() } else { value.clone() })

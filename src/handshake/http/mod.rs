@@ -16,7 +16,7 @@ mod response;
 pub(super) mod uri;
 
 pub use head::{HeadLimits, HeadScanner, HttpError};
-pub(crate) use headers::debug_fields;
+pub(in crate::handshake) use headers::debug_fields;
 pub use headers::{Headers, InvalidHeader, RepeatedHeader};
 pub use request::{Request, is_upgrade_request};
 pub use response::Response;

@@ -10,7 +10,6 @@ mod dial;
 mod proxy;
 mod serialize;
 
-use std::fmt;
 use std::io;
 use std::net::TcpStream;
 #[cfg(feature = "tls")]
@@ -24,8 +23,8 @@ use super::{Error, Stream, Timeouts, WebSocket, entropy, handshake_io, tls};
 #[cfg(feature = "deflate")]
 use crate::deflate::DeflateConfig;
 use crate::handshake::{
-    ClientHandshake, HandshakeError, HeadLimits, Headers, HttpError, Key, Negotiated, Offer,
-    Proxies, Response, Uri, debug_fields,
+    ClientHandshake, HandshakeError, HeadLimits, HttpError, Key, Negotiated, Offer, Proxies,
+    Response, Uri,
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::rustls::ClientConfig;
@@ -64,24 +63,12 @@ pub fn connect(uri: &str) -> Result<WebSocket, Error> {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Client {
-    headers: Fields,
-    subprotocols: Vec<String>,
-    origin: Option<String>,
+    offer: Offer,
     serialize_connects: bool,
     proxies: Proxies,
     head_limits: HeadLimits,
     pub(super) options: Options,
     pub(super) tls: ClientTls,
-}
-
-/// Fields as the caller gave them: whether they may be sent is seen when connecting.
-#[derive(Clone, Default)]
-struct Fields(Vec<(String, String)>);
-
-impl fmt::Debug for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_fields(&self.0, f)
-    }
 }
 
 impl Client {
@@ -95,19 +82,19 @@ impl Client {
     /// Fields that the handshake makes by itself, and values with CR, LF or NUL, are refused
     /// when connecting.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.0.push((name.into(), value.into()));
+        self.offer = self.offer.header(name, value);
         self
     }
 
     /// Asks for one of these subprotocols, the preferred one first (§1.9).
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self.offer = self.offer.subprotocols(names);
         self
     }
 
     /// Sends an `Origin` field. Browsers must; others may (§4.1).
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.origin = Some(origin.into());
+        self.offer = self.offer.origin(origin);
         self
     }
 
@@ -293,15 +280,7 @@ impl Client {
     }
 
     fn request(&self, uri: &Uri) -> Result<ClientHandshake, Error> {
-        let mut offer = Offer::default();
-        let mut headers = Headers::new();
-        for (name, value) in &self.headers.0 {
-            headers.append(name, value).map_err(HandshakeError::from)?;
-        }
-        offer.headers = headers;
-        offer.subprotocols.clone_from(&self.subprotocols);
-        offer.origin.clone_from(&self.origin);
-        offer.deflate.clone_from(&self.options.deflate);
+        let offer = self.offer.clone().deflate(self.options.deflate.iter().cloned());
         let key = Key::new(entropy::nonce().ok_or(SendError::NoMaskingKey)?);
         Ok(ClientHandshake::new(uri, &offer, key)?)
     }
