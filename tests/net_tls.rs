@@ -22,9 +22,7 @@ use tightwire::rustls::pki_types::{CertificateDer, ServerName};
 use tightwire::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use tightwire::rustls::sign::CertifiedKey;
 use tightwire::rustls::version::{TLS12, TLS13};
-use tightwire::rustls::{
-    self, AlertDescription, CertificateError, ClientConfig, ProtocolVersion, ServerConfig,
-};
+use tightwire::rustls::{self, AlertDescription, ClientConfig, ProtocolVersion, ServerConfig};
 use tightwire::{Acceptor, Client, Error, Message, Operation, Server, Timeouts, TlsStream};
 use tls::{AUTHORITY, Authority, Identity};
 use wire::{PATIENCE, Raw};
@@ -186,49 +184,42 @@ fn alpn_is_http_1_1_unless_the_configuration_says_otherwise() {
     }
 }
 
-/// A server identity that a client is to refuse, and for what.
-type Untrusted = (&'static str, fn() -> Identity, fn(&CertificateError) -> bool);
+/// A server identity that a client is to refuse, and the names of the error in the versions of
+/// `rustls`: some add `Context` to a name, and data.
+type Untrusted = (&'static str, fn() -> Identity, &'static [&'static str]);
 
 const UNTRUSTED: [Untrusted; 6] = [
     (
         "another host",
         || AUTHORITY.issue(&["example.com", "*.localhost", "127.0.0.1"]),
-        |error| matches!(error, CertificateError::NotValidForNameContext { .. }),
+        &["NotValidForName"],
     ),
     (
         "expired",
         || AUTHORITY.issue_with(&["localhost"], |it| it.not_after = date_time_ymd(2020, 1, 1)),
-        |error| matches!(error, CertificateError::ExpiredContext { .. }),
+        &["Expired"],
     ),
     (
         "not valid yet",
         || AUTHORITY.issue_with(&["localhost"], |it| it.not_before = date_time_ymd(4000, 1, 1)),
-        |error| matches!(error, CertificateError::NotValidYetContext { .. }),
+        &["NotValidYet"],
     ),
-    (
-        "self-signed",
-        || Identity::self_signed(&["localhost"]),
-        |error| matches!(error, CertificateError::UnknownIssuer),
-    ),
-    (
-        "an unknown root",
-        || Authority::new().issue(&["localhost"]),
-        |error| matches!(error, CertificateError::UnknownIssuer),
-    ),
+    ("self-signed", || Identity::self_signed(&["localhost"]), &["UnknownIssuer"]),
+    ("an unknown root", || Authority::new().issue(&["localhost"]), &["UnknownIssuer"]),
     (
         "for another purpose",
         || {
             let clients_only = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
             AUTHORITY.issue_with(&["localhost"], |it| it.extended_key_usages = clients_only)
         },
-        |error| matches!(error, CertificateError::InvalidPurposeContext { .. }),
+        &["InvalidPurpose", "Other(OtherError(RequiredEkuNotFound"],
     ),
 ];
 
 // proves 6455-4.1-17, 6455-7.4.1-23
 #[test]
 fn a_server_that_cannot_be_trusted_is_refused_and_told_so() {
-    for (name, identity, is_expected) in UNTRUSTED {
+    for (name, identity, expected) in UNTRUSTED {
         for version in [&TLS12, &TLS13] {
             let acceptor = Acceptor::new().tls(identity().server_config());
             let (url, errors) = serve(acceptor);
@@ -237,7 +228,8 @@ fn a_server_that_cannot_be_trusted_is_refused_and_told_so() {
             let rustls::Error::InvalidCertificate(why) = cause(&error) else {
                 panic!("{name}: {error:?}");
             };
-            assert!(is_expected(why), "{name}: {why:?}");
+            let why = format!("{why:?}");
+            assert!(expected.iter().any(|name| why.starts_with(name)), "{name}: {why}");
             assert!(format!("{error:#}").starts_with("TLS failed: invalid peer certificate: "));
             let reported = errors.recv_timeout(PATIENCE).unwrap();
             assert!(reported.starts_with("TLS failed: received fatal alert"), "{reported}");
