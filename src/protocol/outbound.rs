@@ -201,6 +201,7 @@ impl Outbound {
 
     /// Sends the header of a part of a message, whose payload was made ready before. Text may be
     /// cut anywhere, also inside a character.
+    #[inline(always)]
     pub(crate) fn encode_part_header(
         &mut self,
         kind: MessageKind,
@@ -341,6 +342,7 @@ impl Outbound {
         Ok(())
     }
 
+    #[inline]
     fn header(
         &self,
         opcode: Opcode,

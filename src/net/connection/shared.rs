@@ -167,6 +167,7 @@ impl Shared {
     }
 
     /// Leaves the answer to an event for the writer.
+    #[inline]
     pub(super) fn post_answer(&self, event: &Event) {
         let flags = match event {
             Event::Ping(_) => 0,

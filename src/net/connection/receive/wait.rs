@@ -26,15 +26,6 @@ const LATE_MIN: usize = 32 << 10;
 impl Receiver {
     /// Writes what has to go out first, as far as the peer takes it, then reads once.
     pub(super) fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
-        let outcome = self.write_and_read(deadline);
-        if outcome.is_err() && self.shared.is_stalled() {
-            // The caller may not come back soon.
-            self.shared.leave_rest();
-        }
-        outcome
-    }
-
-    fn write_and_read(&mut self, deadline: Deadline) -> Result<(), Error> {
         // The peer's answer to our Close frame may have come in time, but the caller late.
         let is_late = self.shared.close_deadline().is_over();
         self.write_what_waits();
@@ -130,6 +121,15 @@ impl Receiver {
 
     /// Nothing came for this long: does what that calls for.
     fn timed_out(&mut self, waited: Duration, deadline: Deadline) -> Result<(), Error> {
+        let outcome = self.act_on_silence(waited, deadline);
+        if outcome.is_err() && self.shared.is_stalled() {
+            // The caller may not come back soon.
+            self.shared.leave_rest();
+        }
+        outcome
+    }
+
+    fn act_on_silence(&mut self, waited: Duration, deadline: Deadline) -> Result<(), Error> {
         if self.shared.close_deadline().is_over() {
             return Err(self.abandon(Error::Timeout(Operation::Close)));
         }

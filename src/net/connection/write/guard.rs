@@ -108,29 +108,12 @@ impl<'a> WriteGuard<'a> {
     /// Does what a writer owes to others, and unlocks.
     #[inline]
     pub(super) fn release(mut self) {
-        self.leave();
+        self.write_due();
+        self.publish();
         let Self { shared, writer, others, .. } = self;
         drop(writer);
         if shared.is_left_work() {
             shared.serve(others);
-        }
-    }
-
-    /// The last steps before the writer is unlocked.
-    #[inline]
-    pub(super) fn leave(&mut self) {
-        self.write_due();
-        self.publish();
-        if self.writer.is_due() && !self.others.comes_back && !self.writer.is_handed_over {
-            self.hand_over();
-        }
-    }
-
-    /// Hands the bytes that are left behind over to the flusher: the receiver may be in a long read.
-    #[cold]
-    pub(super) fn hand_over(&mut self) {
-        if !left_out("hand-over") && !self.shared.is_broken() {
-            self.writer.is_handed_over = flusher::hand_over(self.shared.weak());
         }
     }
 
@@ -148,8 +131,8 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// Publishes what the writer leaves behind, and ends our side of the stream if nothing more
-    /// will follow.
+    /// Publishes what the writer leaves behind, and has it written. Ends our side of the stream if
+    /// nothing more will follow.
     #[inline]
     pub(super) fn publish(&mut self) {
         if self.writer.outbound.close_sent() {
@@ -161,6 +144,19 @@ impl<'a> WriteGuard<'a> {
         if published != self.writer.published {
             self.writer.published = published;
             self.shared.status.replace(FED | BEHIND | IN_MESSAGE | STALLED, published);
+        }
+        if published & BEHIND != 0 {
+            self.hand_over();
+        }
+    }
+
+    /// Hands the bytes that are left behind over to the flusher, unless this thread comes back for
+    /// them: the receiver may be in a long read.
+    #[cold]
+    fn hand_over(&mut self) {
+        let has_owner = self.others.comes_back || self.writer.is_handed_over;
+        if !has_owner && !left_out("hand-over") && !self.shared.is_broken() {
+            self.writer.is_handed_over = flusher::hand_over(self.shared.weak());
         }
     }
 

@@ -125,6 +125,7 @@ impl Shared {
     pub(in crate::net::connection) fn try_encode_pending(&self) {
         let Some(mut guard) = self.try_lock() else { return };
         if guard.seen.has(CONTROL) {
+            guard.others.comes_back = true;
             // The next write meets an error again, and reports it.
             let _ = guard.take_control();
             guard.publish();
@@ -162,7 +163,8 @@ impl Shared {
             }
             // An error is not that of the caller's message. The next call meets it again.
             let _ = guard.take_work();
-            guard.leave();
+            guard.write_due();
+            guard.publish();
             others.slice = guard.others.slice;
             drop(guard);
             if !self.is_left_work() {

@@ -31,6 +31,7 @@ impl WriteGuard<'_> {
     }
 
     /// Accepts a message; with [`Flush::Now`], writes all that waits.
+    #[inline]
     pub(super) fn write_message(
         &mut self,
         message: MessageRef<'_>,
