@@ -96,7 +96,7 @@ await check("node server: json, a typed reply", async () => {
 
 await check("node server: json, another reply", async () => {
   const { code, out, err, closed } = await meets("json", answers('{"type": null}'));
-  assert.match(err[0], /which is no packet/);
+  assert.match(err[0], /which is not a packet/);
   assert.deepEqual([code, out, closed], [0, [], [1000, ""]]);
 });
 

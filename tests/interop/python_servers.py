@@ -120,7 +120,7 @@ async def other_json():
         async with peer(answers(reply)) as server:
             code, out, err = await harness.client("json", server.url)
             equal((code, out), (0, []))
-            contains(err[0], "which is no packet")
+            contains(err[0], "which is not a packet")
             equal(await server.closed_with(), (1000, ""))
 
 
