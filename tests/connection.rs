@@ -39,6 +39,8 @@ mod net_linger;
 mod net_messages;
 #[path = "net_pongs.rs"]
 mod net_pongs;
+#[path = "net_rest.rs"]
+mod net_rest;
 #[path = "net_slice.rs"]
 mod net_slice;
 #[path = "net_streaming.rs"]
