@@ -15,7 +15,7 @@ use pipe::Pipe;
 use task::{LONG, Task};
 use tightwire::handshake::Negotiated;
 use tightwire::{
-    Acceptor, Error, Hub, Message, MessageKind, Operation, Sender, SlowPolicy, Timeouts, WebSocket,
+    Acceptor, Error, Hub, Message, MessageKind, Operation, Sender, SlowPolicy, Timeouts,
 };
 use wire::close_body;
 
@@ -30,6 +30,12 @@ fn asleep(pipe: &Pipe) -> (Sender, Task<Result<(), Error>>) {
     let receive = Task::spawn(move || receiver.recv().map(drop));
     pipe.await_reader();
     (sender, receive)
+}
+
+/// Ends a connection whose receiver is in a read.
+fn end(sender: &Sender, receive: Task<Result<(), Error>>) {
+    sender.abort();
+    assert!(receive.end().is_err());
 }
 
 /// Lets the peer read on, and sees that these frames arrive though nobody calls.
@@ -47,8 +53,7 @@ fn a_message_that_timed_out() {
     let (sender, receive) = asleep(&pipe);
     assert!(matches!(sender.send("late"), Err(Error::Timeout(Operation::Flush))));
     assert_rest_arrives(&pipe, &[(0x81, b"late")]);
-    sender.abort();
-    assert!(receive.end().is_err());
+    end(&sender, receive);
 }
 
 #[test]
@@ -60,8 +65,7 @@ fn the_close_frame_of_an_abandoned_writer() {
     writer.flush().unwrap();
     drop(writer);
     assert_rest_arrives(&pipe, &[(0x02, b"part"), (0x88, &close_body(1011, ""))]);
-    sender.abort();
-    assert!(receive.end().is_err());
+    end(&sender, receive);
 }
 
 #[test]
@@ -74,8 +78,7 @@ fn broadcasts_to_a_member_that_was_slow() {
         assert_eq!(hub.broadcast(text).delivered, 1);
     }
     assert_rest_arrives(&pipe, &[(0x81, b"first"), (0x81, b"second"), (0x81, b"third")]);
-    sender.abort();
-    assert!(receive.end().is_err());
+    end(&sender, receive);
 }
 
 #[test]
@@ -93,7 +96,7 @@ fn a_pong_while_the_receiving_thread_is_busy() {
 #[test]
 fn what_is_left_when_a_receive_ends_with_its_deadline() {
     let pipe = Pipe::with_room(0);
-    let mut ws: WebSocket = pipe.open(timeouts().write(LONG));
+    let mut ws = pipe.open(timeouts().write(LONG));
     pipe.feed_frame(0x89, b"ping");
     let outcome = ws.recv_timeout(Duration::from_millis(20));
     assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
@@ -119,8 +122,7 @@ fn a_peer_that_takes_a_little_now_and_then_gets_all_of_it() {
     assert!(matches!(sender.send("again"), Err(Error::Timeout(Operation::Flush))));
     pipe.set_room(usize::MAX);
     pipe.await_frame(0x81, b"again");
-    sender.abort();
-    assert!(receive.end().is_err());
+    end(&sender, receive);
 }
 
 #[test]
@@ -128,8 +130,7 @@ fn a_connection_that_ends_takes_what_is_left_with_it() {
     let pipe = Pipe::with_room(0);
     let (sender, receive) = asleep(&pipe);
     assert!(matches!(sender.send("lost"), Err(Error::Timeout(Operation::Flush))));
-    sender.abort();
-    assert!(receive.end().is_err());
+    end(&sender, receive);
     pipe.await_that("the end of the stream", |state| state.is_dropped);
     // Another connection is not held up by that.
     let pipe = Pipe::with_room(0);

@@ -46,7 +46,7 @@ impl Caller {
             if is_so(&reply) {
                 return reply;
             }
-            assert!(Instant::now() < deadline, "in vain; the last reply was {reply}");
+            assert!(Instant::now() < deadline, "no such reply came in time; the last one was {reply}");
         }
     }
 

@@ -11,10 +11,11 @@
 //!    may have found the writer taken. The fences make sure that one of the two sees the other.
 //!
 //! Nothing is left without an owner. Bytes that the peer does not take are `Behind`, and the
-//! flusher goes on with them, or the receiver if it is the one that leaves them. When broadcasts come so fast that the slice ends first, the inbox
-//! refuses more of them until another thread has the writer, and the broadcaster tries again. A
-//! control frame that comes after the slice was posted by the receiver, which looks before it
-//! reads; only a Close may come from elsewhere, and for that the writer is taken once more.
+//! flusher goes on with them, or the receiver if it leaves them on its way to a read. When
+//! broadcasts come so fast that the slice ends first, the inbox refuses more of them until another
+//! thread has the writer, and the broadcaster tries again. A control frame that comes after the
+//! slice was posted by the receiver, which looks before it reads; only a Close may come from
+//! elsewhere, and for that the writer is taken once more.
 //!
 //! `lock.rs` has the first and the last of it: how a thread gets the writer, and the look.
 //!

@@ -79,7 +79,8 @@ impl Shared {
     /// back for them.
     #[cold]
     pub(in crate::net::connection) fn leave_rest(&self) {
-        // A thread that has the writer hands them over by itself.
+        // The release does it. The receiver has just tried to write, so the release does not try
+        // again. If another thread has the writer, its release hands them over.
         self.try_with_writer(|guard| guard.others.has_tried = true);
     }
 
