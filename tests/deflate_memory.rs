@@ -1,6 +1,9 @@
 //! What compression takes of the heap: bombs are stopped on the way, and without context takeover
 //! nothing is kept between messages.
 #![cfg(feature = "deflate")]
+// The allocator that counts overflows the stack where thread-local storage is on the heap, as in
+// programs for Windows that GNU tools link.
+#![cfg(not(all(windows, target_env = "gnu")))]
 
 mod support;
 
@@ -50,7 +53,7 @@ fn without_takeover() -> Params {
 fn bomb(mebibytes: usize) -> Vec<u8> {
     let mut out = outbound(Role::Server, &usual(), &DeflateConfig::new().level(9));
     let mut wire = Vec::new();
-    out.encode_fragment(MessageRef::Binary(&vec![0; MIB]), false, &mut wire).unwrap();
+    out.encode_fragment(MessageRef::Binary(&vec![0; MIB]), &mut wire).unwrap();
     // What refers back by one byte may follow itself.
     let piece = &wire[4..];
     assert!(piece.ends_with(&TAIL) && piece.len() < MIB / 900, "{}", piece.len());
@@ -106,8 +109,8 @@ fn held_after(role: Role, params: &Params, wire: &[u8], message: MessageRef<'_>)
     for _ in 0..3 {
         sending.count(|| {
             out.encode_message(message, &mut Vec::new()).unwrap();
-            out.encode_fragment(message, false, &mut Vec::new()).unwrap();
-            out.encode_fragment(message, true, &mut Vec::new()).unwrap();
+            out.encode_fragment(message, &mut Vec::new()).unwrap();
+            out.encode_final_fragment(message, &mut Vec::new()).unwrap();
         });
         receiving.count(|| {
             let mut input = wire;
@@ -126,8 +129,8 @@ fn between_messages_only_what_the_next_may_refer_to_is_held() {
             let mut wire = Vec::new();
             let mut out = outbound(peer(role), params, &DeflateConfig::new());
             out.encode_message((&*text).into(), &mut wire).unwrap();
-            out.encode_fragment((&*text).into(), false, &mut wire).unwrap();
-            out.encode_fragment((&*text).into(), true, &mut wire).unwrap();
+            out.encode_fragment((&*text).into(), &mut wire).unwrap();
+            out.encode_final_fragment((&*text).into(), &mut wire).unwrap();
             wire
         };
         let params = without_takeover();

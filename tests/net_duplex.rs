@@ -231,6 +231,72 @@ fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
     }
 }
 
+/// Sends messages to a peer that stops reading in between, and says so at the first time-out.
+fn send_all(sender: &Sender, role: Role, count: usize, stopped: &mpsc::Sender<()>) {
+    for i in 0..count {
+        let message = message(role, i, MIB);
+        loop {
+            match sender.send(&message) {
+                Ok(()) => break,
+                Err(Error::Timeout(operation)) => {
+                    // The test may have seen it before.
+                    let _ = stopped.send(());
+                    if operation == Operation::Flush {
+                        // It was accepted.
+                        break;
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    flush(sender);
+}
+
+#[test]
+fn readers_that_stop_for_a_second_get_every_byte_once() {
+    const COUNT: usize = 64;
+    for transport in TRANSPORTS {
+        let ends = [Role::Client, Role::Server].into_iter().zip(peers(*transport, impatient()));
+        let (mut writers, mut stops, mut readers) = (Vec::new(), Vec::new(), Vec::new());
+        for (role, ws) in ends {
+            let (sender, receiver) = ws.split();
+            let (stopped, stop) = mpsc::channel();
+            let closer = sender.clone();
+            writers.push(Task::spawn(move || send_all(&sender, role, COUNT, &stopped)));
+            stops.push(stop);
+            readers.push((role, receiver, closer));
+        }
+        // Each reader stops until its peer has met a deadline, and then for a second more.
+        stops.reverse();
+        let readers = readers.into_iter().zip(stops).map(|((role, mut receiver, closer), stop)| {
+            Task::spawn(move || {
+                for i in 0..COUNT {
+                    if i == 8 {
+                        stop.recv_timeout(wire::PATIENCE).expect("a peer that meets its deadline");
+                        thread::sleep(Duration::from_secs(1));
+                    }
+                    let received = receiver.recv().unwrap().unwrap().into_bytes();
+                    assert!(received == message(other(role), i, MIB), "message {i}");
+                }
+                (role, receiver, closer)
+            })
+        });
+        let readers: Vec<_> = readers.collect();
+        writers.into_iter().for_each(Task::end);
+        let ends = readers.into_iter().map(Task::end).map(|(role, mut receiver, closer)| {
+            Task::spawn(move || {
+                if role == Role::Client {
+                    closer.close().unwrap();
+                }
+                assert_eq!(receiver.recv().unwrap(), None);
+                receiver.close_status().unwrap().was_clean()
+            })
+        });
+        assert!(ends.collect::<Vec<_>>().into_iter().all(Task::end));
+    }
+}
+
 /// Receives one message, however often it is told that the peer does not read.
 fn receive(ws: &mut WebSocket) -> Message {
     loop {
@@ -333,6 +399,10 @@ impl Stream for Valve {
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_read_timeout(timeout)
+    }
+
+    fn max_read_timeout(&self) -> Option<Duration> {
+        self.stream.max_read_timeout()
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

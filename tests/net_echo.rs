@@ -266,10 +266,11 @@ fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead()
 }
 
 // proves 6455-5.1-2
-#[cfg(unix)]
 #[test]
 fn a_client_masks_on_a_secure_stream_too() {
-    let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
     let server = thread::spawn(move || {
         let (mut ws, _) = tightwire::Acceptor::new().accept(far).unwrap();
         // A server fails the connection on a frame that is not masked.

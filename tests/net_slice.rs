@@ -14,9 +14,7 @@ use std::time::Duration;
 
 use pipe::{Pipe, Then};
 use task::{LONG, Task, in_time};
-use tightwire::{
-    Error, Hub, Member, Operation, Receiver, Role, Sender, SlowPolicy, Timeouts, WebSocket,
-};
+use tightwire::{Error, Hub, Member, Operation, Receiver, Role, Sender, SlowPolicy, Timeouts};
 use wire::close_body;
 
 /// This many broadcasts may wait for a connection.
@@ -206,7 +204,7 @@ fn a_peer_that_reads_slowly_from_a_unix_socket_holds_up_no_receive_and_no_broadc
     use std::time::Instant;
 
     use tightwire::handshake::Negotiated;
-    use tightwire::{Acceptor, PreparedMessage};
+    use tightwire::{Acceptor, PreparedMessage, WebSocket};
 
     /// The peer needs some eight seconds to read all of it.
     const LEN: usize = 32 << 20;

@@ -146,7 +146,8 @@ pub(super) fn read_some(
         if deadline.is_over() {
             break Err(Error::Timeout(Operation::Handshake));
         }
-        if let Err(error) = stream.set_read_timeout(deadline.left()) {
+        let timeout = deadline.earlier(Deadline::after(stream.max_read_timeout())).left();
+        if let Err(error) = stream.set_read_timeout(timeout) {
             break Err(error.into());
         }
         match stream.read(buffer.get_mut(start..).unwrap_or_default()) {

@@ -201,6 +201,10 @@ impl Stream for Rough {
         self.stream.set_read_timeout(timeout)
     }
 
+    fn max_read_timeout(&self) -> Option<Duration> {
+        self.stream.max_read_timeout()
+    }
+
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         *self.write_timeout.lock().unwrap_or_else(PoisonError::into_inner) = timeout;
         self.stream.set_write_timeout(timeout)

@@ -233,6 +233,10 @@ impl Stream for Tap {
         self.stream.set_read_timeout(timeout)
     }
 
+    fn max_read_timeout(&self) -> Option<Duration> {
+        self.stream.max_read_timeout()
+    }
+
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_write_timeout(timeout)
     }

@@ -1,11 +1,16 @@
 //! What a connection asks of the bytes below it, and how TCP and Unix sockets give it.
+//!
+//! Systems differ in how a call waits. `unix` and `windows` know that, and no other file does: each
+//! implements [`Stream`] for the sockets of its system.
 
-#[cfg(unix)]
+#[cfg(not(windows))]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::fmt::Debug;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +24,23 @@ pub(in crate::net) const LINGER_MAX: usize = 4 << 20;
 
 /// A byte stream that one thread may read while another writes: hence `&self`.
 ///
-/// A WebSocket runs on a [`TcpStream`], on Unix a `UnixStream`, or a type of your own, for
-/// instance around TLS. A read must not wait for a write in progress, nor a write for a read:
-/// otherwise two peers that both send could stop each other for ever.
+/// A WebSocket runs on a [`TcpStream`](std::net::TcpStream), on Unix a `UnixStream`, or a type of
+/// your own, for instance around TLS.
+///
+/// # What a stream owes
+///
+/// - **Both directions at once.** A read must not wait for a write in progress, nor a write for a
+///   read: otherwise two peers that both send could stop each other for ever. At any moment at most
+///   one thread reads and at most one writes. Any thread may call [`shutdown`](Self::shutdown) and
+///   set a time-out.
+/// - **A write may take less** than it was given. It waits for room until the write time-out at most,
+///   and returns how much it took by then.
+/// - **A time-out loses nothing.** A read that ends with `WouldBlock` or `TimedOut` took no byte from
+///   the stream. A write that does so took none of the caller's bytes, and the next write begins with
+///   them.
+/// - **A shutdown wakes the reader.** A read that is in progress comes back when another thread
+///   calls `shutdown` for its direction. Where it does not, [`max_read_timeout`](Self::max_read_timeout)
+///   says how long a read may wait, and the next read meets the end.
 pub trait Stream: Debug + Send + Sync + 'static {
     /// Reads what has arrived into `buffer`, or waits for some; 0 is the end of the stream.
     ///
@@ -40,7 +59,7 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// that, because it may have written a part of a record.
     ///
     /// There is no call for several buffers: on Linux, `writev` raises SIGPIPE where the peer has
-    /// closed its end, and the `send` behind [`TcpStream`] does not.
+    /// closed its end, and the `send` behind a `TcpStream` does not.
     ///
     /// # Errors
     ///
@@ -53,7 +72,7 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// A read in another thread that begins in the meantime may fail with `WouldBlock`. It is then
     /// called again.
     ///
-    /// By default it calls `write`, which waits for 10 ms at most: the write time-out.
+    /// By default it calls `write`, which waits for the write time-out: 10 ms.
     ///
     /// # Errors
     ///
@@ -69,6 +88,15 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// What the system says.
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
+    /// The longest time-out that a read may have, because [`shutdown`](Self::shutdown) does not wake
+    /// a thread that is blocked in one: `None` if it does. On Windows this is half a second for a
+    /// `TcpStream`. A stream around another one passes it on.
+    ///
+    /// By default it is `None`.
+    fn max_read_timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// Bounds how long a later write waits; never called with zero.
     ///
     /// # Errors
@@ -76,8 +104,8 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// What the system says.
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Ends one direction or both, which also wakes a thread that is blocked in them. Any thread
-    /// may call this, while others read and write: see [`Sender::abort`](crate::Sender::abort).
+    /// Ends one direction or both. Later reads return 0 then, and later writes fail. A thread that
+    /// is blocked in a read comes back; see [`Sender::abort`](crate::Sender::abort).
     ///
     /// # Errors
     ///
@@ -103,44 +131,6 @@ pub trait Stream: Debug + Send + Sync + 'static {
     }
 }
 
-impl Stream for TcpStream {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&mut &*self).read(buffer)
-    }
-
-    fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        (&mut &*self).write(buffer)
-    }
-
-    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        self.set_nonblocking(true)?;
-        let outcome = (&mut &*self).write(buffer);
-        self.set_nonblocking(false)?;
-        outcome
-    }
-
-    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_read_timeout(self, timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_write_timeout(self, timeout)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        Self::shutdown(self, how)
-    }
-
-    fn prepare(&self) -> io::Result<()> {
-        self.set_nonblocking(false)?;
-        self.set_nodelay(true)
-    }
-
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        Self::peer_addr(self).ok()
-    }
-}
-
 impl<S: Stream + ?Sized> Stream for Arc<S> {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (**self).read(buffer)
@@ -156,6 +146,10 @@ impl<S: Stream + ?Sized> Stream for Arc<S> {
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         (**self).set_read_timeout(timeout)
+    }
+
+    fn max_read_timeout(&self) -> Option<Duration> {
+        (**self).max_read_timeout()
     }
 
     fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {

@@ -79,7 +79,8 @@ impl Receiver {
             } else {
                 ending.deadline
             };
-            let mut timeout = last.earlier(deadline).left().unwrap_or(RETRY);
+            let slice = Deadline::after(self.max_read_timeout);
+            let mut timeout = last.earlier(deadline).earlier(slice).left().unwrap_or(RETRY);
             if !is_out {
                 timeout = timeout.min(RETRY);
             }

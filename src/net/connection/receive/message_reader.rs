@@ -32,13 +32,18 @@ pub struct MessageReader<'a> {
 }
 
 impl<'a> MessageReader<'a> {
-    pub(super) const fn new(
+    /// Of a message that has arrived as a whole.
+    pub(super) const fn whole(
         receiver: &'a mut Receiver,
         kind: MessageKind,
         piece: Vec<u8>,
-        is_last: bool,
     ) -> Self {
-        Self { receiver, kind, piece, read: 0, timeout: None, is_last }
+        Self { receiver, kind, piece, read: 0, timeout: None, is_last: true }
+    }
+
+    /// Of a message that has begun to arrive.
+    pub(super) const fn begun(receiver: &'a mut Receiver, kind: MessageKind) -> Self {
+        Self { receiver, kind, piece: Vec::new(), read: 0, timeout: None, is_last: false }
     }
 
     /// Whether the message is text or binary.

@@ -51,6 +51,7 @@ pub struct Receiver {
     buffer: ReadBuffer,
     /// What the stream was last told.
     read_timeout: Option<Duration>,
+    max_read_timeout: Option<Duration>,
     /// The count of writes that do not wait, before the last read.
     try_writes: Count,
     keepalive: Keepalive,
@@ -115,12 +116,14 @@ impl Receiver {
     ) -> io::Result<Self> {
         let keepalive = Keepalive::new(&shared.timeouts);
         let try_writes = shared.try_writes.count();
+        let max_read_timeout = stream.max_read_timeout();
         let mut receiver = Self {
             shared,
             stream: Some(stream),
             inbound,
             buffer: ReadBuffer::new(read_ahead),
             read_timeout: None,
+            max_read_timeout,
             try_writes,
             keepalive,
             is_detached: false,
@@ -247,7 +250,7 @@ impl Receiver {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
                     let kind = MessageRef::from(&message).kind();
-                    return Ok(Some(MessageReader::new(self, kind, message.into_bytes(), true)));
+                    return Ok(Some(MessageReader::whole(self, kind, message.into_bytes())));
                 }
                 Some(Event::Close(_)) => return Ok(None),
                 Some(_) => {}
@@ -255,7 +258,7 @@ impl Receiver {
                     Some(kind) if !self.skipping => {
                         self.has_begun = true;
                         self.answer_pings();
-                        return Ok(Some(MessageReader::new(self, kind, Vec::new(), false)));
+                        return Ok(Some(MessageReader::begun(self, kind)));
                     }
                     _ if self.has_unread() => {}
                     _ => self.wait(Deadline::never())?,

@@ -32,8 +32,9 @@ impl Receiver {
         self.watch_room();
         let timeout = if is_late { MOMENT } else { self.read_timeout_until(deadline) };
         let count = self.shared.try_writes.count();
-        // The clock is read only where other threads make such writes.
-        let start = (mem::replace(&mut self.try_writes, count) != count).then(Instant::now);
+        // The clock is read only where other threads make such writes, or reads are cut short.
+        let has_changed = mem::replace(&mut self.try_writes, count) != count;
+        let start = (has_changed || self.max_read_timeout.is_some()).then(Instant::now);
         let outcome = self.fill(timeout);
         if self.shared.is_aborted() {
             return Err(self.abandon(aborted()));
@@ -53,7 +54,7 @@ impl Receiver {
             Err(error)
                 if is_timeout(&error) && self.shared.try_writes.is_unchanged_since(count) =>
             {
-                self.timed_out(timeout, deadline)
+                self.timed_out(start.map_or(timeout, |start| start.elapsed()), deadline)
             }
             // The read waited for an unknown time, in which nothing came.
             Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
@@ -113,7 +114,7 @@ impl Receiver {
         let keepalive = self.keepalive.timeout().filter(|_| !self.shared.close_sent());
         let retry_in = if self.is_detached { RETRY } else { WRITE_SLICE };
         let retry = self.shared.status().needs_receiver().then_some(retry_in);
-        for other in [deadlines, keepalive, retry].into_iter().flatten() {
+        for other in [deadlines, keepalive, retry, self.max_read_timeout].into_iter().flatten() {
             timeout = timeout.min(other);
         }
         timeout.max(MOMENT)
