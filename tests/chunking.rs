@@ -153,7 +153,11 @@ proptest! {
         for sent in &messages {
             let parts = sent.parts();
             for (n, part) in (1..).zip(&parts) {
-                sender.encode_fragment(*part, n == parts.len(), &mut end.out).unwrap();
+                let sending = match n == parts.len() {
+                    true => sender.encode_final_fragment(*part, &mut end.out),
+                    false => sender.encode_fragment(*part, &mut end.out),
+                };
+                sending.unwrap();
                 for _ in 0..sent.pings {
                     sender.encode_ping(b"between", &mut end.out).unwrap();
                 }

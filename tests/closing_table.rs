@@ -217,7 +217,7 @@ fn take(step: Step, role: Role, end: &mut Connection, out: &mut Vec<u8>) -> Answ
             let empty = MessageRef::Binary(b"");
             sender.encode_message_header(empty.kind(), 0, out).map(|_| ())
         }
-        Step::SendFragment => sender.encode_fragment("part".into(), false, out),
+        Step::SendFragment => sender.encode_fragment("part".into(), out),
         Step::SendPing => sender.encode_ping(b"data", out),
         Step::SendPong => sender.encode_pong(b"data", out),
         Step::SendClose => sender.encode_close(None, out),
@@ -397,12 +397,12 @@ fn a_close_amid_a_message_under_way_gives_it_up_on_both_sides() {
     for role in ROLES {
         let mut end = support::connection(role);
         let mut out = Vec::new();
-        end.outbound().encode_fragment("ours ".into(), false, &mut out).unwrap();
+        end.outbound().encode_fragment("ours ".into(), &mut out).unwrap();
         let wire = frames_from(peer(role), &[(0x01, b"theirs "), (0x88, b"")]);
         let event = end.next_event(&mut &wire[..], &mut out);
         assert_eq!(event, Ok(Some(Event::Close(None))));
         assert_eq!(out, frames_from(role, &[(0x01, b"ours "), (0x88, b"")]));
-        let rest = end.outbound().encode_fragment("rest".into(), true, &mut out);
+        let rest = end.outbound().encode_final_fragment("rest".into(), &mut out);
         assert_eq!(rest, Err(SendError::Closed));
     }
 }

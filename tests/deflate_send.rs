@@ -103,8 +103,8 @@ fn without_takeover_the_same_message_is_the_same_bytes() {
         }
         // Fragments of one message refer to each other all the same.
         let mut wire = Vec::new();
-        out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
-        out.encode_fragment("Hello".into(), true, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), &mut wire).unwrap();
+        out.encode_final_fragment("Hello".into(), &mut wire).unwrap();
         assert_eq!(frames(&wire)[1], (0x80, hex("f2 00 11 00 00")), "{role:?}");
         assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 48 cd c9 c9 07 00")), "{role:?}");
     }
@@ -129,8 +129,8 @@ fn short_messages_are_sent_as_they_are() {
             }
             // Nobody knows how long a fragmented message will be.
             let mut wire = Vec::new();
-            out.encode_fragment("".into(), false, &mut wire).unwrap();
-            out.encode_fragment("".into(), true, &mut wire).unwrap();
+            out.encode_fragment("".into(), &mut wire).unwrap();
+            out.encode_final_fragment("".into(), &mut wire).unwrap();
             let frames: Vec<_> = frames(&wire).into_iter().map(|(first, _)| first).collect();
             assert_eq!(frames, [0x41, 0x80]);
         }
@@ -148,16 +148,16 @@ fn compression_can_be_left_out_of_messages() {
         out.set_compression(false);
         assert_eq!(sent(&mut out, "Hello, world"), (0x81, b"Hello, world".to_vec()));
         let mut wire = Vec::new();
-        out.encode_fragment("se".into(), false, &mut wire).unwrap();
+        out.encode_fragment("se".into(), &mut wire).unwrap();
         // A message is of one kind, whatever is said while it is in progress.
         out.set_compression(true);
-        out.encode_fragment("cret".into(), true, &mut wire).unwrap();
+        out.encode_final_fragment("cret".into(), &mut wire).unwrap();
         assert_eq!(frames(&wire), [(0x01, b"se".to_vec()), (0x80, b"cret".to_vec())]);
         assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 00 11 00 00")), "{role:?}");
         wire.clear();
-        out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), &mut wire).unwrap();
         out.set_compression(false);
-        out.encode_fragment("Hello".into(), true, &mut wire).unwrap();
+        out.encode_final_fragment("Hello".into(), &mut wire).unwrap();
         let sent = frames(&wire);
         assert_eq!((sent[0].0, sent[1].0), (0x41, 0x80));
         let data = [&sent[0].1[..], &sent[1].1].concat();
@@ -197,11 +197,13 @@ fn fragments_end_on_a_byte_and_only_the_last_lacks_the_tail() {
             let mut before = Vec::new();
             for parts in cases {
                 let mut wire = Vec::new();
-                for (index, part) in parts.iter().enumerate() {
-                    let part = MessageRef::Text(part);
-                    out.encode_fragment(part, index + 1 == parts.len(), &mut wire).unwrap();
+                let (last, others) = parts.split_last().unwrap();
+                for part in others {
+                    out.encode_fragment(MessageRef::Text(part), &mut wire).unwrap();
                     out.encode_ping(b"Hello", &mut wire).unwrap();
                 }
+                out.encode_final_fragment(MessageRef::Text(last), &mut wire).unwrap();
+                out.encode_ping(b"Hello", &mut wire).unwrap();
                 let (controls, data): (Vec<_>, Vec<_>) =
                     frames(&wire).into_iter().partition(|(first, _)| first & 0x08 != 0);
                 assert_eq!(controls, vec![(0x89, b"Hello".to_vec()); parts.len()]);
@@ -264,7 +266,10 @@ fn send_and_inflate(out: &mut Outbound, before: &mut Vec<u8>, data: &[u8]) -> us
         let mut wire = Vec::new();
         let count = data.chunks(part_len).count();
         for (index, part) in data.chunks(part_len).enumerate() {
-            out.encode_fragment(part.into(), index + 1 == count, &mut wire).unwrap();
+            match index + 1 == count {
+                true => out.encode_final_fragment(part.into(), &mut wire).unwrap(),
+                false => out.encode_fragment(part.into(), &mut wire).unwrap(),
+            }
         }
         let payload: Vec<u8> = frames(&wire).into_iter().flat_map(|frame| frame.1).collect();
         let Inflated { data: inflated, largest_distance, .. } = inflate(&payload, before).unwrap();
@@ -423,18 +428,18 @@ fn a_message_that_could_not_be_sent_is_no_message_to_refer_to() {
     let before = wire.clone();
     let_keys_run_out(true);
     assert_eq!(out.encode_message("world".into(), &mut wire), Err(SendError::NoMaskingKey));
-    let outcome = out.encode_fragment("wor".into(), false, &mut wire);
+    let outcome = out.encode_fragment("wor".into(), &mut wire);
     assert_eq!(outcome, Err(SendError::NoMaskingKey));
     assert_eq!(wire, before, "nothing goes out");
     let_keys_run_out(false);
     out.encode_message("world".into(), &mut wire).unwrap();
     // In the middle of one, the part may be tried again.
-    out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
+    out.encode_fragment("Hello".into(), &mut wire).unwrap();
     let_keys_run_out(true);
-    let outcome = out.encode_fragment(", world".into(), false, &mut wire);
+    let outcome = out.encode_fragment(", world".into(), &mut wire);
     assert_eq!(outcome, Err(SendError::NoMaskingKey));
     let_keys_run_out(false);
-    out.encode_fragment(", world".into(), true, &mut wire).unwrap();
+    out.encode_final_fragment(", world".into(), &mut wire).unwrap();
     out.encode_message("Hello".into(), &mut wire).unwrap();
     let outcome = feed_to(inbound(Role::Server, &params, Limits::default()), [&wire[..]]);
     let expected = ["Hello", "world", "Hello, world", "Hello"];
@@ -447,13 +452,13 @@ fn what_may_not_be_sent_is_refused_before_it_is_compressed() {
     for role in ROLES {
         let mut out = outbound(role, &usual(), &eager());
         let mut wire = Vec::new();
-        out.encode_fragment("Hello".into(), false, &mut wire).unwrap();
+        out.encode_fragment("Hello".into(), &mut wire).unwrap();
         let start = wire.len();
         let refused = Err(SendError::MessageInProgress);
         assert_eq!(out.encode_message("other".into(), &mut wire), refused);
-        assert_eq!(out.encode_fragment((&b"other"[..]).into(), true, &mut wire), refused);
+        assert_eq!(out.encode_final_fragment((&b"other"[..]).into(), &mut wire), refused);
         assert_eq!(wire.len(), start);
-        out.encode_fragment("Hello".into(), true, &mut wire).unwrap();
+        out.encode_final_fragment("Hello".into(), &mut wire).unwrap();
         out.encode_close(None, &mut wire).unwrap();
         let start = wire.len();
         assert_eq!(out.encode_message("late".into(), &mut wire), Err(SendError::Closed));
@@ -517,13 +522,13 @@ impl Sent {
         let mut rest = MessageRef::from(&self.message);
         for len in &self.part_lens {
             let (part, left) = split(rest, *len);
-            out.encode_fragment(part, false, wire).unwrap();
+            out.encode_fragment(part, wire).unwrap();
             if self.pings {
                 out.encode_ping(b"between", wire).unwrap();
             }
             rest = left;
         }
-        out.encode_fragment(rest, true, wire).unwrap();
+        out.encode_final_fragment(rest, wire).unwrap();
     }
 }
 

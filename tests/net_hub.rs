@@ -263,7 +263,7 @@ fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
 fn the_rules_for_messages_hold_for_prepared_ones() {
     let mut outbound = Outbound::server();
     assert_eq!(outbound.may_begin(), Ok(()));
-    outbound.encode_fragment(MessageRef::Text("a"), false, &mut Vec::new()).unwrap();
+    outbound.encode_fragment(MessageRef::Text("a"), &mut Vec::new()).unwrap();
     assert_eq!(outbound.may_begin(), Err(SendError::MessageInProgress));
     outbound.encode_close(None, &mut Vec::new()).unwrap();
     assert_eq!(outbound.may_begin(), Err(SendError::Closed));

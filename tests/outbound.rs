@@ -42,7 +42,7 @@ impl Send {
             Self::Text => sender.encode_message("t".into(), out),
             Self::Binary => sender.encode_message(b"b".into(), out),
             Self::Header => sender.encode_message_header(MessageKind::Text, 1, out).map(|_| ()),
-            Self::Fragment => sender.encode_fragment("f".into(), true, out),
+            Self::Fragment => sender.encode_final_fragment("f".into(), out),
             Self::Ping => sender.encode_ping(b"i", out),
             Self::Pong => sender.encode_pong(b"o", out),
             Self::Close => sender.encode_close(None, out),
@@ -82,11 +82,11 @@ fn each_frame_takes_a_key_of_its_own() {
     let mut sender = Outbound::client(counted_key);
     let mut out = Vec::new();
     sender.encode_message("whole".into(), &mut out).unwrap();
-    sender.encode_fragment("1".into(), false, &mut out).unwrap();
+    sender.encode_fragment("1".into(), &mut out).unwrap();
     sender.encode_ping(b"", &mut out).unwrap();
-    sender.encode_fragment("2".into(), false, &mut out).unwrap();
+    sender.encode_fragment("2".into(), &mut out).unwrap();
     sender.encode_pong(b"", &mut out).unwrap();
-    sender.encode_fragment("3".into(), true, &mut out).unwrap();
+    sender.encode_final_fragment("3".into(), &mut out).unwrap();
     let mask = sender.encode_message_header(MessageKind::Text, 0, &mut out).unwrap();
     assert_eq!(mask, Some(MaskingKey([0, 0, 0, 7])));
     let mut pending_control = PendingControl::new();
@@ -147,12 +147,13 @@ fn only_the_first_fragment_has_the_opcode_and_only_the_last_has_fin() {
         for role in ROLES {
             let mut sender = outbound(role);
             let mut out = Vec::new();
-            for (part, fin) in [("Hel", false), ("", false), ("lo", true)] {
-                sender.encode_fragment(kind(part), fin, &mut out).unwrap();
+            for part in ["Hel", ""] {
+                sender.encode_fragment(kind(part), &mut out).unwrap();
             }
-            sender.encode_fragment(kind("whole"), true, &mut out).unwrap();
-            sender.encode_fragment(kind(""), false, &mut out).unwrap();
-            sender.encode_fragment(kind(""), true, &mut out).unwrap();
+            sender.encode_final_fragment(kind("lo"), &mut out).unwrap();
+            sender.encode_final_fragment(kind("whole"), &mut out).unwrap();
+            sender.encode_fragment(kind(""), &mut out).unwrap();
+            sender.encode_final_fragment(kind(""), &mut out).unwrap();
             let frames: &[(u8, &[u8])] = &[
                 (opcode, b"Hel"),
                 (0x00, b""),
@@ -172,11 +173,11 @@ fn control_frames_may_be_sent_between_fragments() {
     for role in ROLES {
         let mut sender = outbound(role);
         let mut out = Vec::new();
-        sender.encode_fragment("a".into(), false, &mut out).unwrap();
+        sender.encode_fragment("a".into(), &mut out).unwrap();
         sender.encode_ping(b"1", &mut out).unwrap();
-        sender.encode_fragment("b".into(), false, &mut out).unwrap();
+        sender.encode_fragment("b".into(), &mut out).unwrap();
         sender.encode_pong(b"2", &mut out).unwrap();
-        sender.encode_fragment("c".into(), true, &mut out).unwrap();
+        sender.encode_final_fragment("c".into(), &mut out).unwrap();
         let frames: &[(u8, &[u8])] =
             &[(0x01, b"a"), (0x89, b"1"), (0x00, b"b"), (0x8a, b"2"), (0x80, b"c")];
         assert_eq!(out, frames_from(role, frames));
@@ -190,17 +191,16 @@ fn a_second_message_waits_for_the_end_of_the_first() {
     for role in ROLES {
         let mut sender = outbound(role);
         let mut out = Vec::new();
-        sender.encode_fragment("first".into(), false, &mut out).unwrap();
+        sender.encode_fragment("first".into(), &mut out).unwrap();
         assert_refused(error, |out| sender.encode_message("second".into(), out));
         assert_refused(error, |out| sender.encode_message(b"second".into(), out));
         assert_refused(error, |out| {
             sender.encode_message_header(MessageKind::Text, 6, out).map(|_| ())
         });
-        for fin in [false, true] {
-            assert_refused(error, |out| sender.encode_fragment(b"other kind".into(), fin, out));
-        }
+        assert_refused(error, |out| sender.encode_fragment(b"other kind".into(), out));
+        assert_refused(error, |out| sender.encode_final_fragment(b"other kind".into(), out));
         out.clear();
-        sender.encode_fragment("last".into(), true, &mut out).unwrap();
+        sender.encode_final_fragment("last".into(), &mut out).unwrap();
         sender.encode_message("second".into(), &mut out).unwrap();
         let frames: &[(u8, &[u8])] = &[(0x80, b"last"), (0x81, b"second")];
         assert_eq!(out, frames_from(role, frames), "as if nothing was tried");
@@ -215,7 +215,7 @@ fn nothing_is_sent_after_a_close() {
             let mut sender = outbound(role);
             let mut out = Vec::new();
             if is_inside_message {
-                sender.encode_fragment("never ".into(), false, &mut out).unwrap();
+                sender.encode_fragment("never ".into(), &mut out).unwrap();
             }
             assert!(!sender.close_sent());
             out.clear();
@@ -303,7 +303,7 @@ fn without_a_masking_key_nothing_is_sent_and_nothing_is_changed() {
     for send in ALL {
         assert_refused(SendError::NoMaskingKey, |out| send.by(&mut sender, out));
     }
-    assert_refused(SendError::NoMaskingKey, |out| sender.encode_fragment("f".into(), false, out));
+    assert_refused(SendError::NoMaskingKey, |out| sender.encode_fragment("f".into(), out));
     assert!(!sender.close_sent());
     let_keys_run_out(false);
     let mut out = Vec::new();
@@ -317,11 +317,11 @@ fn without_a_masking_key_nothing_is_sent_and_nothing_is_changed() {
 fn a_refused_fragment_leaves_the_message_as_it_was() {
     let mut sender = Outbound::client(fragile_key);
     let mut out = Vec::new();
-    sender.encode_fragment("a".into(), false, &mut out).unwrap();
+    sender.encode_fragment("a".into(), &mut out).unwrap();
     let_keys_run_out(true);
-    assert_refused(SendError::NoMaskingKey, |out| sender.encode_fragment("b".into(), true, out));
+    assert_refused(SendError::NoMaskingKey, |out| sender.encode_final_fragment("b".into(), out));
     let_keys_run_out(false);
-    sender.encode_fragment("b".into(), true, &mut out).unwrap();
+    sender.encode_final_fragment("b".into(), &mut out).unwrap();
     let frames: &[(u8, &[u8])] = &[(0x01, b"a"), (0x80, b"b")];
     assert_eq!(out, frames_from(Role::Client, frames));
 }
@@ -417,14 +417,14 @@ fn a_ping_is_answered_also_after_the_own_close() {
 fn an_answered_close_gives_up_the_message_in_progress() {
     for role in ROLES {
         let (mut sender, mut out) = (outbound(role), Vec::new());
-        sender.encode_fragment("never ".into(), false, &mut out).unwrap();
+        sender.encode_fragment("never ".into(), &mut out).unwrap();
         let mut pending_control = PendingControl::new();
         pending_control.record_event(&Event::Close(None));
         sender.encode_pending(&mut pending_control, &mut out).unwrap();
         let frames: &[(u8, &[u8])] = &[(0x01, b"never "), (0x88, b"")];
         assert_eq!(out, frames_from(role, frames));
         assert_refused(SendError::Closed, |out| {
-            sender.encode_fragment("complete".into(), true, out)
+            sender.encode_final_fragment("complete".into(), out)
         });
     }
 }

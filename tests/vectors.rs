@@ -148,14 +148,15 @@ fn senders_write_the_vectors() {
             let mut out = Vec::new();
             let sent = match (case.opcode, case.fin) {
                 (Opcode::Text, true) => sender.encode_message(case.text().into(), &mut out),
-                (Opcode::Text, false) => {
-                    sender.encode_fragment(case.text().into(), false, &mut out)
-                }
+                (Opcode::Text, false) => sender.encode_fragment(case.text().into(), &mut out),
                 (Opcode::Binary, _) => sender.encode_message(case.payload.into(), &mut out),
                 (Opcode::Continuation, _) => {
-                    sender.encode_fragment("Hel".into(), false, &mut out).unwrap();
+                    sender.encode_fragment("Hel".into(), &mut out).unwrap();
                     out.clear();
-                    sender.encode_fragment(case.text().into(), case.fin, &mut out)
+                    match case.fin {
+                        true => sender.encode_final_fragment(case.text().into(), &mut out),
+                        false => sender.encode_fragment(case.text().into(), &mut out),
+                    }
                 }
                 (Opcode::Ping, _) => sender.encode_ping(case.payload, &mut out),
                 (Opcode::Pong, _) => sender.encode_pong(case.payload, &mut out),

@@ -98,7 +98,10 @@ impl Endpoint {
             Some(is_text) if is_text != part.is_text() => Err(SendError::MessageInProgress),
             _ => Ok(()),
         };
-        self.attempt(expected, |outbound, out| outbound.encode_fragment((&part).into(), fin, out));
+        self.attempt(expected, |outbound, out| match fin {
+            true => outbound.encode_final_fragment((&part).into(), out),
+            false => outbound.encode_fragment((&part).into(), out),
+        });
         if expected.is_err() {
             return;
         }

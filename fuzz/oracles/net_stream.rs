@@ -342,9 +342,13 @@ fn any_incoming(
             4 => outbound.encode_ping(&data[..data.len().min(125)], &mut incoming),
             5 => outbound.encode_pong(&data[..data.len().min(125)], &mut incoming),
             6 if first > 0xF0 => outbound.encode_close(None, &mut incoming),
+            _ if fin => {
+                is_text = None;
+                outbound.encode_final_fragment((&part).into(), &mut incoming)
+            }
             _ => {
-                is_text = if fin { None } else { Some(as_text) };
-                outbound.encode_fragment((&part).into(), fin, &mut incoming)
+                is_text = Some(as_text);
+                outbound.encode_fragment((&part).into(), &mut incoming)
             }
         };
         if sent.is_err() {

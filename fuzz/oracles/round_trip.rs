@@ -169,7 +169,10 @@ impl Line {
 
     fn fragment(&mut self, part: Message, fin: bool) -> usize {
         let before = self.wire.len();
-        let outcome = self.outbound.encode_fragment((&part).into(), fin, &mut self.wire);
+        let outcome = match fin {
+            true => self.outbound.encode_final_fragment((&part).into(), &mut self.wire),
+            false => self.outbound.encode_fragment((&part).into(), &mut self.wire),
+        };
         let len = part.len();
         let joined = match (self.fragments.take(), part) {
             (None, part) => part,

@@ -52,8 +52,18 @@ impl Deflater {
         Self { stream: None, ..*self }
     }
 
-    /// Compresses a part of a message; `fin` says that it is the last.
-    pub(crate) fn deflate(&mut self, part: &[u8], fin: bool) -> Vec<u8> {
+    /// Compresses the last part of a message.
+    pub(crate) fn deflate_last(&mut self, part: &[u8]) -> Vec<u8> {
+        let mut out = self.deflate(part);
+        out.truncate(out.len() - TAIL.len());
+        if !self.direction.context_takeover {
+            self.stream = None;
+        }
+        out
+    }
+
+    /// Compresses a part of a message; more parts follow.
+    pub(crate) fn deflate(&mut self, part: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         if part.is_empty() {
             // There is nothing to flush, but there has to be a block (RFC 7692 §7.2.3.6).
@@ -66,12 +76,6 @@ impl Deflater {
                 // The library has no reason to fail. If it does, the message goes out all the
                 // same.
                 out = stored(part);
-                self.stream = None;
-            }
-        }
-        if fin {
-            out.truncate(out.len() - TAIL.len());
-            if !self.direction.context_takeover {
                 self.stream = None;
             }
         }

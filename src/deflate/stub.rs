@@ -33,7 +33,11 @@ impl Deflater {
         match self.0 {}
     }
 
-    pub(crate) fn deflate(&mut self, _part: &[u8], _fin: bool) -> Vec<u8> {
+    pub(crate) fn deflate(&mut self, _part: &[u8]) -> Vec<u8> {
+        match self.0 {}
+    }
+
+    pub(crate) fn deflate_last(&mut self, _part: &[u8]) -> Vec<u8> {
         match self.0 {}
     }
 

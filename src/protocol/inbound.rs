@@ -52,6 +52,7 @@ impl Inbound {
     }
 
     /// Takes compressed messages too, if there is an inflater (RFC 7692).
+    #[must_use]
     pub fn with_inflater(self, inflater: Option<Inflater>) -> Self {
         Self { inflater, ..self }
     }

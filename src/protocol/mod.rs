@@ -31,6 +31,7 @@ pub use connection::Connection;
 pub use inbound::Inbound;
 pub use limits::Limits;
 pub use message::{AsMessage, Message, MessageKind, MessageRef};
+pub(crate) use outbound::Fin;
 pub use outbound::{KeySource, Outbound};
 pub use pending::PendingControl;
 pub use send_error::SendError;

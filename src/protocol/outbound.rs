@@ -9,6 +9,14 @@ use crate::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode};
 /// `None` says that there is no entropy to be had. Nothing is sent then.
 pub type KeySource = fn() -> Option<MaskingKey>;
 
+/// The FIN bit of a frame (§5.2). It is set in the last frame of a message, and in every control
+/// frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fin {
+    Clear,
+    Set,
+}
+
 /// Messages into bytes for the peer (§6.1).
 ///
 /// Each method appends whole frames to `out`, or leaves it as it was and returns an error. All
@@ -24,7 +32,7 @@ pub struct Outbound {
     fragmented: Option<MessageKind>,
     /// The message in progress, or the one that is to begin, is compressed.
     is_deflating: bool,
-    /// Something was compressed since `rest` was last called.
+    /// Something was compressed since `on_idle` was last called.
     has_deflated: bool,
     close_sent: bool,
     /// A Close frame was sent, or one was owed and there was no key for it: nothing else follows.
@@ -56,6 +64,7 @@ impl Outbound {
     }
 
     /// Compresses messages, if there is a deflater (RFC 7692).
+    #[must_use]
     pub fn with_deflater(self, deflater: Option<Deflater>) -> Self {
         Self { deflater, ..self }
     }
@@ -86,7 +95,7 @@ impl Outbound {
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         self.may_begin()?;
-        self.encode_fragment(message, true, out)
+        self.encode_final_fragment(message, out)
     }
 
     /// A part of a message as it is to go out: compressed, or as it is. A header has to follow.
@@ -102,7 +111,7 @@ impl Outbound {
         &mut self,
         kind: MessageKind,
         part: &'a [u8],
-        fin: bool,
+        fin: Fin,
     ) -> Result<Cow<'a, [u8]>, SendError> {
         self.opcode(kind)?;
         if self.fragmented.is_none() {
@@ -110,16 +119,19 @@ impl Outbound {
         }
         self.has_deflated |= self.is_deflating;
         Ok(match &mut self.deflater {
-            Some(deflater) if self.is_deflating => deflater.deflate(part, fin).into(),
+            Some(deflater) if self.is_deflating => match fin {
+                Fin::Clear => deflater.deflate(part).into(),
+                Fin::Set => deflater.deflate_last(part).into(),
+            },
             _ => part.into(),
         })
     }
 
     /// What would compress a message that begins with a part of this length.
     #[inline]
-    pub(crate) fn deflater_for(&self, len: usize, fin: bool) -> Option<&Deflater> {
+    pub(crate) fn deflater_for(&self, len: usize, fin: Fin) -> Option<&Deflater> {
         let deflater = self.deflater.as_ref().filter(|_| self.compresses)?;
-        (!fin || len >= deflater.min_len()).then_some(deflater)
+        (fin == Fin::Clear || len >= deflater.min_len()).then_some(deflater)
     }
 
     /// Has a message follow whose payload was made ready elsewhere. If it is compressed, the peer
@@ -163,7 +175,7 @@ impl Outbound {
     ) -> Result<Option<MaskingKey>, SendError> {
         self.may_begin()?;
         self.is_deflating = false;
-        self.encode_part_header(kind, payload_len, true, out)
+        self.encode_part_header(kind, payload_len, Fin::Set, out)
     }
 
     /// Whether a message may begin now. A server may then send one whose frame was encoded
@@ -180,7 +192,7 @@ impl Outbound {
         }
     }
 
-    /// Sends a part of a message in a frame of its own; `fin` says that it is the last (§5.4).
+    /// Sends a part of a message in a frame of its own; more parts follow (§5.4).
     ///
     /// All parts of a message are of the kind of the first one.
     ///
@@ -190,7 +202,28 @@ impl Outbound {
     pub fn encode_fragment(
         &mut self,
         part: MessageRef<'_>,
-        fin: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.encode_part(part, Fin::Clear, out)
+    }
+
+    /// Sends the last part of a message, whose frame has the FIN bit (§5.4).
+    ///
+    /// # Errors
+    ///
+    /// As for [`encode_fragment`](Self::encode_fragment).
+    pub fn encode_final_fragment(
+        &mut self,
+        part: MessageRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.encode_part(part, Fin::Set, out)
+    }
+
+    fn encode_part(
+        &mut self,
+        part: MessageRef<'_>,
+        fin: Fin,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         let payload = self.payload(part.kind(), part.as_bytes(), fin)?;
@@ -207,13 +240,15 @@ impl Outbound {
         &mut self,
         kind: MessageKind,
         payload_len: usize,
-        fin: bool,
+        fin: Fin,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
         let opcode = self.opcode(kind)?;
         // The first frame says it for all (RFC 7692 §6.1).
         let rsv1 = self.is_deflating && opcode != Opcode::Continuation;
-        let mask = self.header(opcode, rsv1, fin, payload_len, out).inspect_err(|_| {
+        let fin = fin == Fin::Set;
+        let frame = FrameHeader { fin, rsv1, ..FrameHeader::new(opcode, None, payload_len as u64) };
+        let mask = self.header(frame, out).inspect_err(|_| {
             // The peer will not get what the following messages would refer to.
             self.deflater.iter_mut().for_each(Deflater::reset);
         })?;
@@ -288,11 +323,11 @@ impl Outbound {
             .take()
             .filter(|_| !(self.close_sent && pending_control.close.is_some()));
         if let Some(data) = pong {
-            self.frame(Opcode::Pong, true, &data, out)?;
+            self.control_unchecked(Opcode::Pong, &data, out)?;
         }
         let ping = pending_control.ping.take().filter(|_| !self.close_sent);
         if let Some(data) = ping {
-            self.frame(Opcode::Ping, true, &data, out)?;
+            self.control_unchecked(Opcode::Ping, &data, out)?;
         }
         if let Some(frame) = pending_control.close.take() {
             if !self.close_sent {
@@ -315,7 +350,7 @@ impl Outbound {
         if let Some(frame) = frame {
             frame.encode(&mut body);
         }
-        self.frame(Opcode::Close, true, &body, out)?;
+        self.control_unchecked(Opcode::Close, &body, out)?;
         self.close_sent = true;
         self.ended = true;
         Ok(())
@@ -328,37 +363,33 @@ impl Outbound {
         if payload.len() > FrameHeader::MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong { len: payload.len() });
         }
-        self.frame(opcode, true, payload, out)
+        self.control_unchecked(opcode, payload, out)
     }
 
-    fn frame(
+    fn control_unchecked(
         &self,
         opcode: Opcode,
-        fin: bool,
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let mask = self.header(opcode, false, fin, payload.len(), out)?;
+        let header = FrameHeader::new(opcode, None, payload.len() as u64);
+        let mask = self.header(header, out)?;
         append(payload, mask, out);
         Ok(())
     }
 
+    /// Appends a header, with a masking key from a client.
     #[inline]
     fn header(
         &self,
-        opcode: Opcode,
-        rsv1: bool,
-        fin: bool,
-        payload_len: usize,
+        header: FrameHeader,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
         let mask = match self.keys {
             Some(next_key) => Some(next_key().ok_or(SendError::NoMaskingKey)?),
             None => None,
         };
-        let header =
-            FrameHeader { fin, rsv1, ..FrameHeader::new(opcode, mask, payload_len as u64) };
-        header.encode(out);
+        FrameHeader { mask, ..header }.encode(out);
         Ok(mask)
     }
 }

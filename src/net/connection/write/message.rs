@@ -10,7 +10,7 @@ use crate::frame::CloseFrame;
 use crate::net::connection::status::CONTROL;
 use crate::net::deadline::Wait;
 use crate::net::{Error, Operation};
-use crate::protocol::{MessageKind, MessageRef, Role, SendError};
+use crate::protocol::{Fin, MessageKind, MessageRef, Role, SendError};
 
 /// A client masks a long payload in pieces of this many bytes.
 const MASK_LEN: usize = 64 << 10;
@@ -21,7 +21,7 @@ pub(super) struct Part<'a> {
     pub(super) kind: MessageKind,
     pub(super) payload: &'a [u8],
     pub(super) is_first: bool,
-    pub(super) fin: bool,
+    pub(super) fin: Fin,
 }
 
 /// Messages of the caller.
@@ -43,16 +43,16 @@ impl WriteGuard<'_> {
         if payload.len() > self.shared.fragment_len {
             return self.write_fragments(kind, payload, Wait::Block);
         }
-        let payload = self.writer.outbound.payload(kind, payload, true)?;
+        let payload = self.writer.outbound.payload(kind, payload, Fin::Set)?;
         if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
-            let key = self.writer.encode_header(kind, payload.len(), true)?;
+            let key = self.writer.encode_header(kind, payload.len(), Fin::Set)?;
             self.writer.buffer(&payload, key);
             if !self.writer.is_full() {
                 return Ok(());
             }
             return self.write(&[], Wait::Block);
         }
-        self.write_frame(kind, &payload, true, Wait::Block)
+        self.write_frame(kind, &payload, Fin::Set, Wait::Block)
     }
 
     /// Accepts a message whose frame was encoded before. From a server it goes out as it is; a
@@ -69,12 +69,12 @@ impl WriteGuard<'_> {
             self.writer.outbound.may_begin()?;
             return self.write_fragments(kind, payload, wait);
         }
-        let deflater = self.writer.outbound.deflater_for(payload.len(), true);
+        let deflater = self.writer.outbound.deflater_for(payload.len(), Fin::Set);
         let deflated = deflater.map(|deflater| message.deflated(deflater));
         self.writer.outbound.begin_prepared(deflated.is_some())?;
         let frame = deflated.as_deref().unwrap_or_else(|| message.plain());
         if self.writer.outbound.role() == Role::Client {
-            let key = self.writer.encode_header(kind, frame.payload().len(), true)?;
+            let key = self.writer.encode_header(kind, frame.payload().len(), Fin::Set)?;
             self.writer.buffer(frame.payload(), key);
             return if flush == Flush::Now || self.writer.is_full() {
                 self.write(&[], wait)
@@ -105,7 +105,7 @@ impl WriteGuard<'_> {
         self.make_room(Wait::Block)?;
         let payload = self.writer.outbound.payload(part.kind, part.payload, part.fin)?;
         let outcome = self.write_frame(part.kind, &payload, part.fin, Wait::Block);
-        if part.fin {
+        if part.fin == Fin::Set {
             self.shared.message_end.notify_all();
         }
         outcome
@@ -123,18 +123,19 @@ impl WriteGuard<'_> {
         let mut left = payload.len();
         for part in payload.chunks(self.shared.fragment_len) {
             left -= part.len();
+            let fin = if left == 0 { Fin::Set } else { Fin::Clear };
             if self.shared.status.has(CONTROL) {
                 self.take_control()?;
             }
-            let encoded = self.writer.outbound.payload(kind, part, left == 0);
+            let encoded = self.writer.outbound.payload(kind, part, fin);
             let part = encoded.map_err(|error| self.fail_to_encode(error))?;
             outcome = match outcome {
-                Ok(()) if wait == Wait::Block || left == 0 => {
-                    self.write_frame(kind, &part, left == 0, wait)
+                Ok(()) if wait == Wait::Block || fin == Fin::Set => {
+                    self.write_frame(kind, &part, fin, wait)
                 }
                 // The peer does not read: the rest is kept like the rest of a single frame. A
                 // thread that may not wait writes once, when all is there.
-                outcome => self.buffer_frame(kind, &part, left == 0).and(outcome),
+                outcome => self.buffer_frame(kind, &part, fin).and(outcome),
             };
             match outcome {
                 Ok(()) | Err(Error::Timeout(_)) => {}
@@ -186,9 +187,9 @@ impl WriteGuard<'_> {
         })
     }
 
-    fn buffer_frame(&mut self, kind: MessageKind, payload: &[u8], fin: bool) -> Result<(), Error> {
+    fn buffer_frame(&mut self, kind: MessageKind, payload: &[u8], fin: Fin) -> Result<(), Error> {
         let key = self.writer.encode_header(kind, payload.len(), fin)?;
-        self.writer.in_message = !fin;
+        self.writer.in_message = fin == Fin::Clear;
         self.writer.buffer(payload, key);
         Ok(())
     }
@@ -199,11 +200,11 @@ impl WriteGuard<'_> {
         &mut self,
         kind: MessageKind,
         payload: &[u8],
-        fin: bool,
+        fin: Fin,
         wait: Wait,
     ) -> Result<(), Error> {
         let key = self.writer.encode_header(kind, payload.len(), fin)?;
-        self.writer.in_message = !fin;
+        self.writer.in_message = fin == Fin::Clear;
         if payload.len() <= COPY_MAX {
             self.writer.buffer(payload, key);
             return self.write(&[], wait);

@@ -13,7 +13,7 @@ use crate::frame::{CloseCode, Utf8Check};
 use crate::net::connection::shared::Shared;
 use crate::net::deadline::Wait;
 use crate::net::{Error, Operation};
-use crate::protocol::{MessageKind, SendError};
+use crate::protocol::{Fin, MessageKind, SendError};
 
 /// A message that is sent while it is written, in fragments (§5.4): made by
 /// [`Sender::writer`](crate::Sender::writer).
@@ -64,12 +64,12 @@ impl MessageWriter {
         if self.kind == MessageKind::Text && self.check.finish().is_err() {
             return Err(SendError::InvalidUtf8.into());
         }
-        let outcome = self.send_fragment(true);
+        let outcome = self.send_fragment(Fin::Set);
         self.has_ended = matches!(outcome, Ok(()) | Err(Error::Timeout(Operation::Flush)));
         outcome
     }
 
-    fn send_fragment(&mut self, fin: bool) -> Result<(), Error> {
+    fn send_fragment(&mut self, fin: Fin) -> Result<(), Error> {
         let (kind, is_first) = (self.kind, !self.has_begun);
         let outcome = self.put(Part { kind, payload: &self.buffer, is_first, fin });
         if matches!(outcome, Ok(()) | Err(Error::Timeout(Operation::Flush))) {
@@ -94,7 +94,7 @@ impl MessageWriter {
     /// Sends a fragment that does not end the message. One that the peer is slow to take was
     /// accepted all the same; the next finds out whether there is room for it.
     fn send_part(&mut self) -> io::Result<()> {
-        match self.send_fragment(false) {
+        match self.send_fragment(Fin::Clear) {
             Ok(()) | Err(Error::Timeout(Operation::Flush)) => Ok(()),
             Err(error) => Err(error.into()),
         }

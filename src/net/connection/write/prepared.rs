@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::deflate::Deflater;
-use crate::protocol::{AsMessage, MessageKind, Outbound};
+use crate::protocol::{AsMessage, Fin, MessageKind, Outbound};
 
 /// A message that is encoded once and sent on many connections: see
 /// [`Sender::send_prepared`](crate::Sender::send_prepared) and [`Hub`](crate::Hub).
@@ -59,8 +59,8 @@ impl Frame {
         let mut outbound = outbound;
         let mut bytes = Vec::new();
         // A server that has sent nothing yet may send a message, and needs no key for it.
-        let payload = outbound.payload(kind, payload, true).unwrap_or_default();
-        let _ = outbound.encode_part_header(kind, payload.len(), true, &mut bytes);
+        let payload = outbound.payload(kind, payload, Fin::Set).unwrap_or_default();
+        let _ = outbound.encode_part_header(kind, payload.len(), Fin::Set, &mut bytes);
         let header_len = bytes.len();
         bytes.reserve_exact(payload.len());
         bytes.extend_from_slice(&payload);

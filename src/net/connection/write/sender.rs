@@ -34,6 +34,7 @@ impl Sender {
     /// A sender for the same connection that sends its messages as they are, also where both
     /// ends agreed to compress (RFC 7692 §6). It is for data that is compressed already, and for
     /// secrets: the length of what is compressed tells something about its content.
+    #[must_use]
     pub fn uncompressed(&self) -> Self {
         Self { compresses: false, ..self.clone() }
     }

@@ -8,7 +8,7 @@ use std::io;
 
 use crate::frame::{CloseFrame, MaskingKey};
 use crate::net::connection::status::Progress;
-use crate::protocol::{MessageKind, Outbound, PendingControl, SendError};
+use crate::protocol::{Fin, MessageKind, Outbound, PendingControl, SendError};
 
 /// Fed messages are written once they come to this many bytes.
 pub(super) const FLUSH_AT: usize = 64 << 10;
@@ -140,7 +140,7 @@ impl Writer {
         &mut self,
         kind: MessageKind,
         payload_len: usize,
-        fin: bool,
+        fin: Fin,
     ) -> Result<Option<MaskingKey>, SendError> {
         self.outbound.encode_part_header(kind, payload_len, fin, &mut self.pending)
     }
