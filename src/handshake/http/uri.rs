@@ -74,7 +74,7 @@ impl FromStr for Uri {
         }
         let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, resource) = rest.split_at_checked(authority_len).unwrap_or((rest, ""));
-        let Authority { userinfo, host, port } = decode_authority(authority, secure)?;
+        let Authority { userinfo, host, port } = decode_authority(authority, default_port(secure))?;
         let resource_name = decode_resource_name(resource)?;
         Ok(Self { secure, host, port, resource_name, userinfo })
     }
@@ -118,7 +118,7 @@ pub(in crate::handshake) struct Authority {
 
 pub(in crate::handshake) fn decode_authority(
     authority: &str,
-    secure: bool,
+    default_port: u16,
 ) -> Result<Authority, UriError> {
     let (userinfo, host_and_port) = match authority.rsplit_once('@') {
         Some(("", rest)) => (None, rest),
@@ -126,7 +126,7 @@ pub(in crate::handshake) fn decode_authority(
         None => (None, authority),
     };
     let (host, port) = split_port(host_and_port)?;
-    Ok(Authority { userinfo, host: decode_host(host)?, port: decode_port(port, secure)? })
+    Ok(Authority { userinfo, host: decode_host(host)?, port: decode_port(port, default_port)? })
 }
 
 pub(in crate::handshake) fn split_port(host_and_port: &str) -> Result<(&str, &str), UriError> {
@@ -175,9 +175,9 @@ fn decode_host(host: &str) -> Result<String, UriError> {
     if valid && !host.contains('%') { Ok(host.to_owned()) } else { Err(UriError::Host) }
 }
 
-fn decode_port(port: &str, secure: bool) -> Result<u16, UriError> {
+fn decode_port(port: &str, default: u16) -> Result<u16, UriError> {
     if port.is_empty() {
-        return Ok(default_port(secure));
+        return Ok(default);
     }
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(UriError::Port);

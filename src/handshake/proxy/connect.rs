@@ -5,6 +5,9 @@ use crate::handshake::http::uri::{Authority, decode_authority, host_and_port};
 use crate::handshake::http::{HeadLimits, HttpError, Request, Response, Uri};
 use crate::handshake::key;
 
+/// The port of a proxy whose address names none (RFC 9110 §4.2.1).
+const DEFAULT_PORT: u16 = 80;
+
 /// An HTTP proxy, which opens a tunnel to a server when it is asked with `CONNECT` (§4.1,
 /// RFC 9110 §9.3.6).
 ///
@@ -104,7 +107,7 @@ impl FromStr for Proxy {
         if !scheme.eq_ignore_ascii_case("http") || authority.contains(['/', '?', '#']) {
             return Err(ProxyError::Uri);
         }
-        let decoded = decode_authority(authority, false);
+        let decoded = decode_authority(authority, DEFAULT_PORT);
         let Authority { userinfo, host, port } = decoded.map_err(|_| ProxyError::Uri)?;
         Ok(Self { host, port, userinfo })
     }

@@ -9,18 +9,18 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use super::serialize::{Connecting, Remote};
+use super::serialize::{Connecting, Remote, Serialize};
 use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
 use crate::net::{Error, Operation};
 
-/// Opens a TCP connection to the first address of `host` that takes it. With `serialize_connects`,
+/// Opens a TCP connection to the first address of `host` that takes it. With `Serialize::Yes`,
 /// no other client that asks for that is connecting to the address until what is returned with the
 /// stream is dropped.
 pub(super) fn dial(
     host: &str,
     port: u16,
-    serialize_connects: bool,
+    serialize: Serialize,
     deadline: Deadline,
 ) -> Result<(TcpStream, Option<Connecting>), Error> {
     let addresses = resolve(host, port, deadline)?;
@@ -28,8 +28,10 @@ pub(super) fn dial(
         Error::Io(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
     for (tried, address) in addresses.iter().enumerate() {
         let remote = || Remote::at(*address);
-        let connecting =
-            if serialize_connects { Some(Connecting::wait(remote(), deadline)?) } else { None };
+        let connecting = match serialize {
+            Serialize::No => None,
+            Serialize::Yes => Some(Connecting::wait(remote(), deadline)?),
+        };
         // An address that does not answer leaves the others their share of the time.
         let shares = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(u32::MAX);
         let left = deadline.left().map(|left| left / shares.max(1));

@@ -15,7 +15,7 @@ use std::net::TcpStream;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
-use self::serialize::Connecting;
+use self::serialize::{Connecting, Serialize};
 use super::connection::Options;
 use super::deadline::Deadline;
 use super::tls::ClientTls;
@@ -273,9 +273,10 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(TcpStream, Option<Connecting>), Error> {
         let Self { serialize_connects, head_limits, .. } = *self;
+        let serialize = if serialize_connects { Serialize::Yes } else { Serialize::No };
         match self.proxies.proxy_for(uri)? {
-            Some(proxy) => proxy::dial(proxy, uri, serialize_connects, head_limits, deadline),
-            None => dial::dial(uri.host(), uri.port(), serialize_connects, deadline),
+            Some(proxy) => proxy::dial(proxy, uri, serialize, head_limits, deadline),
+            None => dial::dial(uri.host(), uri.port(), serialize, deadline),
         }
     }
 

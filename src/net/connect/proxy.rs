@@ -5,7 +5,7 @@ use std::env;
 use std::net::TcpStream;
 
 use super::dial;
-use super::serialize::{Connecting, Remote};
+use super::serialize::{Connecting, Remote, Serialize};
 use crate::handshake::{HandshakeError, HeadLimits, HttpError, Proxies, Proxy, ProxyError, Uri};
 use crate::net::deadline::Deadline;
 use crate::net::{Error, handshake_io};
@@ -21,15 +21,17 @@ pub(super) fn from_env() -> Proxies {
 pub(super) fn dial(
     proxy: &Proxy,
     uri: &Uri,
-    serialize_connects: bool,
+    serialize: Serialize,
     limits: HeadLimits,
     deadline: Deadline,
 ) -> Result<(TcpStream, Option<Connecting>), Error> {
     let remote = || Remote::behind_proxy(uri.host(), uri.port());
-    let connecting =
-        if serialize_connects { Some(Connecting::wait(remote(), deadline)?) } else { None };
+    let connecting = match serialize {
+        Serialize::No => None,
+        Serialize::Yes => Some(Connecting::wait(remote(), deadline)?),
+    };
     // The rule spares servers; a proxy is there for many.
-    let dialed = dial::dial(proxy.host(), proxy.port(), false, deadline);
+    let dialed = dial::dial(proxy.host(), proxy.port(), Serialize::No, deadline);
     let (stream, _) = dialed.map_err(of_proxy)?;
     open_tunnel(proxy, uri, limits, &stream, deadline).map_err(of_proxy)?;
     Ok((stream, connecting))

@@ -20,6 +20,13 @@ static ENDED: Condvar = Condvar::new();
 /// server gets (§4.1).
 const MAX_NAMES: usize = 8;
 
+/// Whether a connection waits for others to the same server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Serialize {
+    No,
+    Yes,
+}
+
 /// What counts as one server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Remote {
