@@ -97,6 +97,7 @@ pub mod protocol;
 pub mod recipes {}
 
 pub use error::ProtocolError;
+#[doc(inline)]
 pub use frame::{CloseCode, CloseFrame};
 pub use net::{
     Acceptor, BroadcastReport, Client, CloseStatus, ClosedBy, Error, HandlerResult, Hub, Member,
@@ -105,6 +106,7 @@ pub use net::{
 };
 #[cfg(feature = "tls")]
 pub use net::{TlsStream, rustls};
+#[doc(inline)]
 pub use protocol::{AsMessage, Limits, Message, MessageKind, MessageRef, Role, SendError, State};
 
 /// The code in the documents is compiled too.

@@ -55,6 +55,7 @@ impl Request {
     ///     refusal.into()
     /// });
     /// ```
+    #[must_use]
     pub fn is_authorized_as(&self, name: &str, password: &str) -> bool {
         let Ok(Some(value)) = self.headers().single("Authorization") else { return false };
         let Some((scheme, token)) = value.split_once(' ') else { return false };

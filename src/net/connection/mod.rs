@@ -130,21 +130,46 @@ impl WebSocket {
         Self { response: Some(Box::new(response)), ..self }
     }
 
-    /// Waits for the next message: see [`Receiver::recv`].
+    /// Waits for the next message (§6.2), and returns `None` once the connection has ended with a
+    /// Close frame of the peer.
+    ///
+    /// It has no deadline, but notices a peer that is gone by keepalive
+    /// ([`Timeouts::ping`](crate::Timeouts::ping)). While it waits, it answers Pings and writes fed
+    /// messages.
     ///
     /// # Errors
     ///
-    /// As for [`Receiver::recv`].
+    /// - `Protocol` if the peer broke a rule. It was told which one, and the connection is closed.
+    /// - `Io` if the transport failed, or ended without a Close frame.
+    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping, and `Timeout(Close)` if
+    ///   it does not answer our Close frame. The connection was cut.
+    /// - `Timeout(Flush)` if the peer neither reads nor sends. The next call continues.
+    ///
+    /// [`Receiver::recv`] has the details.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.receiver.recv()
     }
 
-    /// Waits for the next message, but no longer than `timeout`: see
-    /// [`Receiver::recv_timeout`].
+    /// Waits for the next message, but no longer than `timeout`. A call that times out loses no
+    /// byte: the next one continues where it stopped.
+    ///
+    /// ```no_run
+    /// # fn receive() -> Result<(), tightwire::Error> {
+    /// # use std::time::Duration;
+    /// # let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// match ws.recv_timeout(Duration::from_millis(100)) {
+    ///     Ok(Some(message)) => println!("{message}"),
+    ///     Ok(None) => println!("the peer has closed the connection"),
+    ///     Err(error) if error.is_timeout() && !error.is_fatal() => println!("nothing yet"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As for [`Receiver::recv_timeout`].
+    /// `Timeout(Receive)` if by then no message is complete, and as for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
         self.receiver.recv_timeout(timeout)
     }
@@ -167,62 +192,99 @@ impl WebSocket {
         self.receiver.messages()
     }
 
-    /// Waits for the beginning of the next message: see [`Receiver::recv_reader`].
+    /// Waits for the beginning of the next message, and returns a reader of its payload. The
+    /// message is read while it arrives, and is never in memory as a whole.
+    ///
+    /// ```no_run
+    /// # let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// if let Some(mut message) = ws.recv_reader()? {
+    ///     std::io::copy(&mut message, &mut std::fs::File::create("large.bin")?)?;
+    /// }
+    /// # Ok::<(), tightwire::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As for [`Receiver::recv_reader`].
+    /// As for [`recv`](Self::recv). Errors in the middle of a message are those of the reader.
     pub fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
         self.receiver.recv_reader()
     }
 
-    /// Begins a message that is sent while it is written: see [`Sender::writer`].
+    /// Begins a message that is sent while it is written, in fragments (§5.4). It ends with
+    /// [`MessageWriter::finish`].
+    ///
+    /// ```no_run
+    /// # let ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// let mut writer = ws.writer(tightwire::MessageKind::Binary);
+    /// std::io::copy(&mut std::fs::File::open("large.bin")?, &mut writer)?;
+    /// writer.finish()?;
+    /// # Ok::<(), tightwire::Error>(())
+    /// ```
     pub fn writer(&self, kind: MessageKind) -> MessageWriter {
         self.sender.writer(kind)
     }
 
-    /// Sends a message: see [`Sender::send`].
+    /// Sends a message (§6.1): a string as text, bytes as binary, a [`Message`] as what it is. See
+    /// [`AsMessage`] for all types.
+    ///
+    /// On success the system has taken all of it. It waits for the peer to read for up to
+    /// [`Timeouts::write`](crate::Timeouts::write).
+    ///
+    /// ```no_run
+    /// # let ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// ws.send("text")?;
+    /// ws.send(vec![0, 1, 2])?;
+    /// ws.send(format!("{} items", 3))?;
+    /// # Ok::<(), tightwire::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As for [`Sender::send`].
+    /// - `Send(Closed)` once the connection is closing.
+    /// - `Timeout(Flush)` if the peer did not read all of it in time. The message was accepted: do
+    ///   not send it again.
+    /// - `Timeout(Queue)` if earlier messages still wait. This one was not accepted.
+    /// - `Io` if the transport failed.
     pub fn send(&self, message: impl AsMessage) -> Result<(), Error> {
         self.sender.send(message)
     }
 
-    /// Accepts a message that is written with the next [`flush`](Self::flush),
-    /// [`send`](Self::send), or [`recv`](Self::recv) that must wait: see [`Sender::feed`].
+    /// Accepts a message that is written later: with the next [`flush`](Self::flush),
+    /// [`send`](Self::send), or [`recv`](Self::recv) that must wait, or once 64 KiB wait. Many
+    /// small messages then share a system call.
     ///
     /// # Errors
     ///
-    /// As for [`Sender::feed`].
+    /// As for [`send`](Self::send).
     pub fn feed(&self, message: impl AsMessage) -> Result<(), Error> {
         self.sender.feed(message)
     }
 
-    /// Sends a message that was encoded before: see [`Sender::send_prepared`].
+    /// Sends a message that was encoded before, for instance to several connections.
     ///
     /// # Errors
     ///
-    /// As for [`Sender::send`].
+    /// As for [`send`](Self::send).
     pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
         self.sender.send_prepared(message)
     }
 
-    /// Writes fed messages: see [`Sender::flush`].
+    /// Writes fed messages, and what earlier calls could not write in time.
     ///
     /// # Errors
     ///
-    /// As for [`Sender::flush`].
+    /// `Timeout(Flush)` if the peer does not read all of it within
+    /// [`Timeouts::write`](crate::Timeouts::write), and `Io` if the transport failed.
     pub fn flush(&self) -> Result<(), Error> {
         self.sender.flush()
     }
 
-    /// Sends a Ping: see [`Sender::ping`].
+    /// Sends a Ping with up to 125 bytes of data (§5.5.2). Keepalive sends Pings by itself, and the
+    /// peer's Pong is not reported.
     ///
     /// # Errors
     ///
-    /// As for [`Sender::ping`].
+    /// `Send(ControlTooLong)` if the data is longer, and as for [`send`](Self::send).
     pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
         self.sender.ping(data)
     }
