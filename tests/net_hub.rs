@@ -370,14 +370,12 @@ impl Pair {
 #[test]
 fn messages_for_a_slow_member_are_dropped_and_those_it_gets_are_whole_and_in_order() {
     let pair = Pair::new(SlowPolicy::Drop);
-    let start = Instant::now();
     pair.fill();
     assert_eq!(pair.slow.writes(), 1, "what is kept is not written again");
     for i in BACKLOG + 1..1000 {
         assert_eq!(pair.broadcast(i), [1, 1, 0]);
     }
-    let seconds = start.elapsed().as_secs() as usize;
-    assert!(pair.slow.writes() <= 2 + seconds, "it is asked again, but seldom");
+    assert_eq!(pair.slow.writes(), 1, "what is dropped causes no write");
     assert_eq!(pair.fast.texts(), numbers(0..1000));
     assert_eq!(parts(pair.hub.totals()), [1000 + 17, 1000 - 17, 0]);
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::policy::{BroadcastReport, SlowPolicy};
-use super::round::{Delivery, Entry, Round};
+use super::round::{Delivery, Round};
 use crate::net::deadline::Deadline;
 use crate::net::{PreparedMessage, Sender, State};
 use crate::protocol::AsMessage;
@@ -85,7 +85,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Registry {
     next_id: u64,
-    entries: Arc<BTreeMap<u64, Arc<Entry>>>,
+    entries: Arc<BTreeMap<u64, Sender>>,
 }
 
 /// The longest wait for a place in the inbox of a member to which other threads write all the
@@ -104,11 +104,10 @@ impl Hub {
 
     /// Adds a connection, until the `Member` is dropped or the connection closes.
     pub fn join(&self, sender: Sender) -> Member {
-        let entry = Arc::new(Entry { sender, rest: Mutex::new(Deadline::over()) });
         let mut registry = self.shared.lock_registry();
         let id = registry.next_id;
         registry.next_id += 1;
-        Arc::make_mut(&mut registry.entries).insert(id, entry);
+        Arc::make_mut(&mut registry.entries).insert(id, sender);
         Member { shared: Arc::clone(&self.shared), id }
     }
 
@@ -130,9 +129,8 @@ impl Hub {
         let entries = Arc::clone(&self.shared.lock_registry().entries);
         let mut round = Round::new(policy, message);
         let mut late = Vec::new();
-        for (&id, entry) in entries.iter() {
-            let offer = round.offer(&entry.sender);
-            let delivery = Delivery { id, entry, offer };
+        for (&id, sender) in entries.iter() {
+            let delivery = Delivery { id, sender, offer: round.offer(sender) };
             if round.is_over_for(&delivery) {
                 round.conclude(&delivery);
             } else {
@@ -156,7 +154,7 @@ impl Hub {
     /// How many connections are in the hub and open.
     pub fn len(&self) -> usize {
         let entries = Arc::clone(&self.shared.lock_registry().entries);
-        entries.values().filter(|entry| entry.sender.state() == State::Open).count()
+        entries.values().filter(|sender| sender.state() == State::Open).count()
     }
 
     /// Whether no open connection is in the hub.

@@ -8,8 +8,7 @@ pub enum SlowPolicy {
     /// only if its peer starts to read again at that moment. With this policy every member either
     /// gets every message or is disconnected.
     Disconnect,
-    /// Does not send this message to the member. Once a second, a broadcast tries to write the
-    /// bytes that wait for it.
+    /// Does not send this message to the member.
     Drop,
     /// Waits until the peer has taken the earlier broadcasts and all of this message, for all slow
     /// members together no longer than this duration. After that, as `Drop`. The first member that

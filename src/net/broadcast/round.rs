@@ -7,25 +7,11 @@
 //! place for it, and to each again, until all have it or the time of the policy is over. So a slow
 //! member costs the others a bounded time, however many are slow.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use super::policy::{BroadcastReport, SlowPolicy};
 use crate::frame::CloseCode;
 use crate::net::connection::Offer;
 use crate::net::deadline::{Deadline, Wait};
 use crate::net::{PreparedMessage, Sender};
-
-/// A member, as its broadcasters see it.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) sender: Sender,
-    /// Until when it is not asked again to take what it left over.
-    pub(super) rest: Mutex<Deadline>,
-}
-
-/// A slow member whose messages are dropped costs its broadcasters a write in this time.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// A broadcast that is going on.
 pub(super) struct Round<'a> {
@@ -41,7 +27,7 @@ pub(super) struct Round<'a> {
 /// How far a message has come on its way to a member.
 pub(super) struct Delivery<'a> {
     pub(super) id: u64,
-    pub(super) entry: &'a Entry,
+    pub(super) sender: &'a Sender,
     pub(super) offer: Offer,
 }
 
@@ -65,7 +51,7 @@ impl<'a> Round<'a> {
     /// Whether all was done with this member that there is to do, or never is.
     pub(super) fn is_over_for(&mut self, delivery: &Delivery<'_>) -> bool {
         let waits = self.waits();
-        let has_got_it = !delivery.entry.sender.is_behind();
+        let has_got_it = !delivery.sender.is_behind();
         match delivery.offer {
             Offer::Taken => !waits || has_got_it,
             Offer::Kept => {
@@ -80,17 +66,11 @@ impl<'a> Round<'a> {
 
     /// Goes on with a member that did not take all, and says whether that is over.
     pub(super) fn retry(&mut self, delivery: &mut Delivery<'_>) -> bool {
-        let Entry { sender, rest } = delivery.entry;
-        match self.policy {
-            SlowPolicy::Drop if delivery.offer != Offer::Kept => {
-                let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
-                if rest.is_over() {
-                    *rest = Deadline::after(Some(RETRY));
-                    drop(rest);
-                    sender.retry(Wait::Never);
-                }
-            }
-            _ => sender.retry(Wait::Never),
+        let sender = delivery.sender;
+        // A message that is to be dropped is no reason to write to a peer that does not read. The
+        // flusher does so.
+        if self.policy != SlowPolicy::Drop || delivery.offer != Offer::Slow {
+            sender.retry(Wait::Never);
         }
         if matches!(delivery.offer, Offer::Busy | Offer::Slow) {
             delivery.offer = self.offer(sender);
@@ -109,7 +89,7 @@ impl<'a> Round<'a> {
             (Offer::Taken | Offer::Kept, _) => self.report.delivered += 1,
             (Offer::Closed, _) => self.gone.push(delivery.id),
             (Offer::Busy | Offer::Slow, SlowPolicy::Disconnect) => {
-                let sender = &delivery.entry.sender;
+                let sender = delivery.sender;
                 sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Never);
                 // Another broadcast may do the same just now.
                 self.report.disconnected += u64::from(sender.abort_first());
