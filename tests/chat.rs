@@ -5,7 +5,7 @@ mod wire;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ impl Chat {
         let name = format!("chat{}", std::env::consts::EXE_SUFFIX);
         let program = test.parent().unwrap().parent().unwrap().join("examples").join(name);
         assert!(program.exists(), "run `cargo build --example chat` first: {program:?}");
-        let mut command = Command::new(program);
+        let mut command = wire::command(program);
         command.arg("127.0.0.1:0").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();

@@ -47,7 +47,8 @@ fn whatever_breaks_is_told_by_the_right_error_and_leaves_nothing_behind() {
         cases.push((name, Box::new(move || fail_to_connect(bytes, expected))));
     }
     cases.push(("a writer and a reader are blocked".to_owned(), Box::new(reset_both_halves)));
-    for seed in 0..32 {
+    // Each of many small pieces is several calls to Wine's server.
+    for seed in 0..if cfg!(windows) { 8 } else { 32 } {
         cases.push((format!("proxy, seed {seed}"), Box::new(move || through_a_proxy(seed, false))));
         if cfg!(feature = "tls") {
             let name = format!("proxy below TLS, seed {seed}");

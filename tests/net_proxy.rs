@@ -426,7 +426,7 @@ fn the_environment_is_asked_if_the_client_is_told_to_and_not_otherwise() {
 
 /// What is printed by a process with these variables, and no others that matter.
 fn in_environment(url: &str, asks: bool, set: impl FnOnce(&mut Command)) -> String {
-    let mut command = Command::new(env::current_exe().unwrap());
+    let mut command = wire::command(env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "--nocapture", "connect_as_the_environment_says"]);
     for scheme in ["ws", "wss", "http", "https", "all", "no"] {
         let name = format!("{scheme}_proxy");

@@ -104,6 +104,18 @@ fn what_is_left_when_a_receive_ends_with_its_deadline() {
 }
 
 #[test]
+fn the_answer_to_a_close_frame_after_which_our_side_ends() {
+    let pipe = Pipe::with_room(0);
+    let mut ws = pipe.open(timeouts());
+    pipe.feed_frame(0x88, &close_body(1000, ""));
+    let outcome = ws.recv_timeout(Duration::from_millis(20));
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
+    assert!(!pipe.state().has_ended, "the answer has yet to go out");
+    assert_rest_arrives(&pipe, &[(0x88, &close_body(1000, ""))]);
+    pipe.await_that("the end of our side", |state| state.has_ended);
+}
+
+#[test]
 fn a_peer_that_takes_a_little_now_and_then_gets_all_of_it() {
     let pipe = Pipe::with_room(0);
     let (sender, receive) = asleep(&pipe);

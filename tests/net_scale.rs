@@ -156,6 +156,7 @@ mod linux {
         let mut command = Command::new("sh");
         command
             .args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")])
+            .args(wire::runner())
             .arg(env::current_exe().unwrap())
             .args(["--exact", &format!("linux::{test}"), "--nocapture"])
             .env(CHILD, "1");

@@ -9,7 +9,6 @@ use std::error::Error as StdError;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -560,7 +559,7 @@ fn by_default_the_roots_of_the_system_are_trusted() {
     let (url, _errors) = serve(tls::acceptor());
     let root = File::pem(&AUTHORITY.root());
     for (trusted, is_trusted) in [(Some(&root.0), true), (None, false)] {
-        let mut command = Command::new(env::current_exe().unwrap());
+        let mut command = wire::command(env::current_exe().unwrap());
         command.args(["--exact", ROOTS_TEST]).env(URL, &url).env_remove("SSL_CERT_DIR");
         match trusted {
             Some(path) => command.env("SSL_CERT_FILE", path),

@@ -280,7 +280,7 @@ impl Blocks {
     }
 
     fn put(&mut self, value: usize, count: u32) {
-        self.bits.extend((0..count).map(|i| value >> i & 1 == 1));
+        self.bits.extend((0..count).map(|i| value.checked_shr(i).unwrap_or(0) & 1 == 1));
     }
 
     fn align(&mut self) {

@@ -1,8 +1,11 @@
 //! Peers that speak bytes, and servers to try them on.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+use std::env;
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -136,6 +139,22 @@ pub fn hex(text: &str) -> Vec<u8> {
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect()
+}
+
+/// The command that runs programs of ours, if the system cannot run them by itself, and its
+/// arguments.
+pub fn runner() -> Vec<String> {
+    let runner = env::var("TIGHTWIRE_TEST_RUNNER").unwrap_or_default();
+    runner.split_whitespace().map(String::from).collect()
+}
+
+/// Starts a program of ours.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let runner = runner();
+    let Some((first, arguments)) = runner.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(arguments).arg(program);
+    command
 }
 
 /// Runs a server for the rest of the test.

@@ -13,8 +13,8 @@ use tightwire::handshake::accept_value;
 
 /// More calls of the stream than one call of the library needs: a script has 255 steps at most.
 const MAX_CALLS: usize = 10_000;
-/// The system's number for an interrupted call.
-const EINTR: i32 = if cfg!(windows) { 10004 } else { 4 };
+/// Unix's number for an interrupted call.
+const EINTR: i32 = 4;
 
 /// How the peer ends the stream once the library has read all of it.
 #[derive(Clone, Copy, Debug)]
@@ -201,9 +201,13 @@ fn timed_out(step: u8) -> io::Error {
     if step & 1 == 0 { ErrorKind::WouldBlock.into() } else { ErrorKind::TimedOut.into() }
 }
 
-/// An interruption by the system, or by the stream itself.
+/// An interruption by the system, or by the stream itself. Windows interrupts no call.
 fn interrupted(step: u8) -> io::Error {
-    if step & 1 == 0 { io::Error::from_raw_os_error(EINTR) } else { ErrorKind::Interrupted.into() }
+    if cfg!(unix) && step & 1 == 0 {
+        io::Error::from_raw_os_error(EINTR)
+    } else {
+        ErrorKind::Interrupted.into()
+    }
 }
 
 fn broken_by(step: u8) -> ErrorKind {
