@@ -56,6 +56,7 @@ pub enum ProtocolError {
 
 impl ProtocolError {
     /// Names the section that holds the broken rule, for instance `RFC 6455 §5.2`.
+    #[must_use]
     pub const fn section(self) -> &'static str {
         match self {
             Self::ReservedBits

@@ -27,6 +27,7 @@ const STORED_MAX: usize = 0xFFFF;
 impl Deflater {
     /// Compresses as was agreed on for this direction; how hard it tries, and for which
     /// messages, is one's own wish.
+    #[must_use]
     pub fn new(direction: DirectionParams, config: &DeflateConfig) -> Option<Self> {
         let (level, min_len) = (config.level, config.min_len);
         // To take less than is allowed is always allowed.

@@ -28,6 +28,7 @@ const INVALID: ProtocolError = ProtocolError::InvalidDeflate;
 
 impl Inflater {
     /// Decompresses what was compressed as agreed on for this direction.
+    #[must_use]
     pub const fn new(direction: DirectionParams) -> Option<Self> {
         Some(Self { direction, stream: None, recent: Vec::new(), keeps_recent: false })
     }

@@ -17,6 +17,7 @@ pub struct Inflater(Infallible);
 
 impl Deflater {
     /// `None`, without the feature `deflate`.
+    #[must_use]
     pub const fn new(_coding: DirectionParams, _wishes: &DeflateConfig) -> Option<Self> {
         None
     }
@@ -48,6 +49,7 @@ impl Deflater {
 
 impl Inflater {
     /// `None`, without the feature `deflate`.
+    #[must_use]
     pub const fn new(_coding: DirectionParams) -> Option<Self> {
         None
     }

@@ -39,6 +39,7 @@ impl CloseCode {
 
     /// The code with this number, or `None` if it may not be sent: below 1000, 1004 to 1006,
     /// 1015 to 2999, 5000 and above.
+    #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         match code {
             1000..=1003 | 1007..=1014 | 3000..=4999 => Some(Self(code)),
@@ -47,11 +48,13 @@ impl CloseCode {
     }
 
     /// The number of the code.
+    #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
     /// The name in the registry (§11.7), if the code has one.
+    #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             1000 => "Normal Closure",
@@ -164,11 +167,13 @@ impl CloseFrame {
     }
 
     /// The status code.
+    #[must_use]
     pub const fn code(&self) -> CloseCode {
         self.code
     }
 
     /// The reason, meant for people who look for the cause; often empty.
+    #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }

@@ -54,11 +54,13 @@ impl FrameHeader {
     pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
     /// The header of a whole message, or of a control frame, without reserved bits.
+    #[must_use]
     pub const fn new(opcode: Opcode, mask: Option<MaskingKey>, payload_len: u64) -> Self {
         Self { fin: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask, payload_len }
     }
 
     /// Whether any of the three reserved bits is set.
+    #[must_use]
     pub const fn has_reserved_bits(&self) -> bool {
         self.rsv1 || self.rsv2 || self.rsv3
     }

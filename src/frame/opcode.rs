@@ -18,6 +18,7 @@ pub enum Opcode {
 
 impl Opcode {
     /// The opcode of these four bits, or `None` if they are reserved.
+    #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
             0x0 => Self::Continuation,
@@ -31,11 +32,13 @@ impl Opcode {
     }
 
     /// The four bits, as the low half of a byte.
+    #[must_use]
     pub const fn bits(self) -> u8 {
         self as u8
     }
 
     /// Whether this is a control frame: the top bit of the four is set (§5.5).
+    #[must_use]
     pub const fn is_control(self) -> bool {
         self.bits() & 0x8 != 0
     }

@@ -44,6 +44,7 @@ impl Utf8Piece<'_> {
 
 impl Utf8Check {
     /// A check at the beginning of a text.
+    #[must_use]
     pub const fn new() -> Self {
         Self { cut: [0; 4], cut_len: 0 }
     }

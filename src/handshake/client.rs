@@ -70,16 +70,19 @@ impl Offer {
     }
 
     /// The subprotocols, the preferred one first.
+    #[must_use]
     pub fn get_subprotocols(&self) -> &[String] {
         &self.subprotocols
     }
 
     /// The origin, if there is one.
+    #[must_use]
     pub fn get_origin(&self) -> Option<&str> {
         self.origin.as_deref()
     }
 
     /// The extensions of one's own, the preferred one first.
+    #[must_use]
     pub fn get_extensions(&self) -> &[Extension] {
         &self.extensions
     }
@@ -191,6 +194,7 @@ impl ClientHandshake {
     }
 
     /// The request.
+    #[must_use]
     pub const fn request(&self) -> &Request {
         &self.request
     }

@@ -162,11 +162,13 @@ impl Rejection {
     }
 
     /// The reason.
+    #[must_use]
     pub const fn error(&self) -> &HandshakeError {
         &self.error
     }
 
     /// The reason alone.
+    #[must_use]
     pub fn into_error(self) -> HandshakeError {
         self.error
     }

@@ -19,11 +19,13 @@ const ANY_PADDING_BITS: GeneralPurpose = GeneralPurpose::new(
 
 impl Key {
     /// A key of these bytes, which have to be random.
+    #[must_use]
     pub const fn new(nonce: [u8; 16]) -> Self {
         Self(nonce)
     }
 
     /// The value of `Sec-WebSocket-Key`.
+    #[must_use]
     pub fn encoded(&self) -> String {
         encode(&self.0)
     }
@@ -35,6 +37,7 @@ impl Key {
 /// let accept = tightwire::handshake::accept_value("dGhlIHNhbXBsZSBub25jZQ==");
 /// assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
+#[must_use]
 pub fn accept_value(encoded_key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(encoded_key.as_bytes());

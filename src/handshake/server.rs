@@ -46,11 +46,13 @@ impl AcceptOptions {
     }
 
     /// How messages may be compressed, if that was said.
+    #[must_use]
     pub const fn chosen_deflate(&self) -> Option<&DeflateConfig> {
         self.deflate.as_ref()
     }
 
     /// The subprotocol, if one was chosen.
+    #[must_use]
     pub fn chosen_subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
@@ -159,22 +161,26 @@ impl<'a> Upgrade<'a> {
     }
 
     /// The request.
+    #[must_use]
     pub const fn request(&self) -> &'a Request {
         self.request
     }
 
     /// The subprotocols that the client offers, its preferred one first.
+    #[must_use]
     pub fn subprotocols(&self) -> &[&'a str] {
         &self.subprotocols
     }
 
     /// The extensions that the client offers, its preferred one first.
+    #[must_use]
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
 
     /// The origin of the code that connects, in lower case (§4.2.2). Browsers say it, and say
     /// the truth; others may say what they like (§10.2).
+    #[must_use]
     pub fn origin(&self) -> Option<String> {
         self.request.origin()
     }

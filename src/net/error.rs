@@ -66,6 +66,7 @@ pub enum Operation {
 
 impl Error {
     /// Whether a deadline passed: ours, or that of the operating system.
+    #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
@@ -79,6 +80,7 @@ impl Error {
     ///
     /// `Send(Closed)` is not fatal: nothing more can be sent, but messages that the peer sent
     /// before its Close frame can still be received.
+    #[must_use]
     pub const fn is_fatal(&self) -> bool {
         match self {
             Self::Timeout(operation) => match operation {
@@ -97,6 +99,7 @@ impl Error {
     ///
     /// After any other error the next attempt would fail in the same way. For an end without an
     /// error, look at [`CloseStatus::may_retry`](crate::CloseStatus::may_retry).
+    #[must_use]
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Io(_) | Self::ProxyIo(_) => true,

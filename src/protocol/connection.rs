@@ -30,6 +30,7 @@ pub struct Connection {
 
 impl Connection {
     /// A connection just after the opening handshake, of the role that `outbound` has.
+    #[must_use]
     pub const fn new(outbound: Outbound, limits: Limits) -> Self {
         let inbound = Inbound::new(outbound.role(), limits);
         Self { inbound, outbound, close_received: false, failed: false }
@@ -79,6 +80,7 @@ impl Connection {
     }
 
     /// How far the connection is from its end.
+    #[must_use]
     pub const fn state(&self) -> State {
         match (self.outbound.close_sent(), self.close_received) {
             _ if self.failed => State::Closed,

@@ -38,6 +38,7 @@ enum Stage {
 
 impl Inbound {
     /// The receiving side of an endpoint with this role.
+    #[must_use]
     pub const fn new(role: Role, limits: Limits) -> Self {
         Self {
             role,

@@ -41,16 +41,19 @@ impl Limits {
     }
 
     /// The value of [`max_message_len`](Self::max_message_len), in bytes.
+    #[must_use]
     pub const fn get_max_message_len(&self) -> usize {
         self.max_message_len
     }
 
     /// The value of [`max_frame_len`](Self::max_frame_len), in bytes.
+    #[must_use]
     pub const fn get_max_frame_len(&self) -> u64 {
         self.max_frame_len
     }
 
     /// The value of [`max_fragments`](Self::max_fragments).
+    #[must_use]
     pub const fn get_max_fragments(&self) -> u32 {
         self.max_fragments
     }

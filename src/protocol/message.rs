@@ -44,6 +44,7 @@ impl Message {
     }
 
     /// The text, or `None` if the message is binary.
+    #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -52,6 +53,7 @@ impl Message {
     }
 
     /// The payload of either kind, as bytes.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -60,6 +62,7 @@ impl Message {
     }
 
     /// The payload of either kind, without a copy.
+    #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.into_bytes(),
@@ -80,21 +83,25 @@ impl Message {
     }
 
     /// Whether this is a text message.
+    #[must_use]
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
     /// Whether this is a binary message.
+    #[must_use]
     pub const fn is_binary(&self) -> bool {
         matches!(self, Self::Binary(_))
     }
 
     /// The length of the payload in bytes.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
     /// Whether the payload is empty.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
@@ -169,6 +176,7 @@ pub enum MessageRef<'a> {
 
 impl<'a> MessageRef<'a> {
     /// What the message is made of.
+    #[must_use]
     pub const fn kind(self) -> MessageKind {
         match self {
             Self::Text(_) => MessageKind::Text,
@@ -177,6 +185,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The payload of either kind, as bytes.
+    #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {
             Self::Text(text) => text.as_bytes(),

@@ -46,6 +46,7 @@ impl Outbound {
     }
 
     /// The sending side of a server.
+    #[must_use]
     pub const fn server() -> Self {
         Self::new(None)
     }
@@ -75,11 +76,13 @@ impl Outbound {
     }
 
     /// Which end of the connection sends here.
+    #[must_use]
     pub const fn role(&self) -> Role {
         if self.keys.is_some() { Role::Client } else { Role::Server }
     }
 
     /// Whether a Close frame was sent.
+    #[must_use]
     pub const fn close_sent(&self) -> bool {
         self.close_sent
     }

@@ -19,6 +19,7 @@ pub struct PendingControl {
 
 impl PendingControl {
     /// Nothing yet.
+    #[must_use]
     pub const fn new() -> Self {
         Self { pong: None, ping: None, close: None }
     }
@@ -57,6 +58,7 @@ impl PendingControl {
     }
 
     /// Whether there is nothing to be said.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.pong.is_none() && self.ping.is_none() && self.close.is_none()
     }

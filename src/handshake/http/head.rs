@@ -37,11 +37,13 @@ impl HeadLimits {
     }
 
     /// The value of [`max_len`](Self::max_len), in bytes.
+    #[must_use]
     pub const fn get_max_len(&self) -> usize {
         self.max_len
     }
 
     /// The value of [`max_fields`](Self::max_fields).
+    #[must_use]
     pub const fn get_max_fields(&self) -> usize {
         self.max_fields
     }
@@ -68,6 +70,7 @@ pub struct HeadScanner {
 
 impl HeadScanner {
     /// A scanner at the beginning of a head.
+    #[must_use]
     pub const fn new(limits: HeadLimits) -> Self {
         Self { limits, scanned: 0, line_start: 0, lines: 0, after_cr: false, outcome: None }
     }
@@ -234,6 +237,7 @@ pub enum HttpError {
 
 impl HttpError {
     /// The status with which a server answers such a request.
+    #[must_use]
     pub const fn status(self) -> u16 {
         match self {
             Self::Version => 505,

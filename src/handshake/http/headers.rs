@@ -11,6 +11,7 @@ const SECRETS: [&str; 4] = ["Authorization", "Proxy-Authorization", "Cookie", "S
 
 impl Headers {
     /// No fields yet.
+    #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
@@ -40,6 +41,7 @@ impl Headers {
     }
 
     /// The value of the first field with this name.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -76,11 +78,13 @@ impl Headers {
     }
 
     /// The number of fields.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are no fields.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

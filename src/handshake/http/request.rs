@@ -17,28 +17,33 @@ impl Request {
     }
 
     /// The method; case matters.
+    #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
     /// What is asked for, as it was sent.
+    #[must_use]
     pub fn target(&self) -> &str {
         &self.target
     }
 
     /// The path of the target: with a slash in front, and still percent-encoded.
+    #[must_use]
     pub fn path(&self) -> &str {
         let (path, _) = self.resource();
         if path.is_empty() { "/" } else { path }
     }
 
     /// The query of the target, without its question mark.
+    #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.resource().1
     }
 
     /// The host that is asked: that of an absolute target, or the `Host` field
     /// (RFC 9112 §3.2.2).
+    #[must_use]
     pub fn host(&self) -> Option<&str> {
         match split_absolute(&self.target) {
             Some((authority, _)) => Some(authority),
@@ -47,6 +52,7 @@ impl Request {
     }
 
     /// The fields.
+    #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.headers
     }
@@ -124,6 +130,7 @@ impl Request {
 
 /// Whether a request asks for WebSocket at all: whether it does so correctly is another
 /// question, which [`Upgrade::from_request`](crate::handshake::Upgrade::from_request) answers.
+#[must_use]
 pub fn is_upgrade_request(request: &Request) -> bool {
     request.method == "GET" && asks_for_websocket(&request.headers)
 }

@@ -44,11 +44,13 @@ impl Response {
     }
 
     /// The status code.
+    #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
     /// The fields.
+    #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.headers
     }
@@ -59,6 +61,7 @@ impl Response {
     }
 
     /// The body; of a response that was received, no more than its start.
+    #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }

@@ -27,26 +27,31 @@ pub struct Uri {
 
 impl Uri {
     /// Whether the scheme is `wss`, that is, whether to use TLS.
+    #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
 
     /// The name or address to connect to; an IPv6 address without its brackets.
+    #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
     /// The port to connect to: 80 for `ws` and 443 for `wss` if the URI names none.
+    #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
     /// The path, and the query if there is one: what the request asks for.
+    #[must_use]
     pub fn resource_name(&self) -> &str {
         &self.resource_name
     }
 
     /// The value of the `Host` field: the host, and the port unless it is the scheme's own.
+    #[must_use]
     pub fn authority(&self) -> String {
         let is_default = self.port == default_port(self.secure);
         if is_default { bracket(&self.host) } else { host_and_port(&self.host, self.port) }
@@ -54,6 +59,7 @@ impl Uri {
 
     /// The value of an `Authorization` field that says the name and password of the URI, if it
     /// has them (RFC 7617).
+    #[must_use]
     pub fn authorization(&self) -> Option<String> {
         self.userinfo.as_ref().map(|userinfo| format!("Basic {}", key::encode(userinfo)))
     }

@@ -16,6 +16,7 @@ pub struct Proxies {
 
 impl Proxies {
     /// All connections go through the proxy with this URI, for which see [`Proxy`].
+    #[must_use]
     pub fn always(uri: &str) -> Self {
         let proxy = Some(uri.parse());
         Self { ws: proxy.clone(), wss: proxy, bypass: Vec::new() }

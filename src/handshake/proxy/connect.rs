@@ -40,11 +40,13 @@ pub struct Proxy {
 
 impl Proxy {
     /// The name or address of the proxy; an IPv6 address without its brackets.
+    #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
     /// The port of the proxy.
+    #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }

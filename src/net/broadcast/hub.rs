@@ -97,6 +97,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 impl Hub {
     /// A hub without members that does this to slow ones.
+    #[must_use]
     pub fn new(policy: SlowPolicy) -> Self {
         let (registry, totals) = (Mutex::default(), Mutex::default());
         Self { shared: Arc::new(Shared { policy, registry, totals }) }
@@ -120,6 +121,7 @@ impl Hub {
     }
 
     /// As [`broadcast`](Self::broadcast), with a message that was encoded before.
+    #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn broadcast_prepared(&self, message: &PreparedMessage) -> BroadcastReport {
         let policy = self.shared.policy;
         let deadline = Deadline::after(Some(match policy {
@@ -152,17 +154,20 @@ impl Hub {
     }
 
     /// How many connections are in the hub and open.
+    #[must_use]
     pub fn len(&self) -> usize {
         let entries = Arc::clone(&self.shared.lock_registry().entries);
         entries.values().filter(|sender| sender.state() == State::Open).count()
     }
 
     /// Whether no open connection is in the hub.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The sums of what all broadcasts so far have returned.
+    #[must_use]
     pub fn totals(&self) -> BroadcastReport {
         *self.shared.lock_totals()
     }

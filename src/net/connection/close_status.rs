@@ -23,12 +23,14 @@ pub enum ClosedBy {
 impl CloseStatus {
     /// _The WebSocket Connection Close Code_ (§7.1.5): that of the peer's Close frame, 1005 if
     /// there was none in it, 1006 if there was no Close frame.
+    #[must_use]
     pub const fn code(&self) -> u16 {
         self.code
     }
 
     /// The code of the peer's Close frame. `None` if the peer sent no Close frame, or one without
     /// a code.
+    #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         CloseCode::new(self.code)
     }
@@ -36,22 +38,26 @@ impl CloseStatus {
     /// Whether it may help to connect again, after a while and with backoff (§7.2.3): the peer goes
     /// away, restarts, is overloaded or has a fault (1001, 1011 to 1014), or the connection was
     /// lost (1006). Codes of your own protocol, 3000 and above, count as final.
+    #[must_use]
     pub const fn may_retry(&self) -> bool {
         matches!(self.code, 1001 | 1006 | 1011..=1014)
     }
 
     /// _The WebSocket Connection Close Reason_ (§7.1.6): that of the peer's Close frame, or
     /// nothing.
+    #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
     /// Who ended the connection.
+    #[must_use]
     pub const fn closed_by(&self) -> ClosedBy {
         self.closed_by
     }
 
     /// Whether the closing handshake was completed (§7.1.4).
+    #[must_use]
     pub const fn was_clean(&self) -> bool {
         self.clean
     }

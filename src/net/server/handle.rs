@@ -55,6 +55,7 @@ impl ServerHandle {
     /// A handler may call it too. It does not wait for itself then, nor for other handlers that
     /// have called it; those connections are in no number of the report. A handler that waits
     /// for another thread which calls this is waited for until the deadline.
+    #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         let deadline = Deadline::after(Some(deadline));
         self.registry.begin_shutdown(deadline);
@@ -89,6 +90,7 @@ impl ServerHandle {
 
     /// How many connections there are now, with those in the opening or closing handshake:
     /// those that count for [`Server::max_connections`](crate::Server::max_connections).
+    #[must_use]
     pub fn connection_count(&self) -> usize {
         self.registry.len()
     }
@@ -98,6 +100,7 @@ impl ServerHandle {
     /// It is a picture of this moment: some may be over when they are looked at, and then to
     /// send fails with `Send(Closed)` or `Io`. A sender that is kept keeps the memory of its
     /// connection.
+    #[must_use]
     pub fn connections(&self) -> Vec<OpenConnection> {
         self.registry.open_connections()
     }

@@ -116,6 +116,7 @@ impl Server {
     }
 
     /// Controls the server while it runs: shuts it down, and speaks to its connections.
+    #[must_use]
     pub fn handle(&self) -> ServerHandle {
         let local_addr = self.local_addr().map_err(|error| error.kind());
         ServerHandle::new(Arc::clone(&self.registry), local_addr)

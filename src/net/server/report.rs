@@ -33,16 +33,19 @@ impl OpenConnection {
     }
 
     /// The number of the connection; its server gives no other one the same.
+    #[must_use]
     pub const fn id(&self) -> u64 {
         self.id
     }
 
     /// The address of the peer.
+    #[must_use]
     pub const fn peer_addr(&self) -> SocketAddr {
         self.peer_addr
     }
 
     /// Speaks to the peer.
+    #[must_use]
     pub const fn sender(&self) -> &Sender {
         &self.sender
     }

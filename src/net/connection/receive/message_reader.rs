@@ -47,6 +47,7 @@ impl<'a> MessageReader<'a> {
     }
 
     /// Whether the message is text or binary.
+    #[must_use]
     pub const fn kind(&self) -> MessageKind {
         self.kind
     }

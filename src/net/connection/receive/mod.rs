@@ -205,6 +205,7 @@ impl Receiver {
     /// How far the connection is from its end. When both Close frames have passed, it is still
     /// `Closing` until a receive has seen the end of TCP, or has waited for that up to
     /// [`Timeouts::linger`](crate::Timeouts) (§7.1.4).
+    #[must_use]
     pub fn state(&self) -> State {
         match (&self.status, &self.ending) {
             (Some(_), _) => State::Closed,
@@ -214,11 +215,13 @@ impl Receiver {
     }
 
     /// How long the last Ping that was sent into silence took to be answered.
+    #[must_use]
     pub const fn latency(&self) -> Option<Duration> {
         self.keepalive.latency()
     }
 
     /// How the connection ended, once it has.
+    #[must_use]
     pub const fn close_status(&self) -> Option<&CloseStatus> {
         self.status.as_ref()
     }

@@ -155,6 +155,7 @@ impl Sender {
     }
 
     /// How far the connection is from its end.
+    #[must_use]
     pub fn state(&self) -> State {
         self.shared.state()
     }
