@@ -1,10 +1,10 @@
-//! WebSocket (RFC 6455) for threads: a blocking client and server, made by hand on `std`.
+//! A blocking WebSocket (RFC 6455) client and server: plain threads on `std`, no async runtime.
 //!
 //! ```no_run
 //! let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
 //! ws.send("Hello")?;
 //! if let Some(message) = ws.recv()? {
-//!     println!("{message:?}");
+//!     println!("{message}");
 //! }
 //! ws.close()?;
 //! # Ok::<(), tightwire::Error>(())
@@ -12,11 +12,12 @@
 //!
 //! # Where to begin
 //!
-//! - [`connect`] and [`Client`] open a connection; [`Server`] serves many, and [`Acceptor`]
-//!   those on streams from elsewhere.
-//! - [`WebSocket`] sends and receives. [`Sender`] and [`Receiver`] are its halves, for two
-//!   threads at once.
-//! - [`Hub`] sends to many connections at once, and lets none of them hold up the rest.
+//! - [`connect`] and [`Client`] open a connection. [`Server`] listens and serves each connection in a
+//!   thread. [`Acceptor`] has the settings of a server, and accepts streams that you opened yourself.
+//! - [`WebSocket`] sends and receives. [`WebSocket::split`] gives a [`Sender`] and a [`Receiver`], for
+//!   two threads at once. [`Message`] is text or bytes.
+//! - [`Timeouts`] and [`Limits`] bound the time and the memory that a peer can take.
+//! - [`Hub`] sends one message to many connections. A slow member does not delay the others.
 //! - [`Error`] is everything that can go wrong; [`CloseStatus`] says how a connection ended.
 //!
 //! With the feature `tls`, off by default, `wss:` URIs work too; see `Client::tls`, `Acceptor::tls`
@@ -25,15 +26,15 @@
 //! # What it is not
 //!
 //! This crate has no async runtime, no HTTP server and no HTTP/2. A connection blocks the thread
-//! that uses it, and every call but [`WebSocket::recv`] has a deadline.
+//! that uses it, and every call except
+//! [`WebSocket::recv`] has a deadline.
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
 //! - `deflate`: compressed messages (permessage-deflate, RFC 7692), with one more crate, `zlib-rs`.
-//!   They have to be asked for with `Client::deflate` or `Acceptor::deflate`, which are there with
-//!   the feature only.
+//!   `Client::deflate` and `Acceptor::deflate` turn compression on; they exist with the feature only.
 //! - `tls`: `wss:` URIs, `Client::tls` and `Acceptor::tls`, on `rustls`.
 //! - `simd`: long text is checked with the crate `simdutf8`, about ten times as fast where it is
 //!   not ASCII. That crate has `unsafe` code inside; this one has none.
