@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::error::Error;
+
 use tightwire::handshake::{HandshakeError, Rejection, Request, Upgrade};
 
 /// A request that opens a connection, with one field more.
@@ -47,6 +49,8 @@ fn an_origin_is_one_that_was_listed() {
     assert!(is_from(None), "no browser");
     let refused = Rejection::from(HandshakeError::Origin("null".to_owned()));
     assert_eq!(refused.response().status(), 403);
+    assert_eq!(refused.to_string(), refused.error().to_string());
+    assert!(refused.source().is_none(), "the reason prints itself");
 }
 
 #[test]

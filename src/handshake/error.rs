@@ -156,7 +156,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// The response to answer with.
+    /// The response to send to the client.
     pub const fn response(&self) -> &Response {
         &self.response
     }
@@ -182,6 +182,20 @@ impl Rejection {
     pub(super) fn own_fault(error: HandshakeError) -> Self {
         let response = text_response(500, "the server's answer is faulty\n");
         Self { error, response }
+    }
+}
+
+/// The reason alone.
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl core::error::Error for Rejection {
+    // The reason prints itself above, and so is not its own source.
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.error.source()
     }
 }
 

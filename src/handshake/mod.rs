@@ -2,9 +2,40 @@
 //! response that agrees or not.
 //!
 //! No I/O: heads are decoded from bytes and encoded into bytes. A client makes a
-//! [`ClientHandshake`] of a [`Uri`] and an [`Offer`], and judges the [`Response`]. A server
-//! makes an [`Upgrade`] of a [`Request`], which can be made only of a valid one, and accepts
-//! it; what is not valid becomes a [`Rejection`] that knows how to answer.
+//! [`ClientHandshake`] from a [`Uri`] and an [`Offer`], and verifies the [`Response`]. A server
+//! makes an [`Upgrade`] from a [`Request`], and accepts it. An invalid request becomes a
+//! [`Rejection`], which contains the response to send.
+//!
+//! Both sides, without a socket:
+//!
+//! ```
+//! use tightwire::handshake::{
+//!     AcceptOptions, ClientHandshake, HeadLimits, Key, Offer, Request, Response, Upgrade, Uri,
+//! };
+//!
+//! // The client.
+//! let uri: Uri = "ws://example.com/chat".parse()?;
+//! let key = Key::new([7; 16]); // a real one is random
+//! let handshake = ClientHandshake::new(&uri, &Offer::new().subprotocols(["chat"]), key)?;
+//! let mut to_server = Vec::new();
+//! handshake.encode(&mut to_server);
+//!
+//! // The server. `None` from `decode` means that more bytes are needed.
+//! let decoded = Request::decode(&to_server, &HeadLimits::default())?;
+//! let (request, _len) = decoded.expect("it is whole");
+//! let upgrade = Upgrade::from_request(&request)?;
+//! let (response, agreed) = upgrade.accept(&AcceptOptions::new().subprotocol("chat"))?;
+//! let mut to_client = Vec::new();
+//! response.encode(&mut to_client);
+//!
+//! // The client again. Bytes after the head are frames.
+//! let decoded = Response::decode(&to_client, &HeadLimits::default())?;
+//! let (response, _len) = decoded.expect("it is whole");
+//! assert_eq!(handshake.verify(&response)?, agreed);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`protocol::Connection`](crate::protocol::Connection) continues from there.
 //!
 //! The HTTP here is what a handshake needs of RFC 9110 and RFC 9112, and strict: heads that
 //! implementations might read in different ways are refused.

@@ -1,12 +1,41 @@
 //! Frames into messages, and the closing handshake (§5.4 to §8).
 //!
 //! Two machines that share nothing, so that two threads may run them: [`Inbound`] turns the
-//! bytes of the peer into [`Event`]s, [`Outbound`] turns messages into bytes for the peer. What
-//! receiving makes us owe the peer, a Pong or a Close, is noted in [`PendingControl`] and said by
-//! `Outbound` when it is its turn. [`Connection`] is the three together, for one thread.
+//! bytes of the peer into [`Event`]s, [`Outbound`] turns messages into bytes for the peer. Between
+//! them, [`PendingControl`] keeps the Pong or Close that answers the peer until `Outbound` encodes
+//! it. [`Connection`] is the three together, for one thread.
 //!
 //! No I/O, no clock, no thread, no randomness: bytes and values go in, bytes and values come
-//! out, and masking keys are asked of a function that the caller gives.
+//! out, and a function of the caller supplies the masking keys.
+//!
+//! A client and a server, with two buffers for the network:
+//!
+//! ```
+//! use tightwire::frame::{CloseCode, CloseFrame, MaskingKey};
+//! use tightwire::protocol::{Connection, Event, Limits, Message, Outbound, State};
+//!
+//! let keys = || Some(MaskingKey([1, 2, 3, 4])); // real ones are random
+//! let mut client = Connection::new(Outbound::client(keys), Limits::default());
+//! let mut server = Connection::new(Outbound::server(), Limits::default());
+//! let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+//!
+//! client.outbound().encode_message("Hello".into(), &mut to_server)?;
+//! let bye = CloseFrame::new(CloseCode::NORMAL, "bye")?;
+//! client.outbound().encode_close(Some(&bye), &mut to_server)?;
+//!
+//! // The server appends its answer, a Close frame, to `to_client`.
+//! let mut input = &to_server[..];
+//! let event = server.next_event(&mut input, &mut to_client)?;
+//! assert_eq!(event, Some(Event::Message(Message::from("Hello"))));
+//! assert_eq!(server.next_event(&mut input, &mut to_client)?, Some(Event::Close(Some(bye))));
+//! assert_eq!(server.state(), State::Closed);
+//!
+//! let mut input = &to_client[..];
+//! let event = client.next_event(&mut input, &mut Vec::new())?;
+//! assert!(matches!(event, Some(Event::Close(_))));
+//! assert_eq!(client.state(), State::Closed);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! Closing is two facts, a Close frame sent and one received (§7.1.2 to §7.1.4):
 //!

@@ -51,7 +51,7 @@ impl Request {
         }
     }
 
-    /// The fields.
+    /// The fields, such as `request.headers().get("Cookie")`.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.headers

@@ -82,9 +82,9 @@ impl Acceptor {
         self
     }
 
-    /// Takes handshakes from these origins only, and from programs that are no browsers: others
-    /// get 403 (§10.2). What an element may be says [`Upgrade::is_from`]. Without this, every
-    /// origin is taken.
+    /// Accepts handshakes from these origins only, and requests without an `Origin` field, which
+    /// do not come from browsers. Others get 403 (§10.2). See [`Upgrade::is_from`] for the form of
+    /// an element. Without this, every origin is accepted.
     pub fn origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
         self.origins = Some(origins.into_iter().map(Into::into).collect());
         self

@@ -115,7 +115,13 @@ impl Hub {
     /// Sends a message to all members: a `&str` as text, bytes as binary, or a
     /// [`&Message`](crate::Message) as what it is.
     ///
-    /// Members whose connection is closing or closed are forgotten, and not counted.
+    /// Members whose connection is closing or closed leave the hub, and are not counted.
+    ///
+    /// ```no_run
+    /// # let hub = tightwire::Hub::new(tightwire::SlowPolicy::Drop);
+    /// let report = hub.broadcast("It is noon.");
+    /// println!("{} got it, {} did not", report.delivered, report.dropped);
+    /// ```
     pub fn broadcast(&self, message: impl AsMessage) -> BroadcastReport {
         self.broadcast_prepared(&PreparedMessage::new(message))
     }

@@ -116,14 +116,30 @@ impl Client {
     ///
     /// A URI that is malformed, or asks for a proxy with TLS or SOCKS, is refused when
     /// connecting.
+    ///
+    /// `wss:` URIs get TLS inside the tunnel, so the proxy sees only the name of the server. Errors
+    /// tell the proxy from the server:
+    ///
+    /// ```no_run
+    /// use tightwire::{Client, Error};
+    ///
+    /// let client = Client::new().proxy("http://name:password@proxy.example.com:3128");
+    /// match client.connect("wss://server.example.com/") {
+    ///     Ok(ws) => ws.send("Hello")?,
+    ///     Err(Error::Proxy(error)) => eprintln!("the proxy refuses: {error}"),
+    ///     Err(Error::ProxyIo(error)) => eprintln!("cannot reach the proxy: {error}"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn proxy(mut self, uri: &str) -> Self {
         self.proxies = Proxies::always(uri);
         self
     }
 
     /// Connects through the proxies that the environment names now, in `wss_proxy` or `ws_proxy`,
-    /// `https_proxy`, `http_proxy` and `all_proxy`, except to the hosts in `no_proxy`. What
-    /// these may hold, and what goes before what, says [`Proxies::from_variables`].
+    /// `https_proxy`, `http_proxy` and `all_proxy`, except to the hosts in `no_proxy`. See
+    /// [`Proxies::from_variables`] for the syntax and precedence.
     pub fn proxy_from_env(mut self) -> Self {
         self.proxies = proxy::from_env();
         self
