@@ -100,43 +100,43 @@ impl Timeouts {
     }
 
     /// The value of [`connect`](Self::connect).
-    #[must_use] 
+    #[must_use]
     pub const fn get_connect(&self) -> Duration {
         self.connect
     }
 
     /// The value of [`handshake`](Self::handshake).
-    #[must_use] 
+    #[must_use]
     pub const fn get_handshake(&self) -> Duration {
         self.handshake
     }
 
     /// The value of [`write`](Self::write).
-    #[must_use] 
+    #[must_use]
     pub const fn get_write(&self) -> Duration {
         self.write
     }
 
     /// The value of [`close`](Self::close).
-    #[must_use] 
+    #[must_use]
     pub const fn get_close(&self) -> Duration {
         self.close
     }
 
     /// The value of [`linger`](Self::linger).
-    #[must_use] 
+    #[must_use]
     pub const fn get_linger(&self) -> Duration {
         self.linger
     }
 
     /// The value of [`ping`](Self::ping).
-    #[must_use] 
+    #[must_use]
     pub const fn get_ping(&self) -> Option<Duration> {
         self.ping
     }
 
     /// The value of [`pong`](Self::pong).
-    #[must_use] 
+    #[must_use]
     pub const fn get_pong(&self) -> Duration {
         self.pong
     }

@@ -336,55 +336,55 @@ impl WebSocket {
     }
 
     /// Another sender for this connection, for another thread.
-    #[must_use] 
+    #[must_use]
     pub fn sender(&self) -> Sender {
         self.sender.clone()
     }
 
     /// Takes the connection apart, so that one thread receives while others send.
-    #[must_use] 
+    #[must_use]
     pub fn split(self) -> (Sender, Receiver) {
         (self.sender, self.receiver.detached())
     }
 
     /// How far the connection is from its end.
-    #[must_use] 
+    #[must_use]
     pub fn state(&self) -> State {
         self.receiver.state()
     }
 
     /// How the connection ended, once it has.
-    #[must_use] 
+    #[must_use]
     pub const fn close_status(&self) -> Option<&CloseStatus> {
         self.receiver.close_status()
     }
 
     /// How long the last Ping that was sent into silence took to be answered.
-    #[must_use] 
+    #[must_use]
     pub const fn latency(&self) -> Option<Duration> {
         self.receiver.latency()
     }
 
     /// The subprotocol that both sides agreed on, if any (§1.9).
-    #[must_use] 
+    #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.negotiated.subprotocol.as_deref()
     }
 
     /// What both sides agreed on in the opening handshake.
-    #[must_use] 
+    #[must_use]
     pub const fn negotiated(&self) -> &Negotiated {
         &self.negotiated
     }
 
     /// On a client, the response of the server: its fields may hold cookies.
-    #[must_use] 
+    #[must_use]
     pub fn response(&self) -> Option<&Response> {
         self.response.as_deref()
     }
 
     /// The address of the peer, if the stream has one.
-    #[must_use] 
+    #[must_use]
     pub const fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }
