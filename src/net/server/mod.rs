@@ -28,6 +28,7 @@ use rejector::Rejector;
 pub use report::{OpenConnection, ShutdownReport};
 pub use serve::HandlerResult;
 use serve::{OnError, Service};
+use table::Transport;
 use worker_pool::WorkerPool;
 
 use super::{Acceptor, WebSocket};
@@ -138,9 +139,9 @@ impl Server {
         F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
     {
         let Self { listener, acceptor, on_error, max_connections, stack_size, registry } = self;
-        let is_secure = acceptor.tls.is_on();
-        let rejector = Rejector::spawn(is_secure, acceptor.linger())?;
-        if let Some(_accepting) = registry.begin_accepting(is_secure) {
+        let transport = if acceptor.tls.is_on() { Transport::Tls } else { Transport::Tcp };
+        let rejector = Rejector::spawn(transport, acceptor.linger())?;
+        if let Some(_accepting) = registry.begin_accepting(transport) {
             let service = Arc::new(Service { acceptor, on_error, handler });
             let (registry, rejector) = (&registry, &rejector);
             let failure = None;

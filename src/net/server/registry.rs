@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::rejector::{self, RejectReason};
 use super::report::{OpenConnection, ShutdownReport};
-use super::table::{Entry, Phase, Table};
+use super::table::{Ending, Entry, Phase, Table, Transport};
 use crate::frame::CloseCode;
 use crate::net::deadline::{Deadline, Wait};
 use crate::net::{Sender, handshake_io};
@@ -39,13 +39,13 @@ const RETRY: Duration = Duration::from_millis(50);
 impl Registry {
     /// Notes that this thread accepts connections, until the guard is dropped; `None` if the
     /// server was shut down already.
-    pub(super) fn begin_accepting(self: &Arc<Self>, is_secure: bool) -> Option<Accepting> {
+    pub(super) fn begin_accepting(self: &Arc<Self>, transport: Transport) -> Option<Accepting> {
         let mut table = self.lock();
         if table.stop.is_some() {
             return None;
         }
         table.accepting = Some(thread::current().id());
-        table.is_secure = is_secure;
+        table.transport = transport;
         Some(Accepting { registry: Arc::clone(self) })
     }
 
@@ -69,7 +69,7 @@ impl Registry {
         let phase = Phase::Reading;
         let entry = Entry { peer_addr, stream, thread: None, phase, waits: false };
         table.entries.insert(id, entry);
-        Ok(ConnectionGuard { registry: Arc::clone(self), id, peer_addr, was_clean: false })
+        Ok(ConnectionGuard { registry: Arc::clone(self), id, peer_addr, ending: Ending::Unclean })
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -101,16 +101,17 @@ impl Registry {
         let is_first = table.stop.is_none();
         table.stop = Some(table.stop.map_or(deadline, |earlier| earlier.earlier(deadline)));
         let (asking, open) = if is_first { table.begin_goodbye() } else { Default::default() };
-        let is_secure = table.is_secure;
+        let transport = table.transport;
         self.changed.notify_all();
         // What follows writes, if never for long.
         drop(table);
         for stream in asking {
-            if is_secure {
+            match transport {
+                Transport::Tcp => rejector::answer(&stream, RejectReason::Stopping),
                 // This wakes its own thread, which says it through TLS. It may be gone.
-                let _ = stream.shutdown(Shutdown::Read);
-            } else {
-                rejector::answer(&stream, RejectReason::Stopping);
+                Transport::Tls => {
+                    let _ = stream.shutdown(Shutdown::Read);
+                }
             }
         }
         for sender in open {
@@ -187,7 +188,7 @@ impl Registry {
     }
 
     /// Forgets a connection, and with that closes its socket.
-    fn remove(&self, id: u64, was_clean: bool) {
+    fn remove(&self, id: u64, ending: Ending) {
         let mut table = self.lock();
         let Some(entry) = table.entries.remove(&id) else { return };
         table.waiting -= usize::from(entry.waits);
@@ -197,7 +198,7 @@ impl Registry {
             let _ = entry.stream.shutdown(Shutdown::Both);
         }
         if table.stop.is_some() {
-            table.count(&entry, was_clean);
+            table.count(&entry, ending);
             // Who waits for the end finds the socket closed.
             drop(entry);
             self.changed.notify_all();
@@ -229,7 +230,7 @@ pub(super) struct ConnectionGuard {
     registry: Arc<Registry>,
     id: u64,
     peer_addr: SocketAddr,
-    was_clean: bool,
+    ending: Ending,
 }
 
 impl ConnectionGuard {
@@ -266,9 +267,9 @@ impl ConnectionGuard {
         .unwrap_or(false)
     }
 
-    /// Notes that the connection closed in order.
+    /// Notes that the closing handshake was completed.
     pub(super) const fn note_clean(&mut self) {
-        self.was_clean = true;
+        self.ending = Ending::Clean;
     }
 
     fn update<T>(&self, update: impl FnOnce(&mut Entry, bool) -> T) -> Option<T> {
@@ -280,7 +281,7 @@ impl ConnectionGuard {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.registry.remove(self.id, self.was_clean);
+        self.registry.remove(self.id, self.ending);
     }
 }
 
@@ -295,7 +296,7 @@ mod tests {
     use crate::net::{Acceptor, State, Stream, Timeouts, WebSocket};
 
     /// A peer that reads or does not, and counts the writes that may wait for it.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     struct Peer {
         reads: bool,
         writes: AtomicUsize,
@@ -336,8 +337,8 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let timeouts = Timeouts { write: Duration::from_millis(1), ..Timeouts::default() };
         let acceptor = Acceptor::new().timeouts(timeouts);
-        let open = |reads: bool| -> (Arc<Peer>, WebSocket, ConnectionGuard) {
-            let peer = Arc::new(Peer { reads, writes: AtomicUsize::new(0) });
+        let open = |peer: Peer| -> (Arc<Peer>, WebSocket, ConnectionGuard) {
+            let peer = Arc::new(peer);
             let stream = Arc::clone(&peer);
             let ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
             let _ = ws.sender().send("Hello");
@@ -345,7 +346,7 @@ mod tests {
             assert!(guard.may_answer() && guard.open(ws.sender()));
             (peer, ws, guard)
         };
-        let all = [open(false), open(true)];
+        let all = [Peer::default(), Peer { reads: true, ..Peer::default() }].map(open);
         let count = |peer: &Peer| peer.writes.load(Ordering::SeqCst);
         let before = all.each_ref().map(|(peer, ..)| count(peer));
         registry.begin_shutdown(Deadline::over());

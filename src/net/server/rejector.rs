@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::table::Transport;
 use crate::handshake::Response;
 use crate::net::deadline::Deadline;
 use crate::net::handshake_io::{self, PATIENCE};
@@ -29,7 +30,7 @@ pub(super) struct Rejector {
     queue: Option<SyncSender<Refused>>,
     thread: Option<JoinHandle<()>>,
     /// A client that expects TLS cannot be told: the handshake is nothing to make here.
-    is_secure: bool,
+    transport: Transport,
     linger_for: Duration,
 }
 
@@ -49,22 +50,23 @@ impl Rejector {
     /// # Errors
     ///
     /// If the system gives no thread.
-    pub(super) fn spawn(is_secure: bool, linger_for: Duration) -> io::Result<Self> {
+    pub(super) fn spawn(transport: Transport, linger_for: Duration) -> io::Result<Self> {
         let (queue, refused) = mpsc::sync_channel(MAX_REFUSED);
         let thread = thread::Builder::new()
             .name("tightwire refusals".into())
             .stack_size(STACK_SIZE)
             .spawn(move || linger(&refused))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), is_secure, linger_for })
+        Ok(Self { queue: Some(queue), thread: Some(thread), transport, linger_for })
     }
 
     /// Answers with 503, and ends the connection once the client has read that.
     pub(super) fn refuse(&self, stream: Arc<TcpStream>, why: RejectReason) {
-        if self.is_secure {
+        match self.transport {
+            Transport::Tcp => answer(&stream, why),
             // It may be gone.
-            let _ = stream.shutdown(Shutdown::Write);
-        } else {
-            answer(&stream, why);
+            Transport::Tls => {
+                let _ = stream.shutdown(Shutdown::Write);
+            }
         }
         if let Some(queue) = &self.queue {
             let refused = Refused { stream, deadline: Deadline::after(Some(self.linger_for)) };
@@ -118,8 +120,9 @@ mod tests {
         let stream = Arc::new(listener.accept().unwrap().0);
         // A queue that nobody empties.
         let (queue, _refused) = mpsc::sync_channel(1);
+        let transport = Transport::Tcp;
         let rejector =
-            Rejector { queue: Some(queue), thread: None, is_secure: false, linger_for: PATIENCE };
+            Rejector { queue: Some(queue), thread: None, transport, linger_for: PATIENCE };
         let (sender, done) = mpsc::channel();
         thread::spawn(move || {
             for _ in 0..3 {

@@ -20,8 +20,7 @@ pub(super) struct Table {
     pub(super) last_id: u64,
     /// The thread that accepts, while one does.
     pub(super) accepting: Option<ThreadId>,
-    /// The connections have TLS.
-    pub(super) is_secure: bool,
+    pub(super) transport: Transport,
     /// The end of the shutdown, once there is one.
     pub(super) stop: Option<Deadline>,
     /// How many entries have `waits`.
@@ -30,6 +29,23 @@ pub(super) struct Table {
     report: ShutdownReport,
     /// What became of those.
     report_of_waiting: ShutdownReport,
+}
+
+/// What carries the connections of a server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Transport {
+    #[default]
+    Tcp,
+    /// TLS on TCP: only the thread of a connection can write to its client.
+    Tls,
+}
+
+/// How a connection of a server ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ending {
+    /// With a complete closing handshake (§7.1.4).
+    Clean,
+    Unclean,
 }
 
 #[derive(Debug)]
@@ -101,13 +117,15 @@ impl Table {
     }
 
     /// Counts what became of a connection that is over.
-    pub(super) fn count(&mut self, entry: &Entry, was_clean: bool) {
+    pub(super) fn count(&mut self, entry: &Entry, ending: Ending) {
         let report = if entry.waits { &mut self.report_of_waiting } else { &mut self.report };
         match entry.phase {
             Phase::Refused => report.refused += 1,
             Phase::Aborted => {}
-            _ if was_clean => report.closed += 1,
-            _ => report.failed += 1,
+            _ => match ending {
+                Ending::Clean => report.closed += 1,
+                Ending::Unclean => report.failed += 1,
+            },
         }
     }
 
