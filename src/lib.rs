@@ -41,7 +41,7 @@
 //!
 //! # For readers
 //!
-//! [`recipes`] show how to do what programs often need, and [`migration`] is for users of other
+//! [`recipes`] show how to do what programs often need. [`migration`] is for users of other
 //! libraries. [`guide`] explains WebSocket from the beginning, on real bytes. The folder `docs` of
 //! the repository has the architecture and more.
 //!
@@ -89,11 +89,15 @@ pub mod frame;
 pub mod guide;
 pub mod handshake;
 #[cfg(any(doc, doctest))]
+/// Calls of tungstenite, of Dart's `WebSocket` and of version 0.1, with their replacements.
+///
 #[doc = include_str!("../docs/migration.md")]
 pub mod migration {}
 mod net;
 pub mod protocol;
 #[cfg(any(doc, doctest))]
+/// How to do what programs often need, with code.
+///
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
 

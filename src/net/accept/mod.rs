@@ -25,7 +25,8 @@ type OnRequest = dyn Fn(&Request) -> Answer + Send + Sync;
 
 /// Answers the opening handshakes of clients (§4.2), on streams that are connected already.
 ///
-/// [`Server`](crate::Server) has one; by itself it serves streams from elsewhere.
+/// A [`Server`](crate::Server) takes its settings from one. On its own, an acceptor serves streams
+/// that the program accepted.
 ///
 /// ```no_run
 /// use std::net::TcpListener;

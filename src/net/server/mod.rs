@@ -58,7 +58,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that listens on this address; port 0 takes a free one.
+    /// Listens on this address. Port 0 takes a free one, which [`local_addr`](Self::local_addr)
+    /// returns.
     ///
     /// # Errors
     ///
@@ -67,7 +68,8 @@ impl Server {
         TcpListener::bind(address).map(Self::from)
     }
 
-    /// Answers handshakes as this acceptor does.
+    /// Sets the acceptor, which has all settings of a connection: subprotocols, origins, TLS,
+    /// compression, limits and timeouts.
     pub fn acceptor(self, acceptor: Acceptor) -> Self {
         Self { acceptor, ..self }
     }
@@ -116,24 +118,25 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Controls the server while it runs: shuts it down, and speaks to its connections.
+    /// Returns a handle that controls the server while it runs: it shuts the server down, and lists
+    /// its connections. Take it before [`run`](Self::run).
     #[must_use]
     pub fn handle(&self) -> ServerHandle {
         let local_addr = self.local_addr().map_err(|error| error.kind());
         ServerHandle::new(Arc::clone(&self.registry), local_addr)
     }
 
-    /// Accepts connections and calls `handler` with each, and with the request that opened it,
-    /// in a thread that it has for itself; the thread may have served another connection before.
-    /// It returns when the server was shut down.
+    /// Accepts connections, and calls `handler` with each connection and the request that opened
+    /// it. Each handler runs in a thread of its own. A thread whose handler has returned may serve
+    /// another connection later. This call returns after [`ServerHandle::shutdown`].
     ///
     /// When the handler returns, a connection that is still open is closed: with 1000 after
-    /// `Ok`, with 1011 after an error or a panic, which end this one connection only.
+    /// `Ok`, with 1011 after an error or a panic. Other connections go on.
     ///
     /// # Errors
     ///
-    /// If the system does not even give the one thread that the server needs for itself. Later
-    /// trouble goes to [`on_error`](Self::on_error), and is survived.
+    /// If the system cannot start the one thread that the server needs for itself. Later errors go
+    /// to [`on_error`](Self::on_error), and the server continues.
     pub fn run<F>(self, handler: F) -> io::Result<()>
     where
         F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
