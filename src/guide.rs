@@ -11,7 +11,7 @@
 //! 6. [Text and UTF-8](text)
 //! 7. [The closing handshake](closing_handshake)
 //! 8. [Errors and close codes](errors)
-//! 9. [Extensions and permessage-deflate](extensions)
+//! 9. [Extensions and permessage-deflate](extensions/index.html)
 //! 10. [Threads](threads)
 //! 11. [Keepalive](keepalive)
 //! 12. [Backpressure](backpressure)

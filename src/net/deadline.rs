@@ -26,18 +26,13 @@ impl Deadline {
     pub(super) fn slice() -> Self {
         #[cfg(loom)]
         if crate::net::sync::slices_are_over() {
-            return Self::over();
+            return Self::after(Some(Duration::ZERO));
         }
         Self::after(Some(WRITE_SLICE))
     }
 
     pub(super) const fn never() -> Self {
         Self(None)
-    }
-
-    /// One that is over already.
-    pub(super) fn over() -> Self {
-        Self(Some(Instant::now()))
     }
 
     pub(super) fn at(start: Instant, timeout: Duration) -> Self {

@@ -349,7 +349,7 @@ mod tests {
         let all = [Peer::default(), Peer { reads: true, ..Peer::default() }].map(open);
         let count = |peer: &Peer| peer.writes.load(Ordering::SeqCst);
         let before = all.each_ref().map(|(peer, ..)| count(peer));
-        registry.begin_shutdown(Deadline::over());
+        registry.begin_shutdown(Deadline::after(Some(Duration::ZERO)));
         assert_eq!(all.each_ref().map(|(peer, ..)| count(peer)), before);
         assert!(all.iter().all(|(_, ws, _)| ws.state() != State::Open), "a Close frame was left");
     }

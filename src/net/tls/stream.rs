@@ -359,7 +359,7 @@ impl Stream for TlsStream {
             // Whoever is blocked in a write has to be woken, not waited for.
             Shutdown::Both => {
                 if let Ok(mut outgoing) = self.outgoing.try_lock() {
-                    let deadline = Deadline::over();
+                    let deadline = Deadline::after(Some(Duration::ZERO));
                     let _ = self.announce_end(&mut outgoing, deadline, <dyn Stream>::try_write);
                 }
             }
