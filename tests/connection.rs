@@ -21,6 +21,8 @@ mod net_close_deadline;
 mod net_closing;
 #[path = "net_deadlines.rs"]
 mod net_deadlines;
+#[path = "net_deflate.rs"]
+mod net_deflate;
 #[path = "net_echo.rs"]
 mod net_echo;
 #[path = "net_errors.rs"]
@@ -41,6 +43,8 @@ mod net_messages;
 mod net_pongs;
 #[path = "net_rest.rs"]
 mod net_rest;
+#[path = "net_shutdown.rs"]
+mod net_shutdown;
 #[path = "net_slice.rs"]
 mod net_slice;
 #[path = "net_streaming.rs"]
