@@ -26,8 +26,7 @@
 //! # What it is not
 //!
 //! This crate has no async runtime, no HTTP server and no HTTP/2. A connection blocks the thread
-//! that uses it, and every call except
-//! [`WebSocket::recv`] has a deadline.
+//! that uses it, and every call except [`WebSocket::recv`] has a deadline.
 //!
 //! # Features
 //!

@@ -67,8 +67,8 @@ impl<'a> Round<'a> {
     /// Goes on with a member that did not take all, and says whether that is over.
     pub(super) fn retry(&mut self, delivery: &mut Delivery<'_>) -> bool {
         let sender = delivery.sender;
-        // A message that is to be dropped is no reason to write to a peer that does not read. The
-        // flusher does so.
+        // The flusher writes the bytes that a slow member did not take. A message that the policy
+        // drops adds none.
         if self.policy != SlowPolicy::Drop || delivery.offer != Offer::Slow {
             sender.retry(Wait::Never);
         }

@@ -21,8 +21,8 @@ impl Stream for TcpStream {
     }
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        // On Linux a call waits for its time-out once, in all. Elsewhere each wait inside the call
-        // has it anew (`sosend` in XNU and FreeBSD).
+        // On Linux the time-out bounds the whole call. In XNU, `sosend` applies it to each wait
+        // inside the call. Other systems are taken to be like XNU.
         let buffer = if cfg!(target_os = "linux") { buffer } else { front(buffer) };
         (&mut &*self).write(buffer)
     }
