@@ -7,12 +7,17 @@
 use std::io::BufRead;
 use std::thread;
 
-use tightwire::{Error, Sender};
+use tightwire::{CloseCode, Error, Sender};
 
-fn main() -> Result<(), Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
     let (sender, mut receiver) = tightwire::connect(&url)?.split();
     println!("Connected to {url}: type lines, end with ctrl-D");
+
+    let stopper = sender.clone();
+    ctrlc::set_handler(move || {
+        let _ = stopper.close_with(CloseCode::GOING_AWAY, "interrupted");
+    })?;
 
     // It ends with standard input or with the connection, whichever comes first, so nobody
     // waits for it.

@@ -5,9 +5,10 @@
 //! cargo run --release --features tls --example echo_server [ADDR] --cert FILE --key FILE
 //! ```
 //!
-//! With a certificate and its key, in PEM, it listens on `wss:`.
+//! With a certificate and its key, in PEM, it listens on `wss:`. Ctrl-C and SIGTERM end it in order.
 
 use std::error::Error;
+use std::time::Duration;
 
 use tightwire::{Acceptor, Server};
 
@@ -21,6 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::bind(address)?.acceptor(acceptor);
     println!("listening on {scheme}://{}", server.local_addr()?);
 
+    let handle = server.handle();
+    ctrlc::set_handler(move || {
+        let _ = handle.shutdown(Duration::from_secs(3));
+    })?;
     server.run(|ws, _request| {
         // Messages that came together are answered together: `recv` writes what was fed
         // before it waits for more.
@@ -63,7 +68,7 @@ struct Arguments {
 
 impl Arguments {
     fn parse() -> Result<Self, String> {
-        let mut parsed = Self { address: "127.0.0.1:9001".into(), cert: None, key: None };
+        let mut parsed = Self { address: "127.0.0.1:8080".into(), cert: None, key: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut file = || arguments.next().ok_or_else(|| format!("{argument} needs a file"));

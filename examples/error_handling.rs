@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tightwire::handshake::HandshakeError;
 use tightwire::{CloseCode, Error, Operation, Receiver, Sender};
 
-const MESSAGES: [&str; 3] = ["Hello!", "How are you?", "Goodbye!"];
+const MESSAGES: [&str; 2] = ["Ping", "Ping 2"];
 
 fn main() -> ExitCode {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());

@@ -40,7 +40,7 @@ const TICKS_FOR_HANDSHAKE: u32 = 2;
 const LISTENER: Token = Token(usize::MAX);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let mut server = Server::bind(&address)?;
     println!("listening on ws://{}", server.listener.local_addr()?);
     server.run()?;

@@ -1,13 +1,17 @@
-//! An echo server with a word of its own: what asks for no WebSocket gets 403.
+//! An echo server with a word of its own: what asks for no WebSocket gets 403. Ctrl-C and SIGTERM
+//! end it in order.
 //!
 //! ```text
 //! cargo run --example server [ADDR]
 //! ```
 
+use std::error::Error;
+use std::time::Duration;
+
 use tightwire::handshake::{AcceptOptions, Answer, Response, is_upgrade_request};
 use tightwire::{Acceptor, Server};
 
-fn main() -> std::io::Result<()> {
+fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let acceptor = Acceptor::new().on_request(|request| {
         if is_upgrade_request(request) {
@@ -21,16 +25,28 @@ fn main() -> std::io::Result<()> {
         .on_error(|peer, error| eprintln!("{peer:?}: {error:#}"));
     println!("listening on ws://{}", server.local_addr()?);
 
-    server.run(|ws, request| {
-        let peer = ws.peer_addr().map_or_else(|| "somebody".into(), |peer| peer.to_string());
-        println!("{peer} connected to {}", request.target());
+    // The peers get a Close frame, and three seconds to answer it.
+    let handle = server.handle();
+    ctrlc::set_handler(move || {
+        let _ = handle.shutdown(Duration::from_secs(3));
+    })?;
+
+    server.run(|ws, _request| {
+        println!("Client connected");
         while let Some(message) = ws.recv()? {
             match message.as_text() {
-                Some(text) => ws.send(format!("Echo: {text}"))?,
-                None => ws.send(&message)?,
+                Some(text) => {
+                    println!("Received: {text}");
+                    ws.send(format!("Echo: {text}"))?;
+                }
+                None => {
+                    println!("Received: {} bytes", message.len());
+                    ws.send(&message)?;
+                }
             }
         }
-        println!("{peer} disconnected");
+        println!("Client disconnected");
         Ok(())
-    })
+    })?;
+    Ok(())
 }

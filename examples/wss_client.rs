@@ -15,7 +15,7 @@ use tightwire::rustls::{ClientConfig, RootCertStore};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().unwrap_or_else(|| "wss://localhost:9001/".into());
+    let url = arguments.next().unwrap_or_else(|| "wss://localhost:8080/".into());
     let mut client = Client::new();
     if let Some(path) = arguments.next() {
         client = client.tls(config(&path)?);

@@ -45,7 +45,7 @@ pub enum ProtocolError {
     /// A message grew over the limit.
     MessageTooBig {
         /// The limit, in bytes.
-        limit: usize,
+        limit: u64,
     },
     /// A message came in more frames than the limit.
     TooManyFragments {

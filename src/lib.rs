@@ -1,7 +1,7 @@
 //! A blocking WebSocket (RFC 6455) client and server: plain threads on `std`, no async runtime.
 //!
 //! ```no_run
-//! let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+//! let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
 //! ws.send("Hello")?;
 //! if let Some(message) = ws.recv()? {
 //!     println!("{message}");
@@ -83,6 +83,7 @@
 
 pub mod deflate;
 mod error;
+mod excerpt;
 pub mod frame;
 #[cfg(any(doc, doctest))]
 pub mod guide;
@@ -104,9 +105,10 @@ pub use error::ProtocolError;
 #[doc(inline)]
 pub use frame::{CloseCode, CloseFrame};
 pub use net::{
-    Acceptor, BroadcastReport, Client, CloseStatus, ClosedBy, Error, HandlerResult, Hub, Member,
-    MessageReader, MessageWriter, Messages, OpenConnection, Operation, PreparedMessage, Receiver,
-    Sender, Server, ServerHandle, ShutdownReport, SlowPolicy, Stream, Timeouts, WebSocket, connect,
+    Acceptor, BroadcastReport, Client, CloseStatus, ClosedBy, Counters, Error, HandlerResult, Hub,
+    Member, MessageReader, MessageWriter, Messages, OpenConnection, Operation, PreparedMessage,
+    Receiver, Sender, Server, ServerHandle, ShutdownReport, SlowPolicy, Stream, Timeouts,
+    WebSocket, connect,
 };
 #[cfg(feature = "tls")]
 pub use net::{TlsStream, rustls};

@@ -35,7 +35,11 @@ impl Chat {
         let program = test.parent().unwrap().parent().unwrap().join("examples").join(name);
         assert!(program.exists(), "run `cargo build --example chat` first: {program:?}");
         let mut command = wire::command(program);
-        command.arg("127.0.0.1:0").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(["127.0.0.1:0", "--until-eof"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -528,7 +528,7 @@ fn bad_text_and_bad_data_fail_before_the_message_ends() {
 #[test]
 fn of_bad_text_and_a_limit_the_first_in_the_text_decides() {
     const LIMIT: usize = 6;
-    let too_big = E::MessageTooBig { limit: LIMIT };
+    let too_big = E::MessageTooBig { limit: LIMIT as u64 };
     let cases: [(&[u8], E); 5] = [
         (b"abc\xffdefghijk", E::InvalidUtf8),
         (b"abcde\xfffghijk", E::InvalidUtf8),
@@ -589,7 +589,10 @@ fn limits_hold_for_what_comes_out() {
                 for outcome in [whole, halves] {
                     match &outcome.events[..] {
                         [Event::Message(message)] if passes => assert_eq!(message.len(), len),
-                        _ => assert_eq!(outcome, Outcome::error(E::MessageTooBig { limit: LIMIT })),
+                        _ => assert_eq!(
+                            outcome,
+                            Outcome::error(E::MessageTooBig { limit: LIMIT as u64 })
+                        ),
                     }
                 }
             }

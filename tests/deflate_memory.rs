@@ -77,7 +77,7 @@ fn a_bomb_goes_off_at_the_limit() {
                             break;
                         }
                     }
-                    assert_eq!(outcome, Err(ProtocolError::MessageTooBig { limit }));
+                    assert_eq!(outcome, Err(ProtocolError::MessageTooBig { limit: limit as u64 }));
                     let case = format!("{role:?} {limit} {step}: {heap:?}");
                     // What is there at last, and before that two thirds of it while it is copied.
                     assert!(heap.peak < 2 * limit as i64 + 250 * KIB, "{case}");

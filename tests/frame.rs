@@ -351,7 +351,7 @@ const ALL_ERRORS: &[(ProtocolError, u16, &str)] = &[
     (E::ForbiddenCloseCode(u16::MAX), 1002, "§7.4"),
     (E::InvalidUtf8, 1007, "§8.1"),
     (E::FrameTooBig { limit: u64::MAX }, 1009, "§10.4"),
-    (E::MessageTooBig { limit: usize::MAX }, 1009, "§10.4"),
+    (E::MessageTooBig { limit: u64::MAX }, 1009, "§10.4"),
     (E::TooManyFragments { limit: u32::MAX }, 1009, "§10.4"),
 ];
 

@@ -84,3 +84,62 @@ fn basic_authorization_is_checked_as_a_whole() {
     assert!(request.is_authorized_as("a", "bb"));
     assert!(!request.is_authorized_as("a", "cc"));
 }
+
+#[test]
+fn a_bearer_token_is_compared_as_a_whole() {
+    let cases = [
+        ("Bearer mF_9.B5f-4.1JqM", true),
+        ("bearer  mF_9.B5f-4.1JqM", true),
+        ("Bearer mF_9.B5f-4.1Jq", false),
+        ("Bearer mF_9.B5f-4.1JqMM", false),
+        ("Bearer mf_9.b5f-4.1jqm", false),
+        ("Bearer", false),
+        ("Bearer ", false),
+        ("Basic mF_9.B5f-4.1JqM", false),
+        ("mF_9.B5f-4.1JqM", false),
+    ];
+    for (value, expected) in cases {
+        let request = request(Some(("Authorization", value)));
+        assert_eq!(request.is_bearer("mF_9.B5f-4.1JqM"), expected, "{value:?}");
+    }
+    assert!(!request(None).is_bearer(""));
+    assert!(!request(Some(("Authorization", "Bearer "))).is_bearer(""));
+    let mut twice = request(Some(("Authorization", "Bearer a")));
+    twice.headers_mut().append("Authorization", "Bearer a").unwrap();
+    assert!(!twice.is_bearer("a"), "which of the two counts?");
+}
+
+#[test]
+fn a_cookie_is_found_by_its_name() {
+    type Found = Result<Option<&'static str>, ()>;
+    let cases: &[(&[&str], Found)] = &[
+        (&["session=1"], Ok(Some("1"))),
+        (&["a=b; session=1; c=d"], Ok(Some("1"))),
+        (&["a=b", "session=1"], Ok(Some("1"))),
+        (&["session=1; session=2"], Ok(Some("1"))),
+        (&[" session = \"quoted\" ;"], Ok(Some("quoted"))),
+        (&["session="], Ok(Some(""))),
+        (&["session=a=b=="], Ok(Some("a=b=="))),
+        (&["Session=1; xsession=2; session"], Ok(None)),
+        (&[""], Ok(None)),
+        (&[], Ok(None)),
+        // Those of others are of no interest.
+        (&["odd=\u{e9}, ; session=1"], Ok(Some("1"))),
+        (&["session=a b"], Err(())),
+        (&["session=a,b"], Err(())),
+        (&["session=\u{e9}"], Err(())),
+        (&["session=a\\b"], Err(())),
+        (&["session=\"a"], Err(())),
+        (&["session=\"\"\""], Err(())),
+        (&["session=\""], Err(())),
+    ];
+    for (fields, expected) in cases {
+        let fields = fields.iter().map(|value| ("Cookie", value));
+        let request = Request::from_parts("GET", "/", fields).unwrap();
+        assert_eq!(request.cookie("session").map_err(drop), *expected, "{request:?}");
+    }
+    let request = Request::from_parts("GET", "/", [("Cookie", "a=b c")]).unwrap();
+    let error = request.cookie("a").unwrap_err();
+    assert_eq!(error.name, "a");
+    assert!(error.to_string().contains("the cookie \"a\""), "{error}");
+}

@@ -131,7 +131,7 @@ fn the_password_is_not_shown() {
 }
 
 fn decode(bytes: &[u8]) -> Result<Option<(Response, usize)>, HttpError> {
-    Proxy::decode_response(bytes, &HeadLimits::default())
+    Response::decode(bytes, &HeadLimits::default())
 }
 
 #[test]
@@ -198,11 +198,8 @@ fn the_answer_of_a_proxy_is_strict_http_within_the_limits() {
         ),
     ];
     for (head, expected) in cases {
-        assert_eq!(Proxy::decode_response(head.as_bytes(), &limits).unwrap_err(), expected);
+        assert_eq!(Response::decode(head.as_bytes(), &limits).unwrap_err(), expected);
     }
-    // To a server HTTP/1.0 is no answer still.
-    let old = b"HTTP/1.0 101 x\r\n\r\n";
-    assert_eq!(Response::decode(old, &limits).unwrap_err(), HttpError::Version);
 }
 
 fn from(variables: &[(&str, &str)]) -> Proxies {

@@ -356,3 +356,93 @@ proptest! {
         prop_assert_eq!(uri.authorization().is_some(), text.contains('@') && again != uri);
     }
 }
+
+/// The examples of RFC 3986 §5.4, normal and abnormal.
+#[test]
+fn a_reference_is_resolved_as_rfc_3986_says() {
+    let base: Uri = "ws://a/b/c/d;p?q".parse().unwrap();
+    let cases = [
+        ("g", "ws://a/b/c/g"),
+        ("./g", "ws://a/b/c/g"),
+        ("g/", "ws://a/b/c/g/"),
+        ("/g", "ws://a/g"),
+        ("//g", "ws://g/"),
+        ("?y", "ws://a/b/c/d;p?y"),
+        ("g?y", "ws://a/b/c/g?y"),
+        ("#s", "ws://a/b/c/d;p?q"),
+        ("g#s", "ws://a/b/c/g"),
+        ("g?y#s", "ws://a/b/c/g?y"),
+        (";x", "ws://a/b/c/;x"),
+        ("g;x", "ws://a/b/c/g;x"),
+        ("g;x?y#s", "ws://a/b/c/g;x?y"),
+        ("", "ws://a/b/c/d;p?q"),
+        (".", "ws://a/b/c/"),
+        ("./", "ws://a/b/c/"),
+        ("..", "ws://a/b/"),
+        ("../", "ws://a/b/"),
+        ("../g", "ws://a/b/g"),
+        ("../..", "ws://a/"),
+        ("../../", "ws://a/"),
+        ("../../g", "ws://a/g"),
+        ("../../../g", "ws://a/g"),
+        ("../../../../g", "ws://a/g"),
+        ("/./g", "ws://a/g"),
+        ("/../g", "ws://a/g"),
+        ("g.", "ws://a/b/c/g."),
+        (".g", "ws://a/b/c/.g"),
+        ("g..", "ws://a/b/c/g.."),
+        ("..g", "ws://a/b/c/..g"),
+        ("./../g", "ws://a/b/g"),
+        ("./g/.", "ws://a/b/c/g/"),
+        ("g/./h", "ws://a/b/c/g/h"),
+        ("g/../h", "ws://a/b/c/h"),
+        ("g;x=1/./y", "ws://a/b/c/g;x=1/y"),
+        ("g;x=1/../y", "ws://a/b/c/y"),
+        ("g?y/./x", "ws://a/b/c/g?y/./x"),
+        ("g?y/../x", "ws://a/b/c/g?y/../x"),
+        ("g#s/../x", "ws://a/b/c/g"),
+        // Other hosts and schemes.
+        ("http://b/../c", "ws://b/c"),
+        ("HTTPS://b", "wss://b/"),
+        ("wss://b:444/x/./y?z", "wss://b:444/x/y?z"),
+        ("//b:8080", "ws://b:8080/"),
+        ("a//b", "ws://a/b/c/a//b"),
+    ];
+    for (reference, expected) in cases {
+        assert_eq!(
+            base.join(reference).map(|uri| uri.to_string()),
+            Ok(expected.into()),
+            "{reference:?}"
+        );
+    }
+    let errors = [
+        ("g:h", UriError::Scheme),
+        ("mailto:a@b", UriError::Scheme),
+        ("ftp://b/", UriError::Scheme),
+        ("http:", UriError::NoHost),
+        ("http:g", UriError::NoHost),
+        ("ws:///", UriError::NoHost),
+        ("//", UriError::NoHost),
+        ("//b:0/", UriError::Port),
+        ("a b", UriError::ResourceName),
+        ("/%zz", UriError::ResourceName),
+        ("/\r\nX: y", UriError::ResourceName),
+        ("/\u{e9}", UriError::ResourceName),
+    ];
+    for (reference, expected) in errors {
+        assert_eq!(base.join(reference), Err(expected), "{reference:?}");
+    }
+}
+
+#[test]
+fn a_password_goes_to_no_other_host() {
+    let base: Uri = "wss://name:secret@a:1/b".parse().unwrap();
+    for reference in ["c", "/c", "?c", ""] {
+        let joined = base.join(reference).unwrap();
+        assert_eq!(joined.authorization(), base.authorization(), "{reference:?}");
+        assert_eq!((joined.host(), joined.port(), joined.is_secure()), ("a", 1, true));
+    }
+    for reference in ["//b/", "https://a:1/c", "//a:1/c"] {
+        assert_eq!(base.join(reference).unwrap().authorization(), None, "{reference:?}");
+    }
+}

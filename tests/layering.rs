@@ -17,9 +17,10 @@ const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
     ("lib", None),
     ("error", Some(&[])),
     ("frame", Some(&["error"])),
-    ("deflate", Some(&["error"])),
+    ("excerpt", Some(&[])),
+    ("deflate", Some(&["error", "excerpt"])),
     ("protocol", Some(&["frame", "error", "deflate"])),
-    ("handshake", Some(&["deflate"])),
+    ("handshake", Some(&["deflate", "excerpt"])),
     ("guide", Some(&[])),
     ("net", None),
 ];

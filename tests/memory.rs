@@ -162,7 +162,7 @@ fn headers_that_announce_much_take_nothing() {
                 // No message is longer than a system's memory.
                 let expected = match usize::try_from(announced) {
                     Ok(_) => Ok(None),
-                    Err(_) => Err(ProtocolError::MessageTooBig { limit: usize::MAX }),
+                    Err(_) => Err(ProtocolError::MessageTooBig { limit: u64::MAX }),
                 };
                 let mut all: Vec<_> = (0..EACH).map(|_| Inbound::new(role, no_limits())).collect();
                 let mut heap = Heap::default();

@@ -139,7 +139,7 @@ fn both_ends_know_what_was_agreed_on_and_do_it() {
         (Some(config().no_context_takeover()), Some(config()), Some(((false, 15), (false, 15)))),
         (Some(config()), Some(config().no_context_takeover()), Some(((false, 15), (false, 15)))),
         (Some(small()), Some(config()), Some(((true, 10), (true, 9)))),
-        (Some(config()), Some(small()), Some(((true, 9), (true, 10)))),
+        (Some(config()), Some(small()), Some(((true, 15), (true, 10)))),
         (Some(config().send_window_bits(8)), Some(config()), Some(((true, 15), (true, 8)))),
     ];
     for (client, server, expected) in cases {
@@ -601,7 +601,7 @@ fn a_peer_that_compresses_amiss_is_told_so() {
     ];
     for streams in [false, true] {
         for (frames, error, code) in &cases {
-            let limits = Limits::new().max_message_len(200);
+            let limits = Limits::new().max_message_len(200).max_stream_len(200);
             let acceptor = Acceptor::new().deflate(DeflateConfig::new()).limits(limits);
             let server = server().acceptor(acceptor);
             let (address, outcome) = wire::reporting_server(server, move |ws| {

@@ -406,7 +406,7 @@ fn a_slow_member_is_disconnected() {
     assert_eq!(pair.broadcast(17), [1, 0, 1]);
     assert!(pair.slow.inner().is_shut && pair.slow.written().is_empty());
     assert!(matches!(pair.slow_ws.send("x"), Err(Error::Send(SendError::Closed))));
-    assert!(pair.slow_ws.recv().is_err());
+    assert!(matches!(pair.slow_ws.recv(), Err(Error::SlowPeer)));
     assert_eq!(pair.broadcast(18), [1, 0, 0]);
     assert_eq!((pair.hub.len(), parts(pair.hub.totals())), (1, [17 * 2 + 2, 0, 1]));
     assert_eq!(pair.fast.texts(), numbers(0..19));
@@ -822,4 +822,18 @@ fn members_that_are_clients_get_the_same_message_masked() {
         assert_eq!(gate.messages(Role::Server), expected);
         assert_eq!(gate.writes(), 2);
     }
+}
+
+#[test]
+fn the_totals_of_rooms_outlive_them() {
+    let ws = Gate::open().server();
+    let hub = Hub::new(SlowPolicy::Drop);
+    let room = hub.new_room();
+    let member = room.join(ws.sender());
+    assert_eq!((hub.len(), room.len()), (0, 1), "a room has members of its own");
+    assert_eq!(parts(room.broadcast("a")), [1, 0, 0]);
+    assert_eq!(parts(hub.broadcast("b")), [0, 0, 0]);
+    drop((member, room));
+    assert_eq!(parts(hub.totals()), [1, 0, 0]);
+    assert_eq!(parts(hub.new_room().new_room().totals()), [1, 0, 0]);
 }

@@ -300,7 +300,7 @@ fn other_senders_wait_no_longer_than_their_time_out() {
 #[test]
 fn a_long_message_passes_from_end_to_end() {
     const LEN: u64 = 64 << 20;
-    let limits = Limits::new().max_message_len(usize::MAX);
+    let limits = Limits::new().max_stream_len(u64::MAX);
     let acceptor = Acceptor::new().limits(limits);
     let address = wire::run(wire::server().acceptor(acceptor), |ws, _| {
         let sender = ws.sender();
@@ -352,5 +352,92 @@ fn a_close_frame_ends_a_message_that_is_being_written() {
     writer.write_all(&[2]).unwrap();
     assert_eq!(writer.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     drop(writer);
+    server.join().unwrap();
+}
+
+/// The two ways to receive, and the limit of each.
+#[test]
+fn a_message_that_is_read_while_it_arrives_has_a_limit_of_its_own() {
+    let limits = Limits::new().max_message_len(10).max_frame_len(10).max_fragments(2);
+    let limits = limits.max_stream_len(100);
+    let too_big = |limit| ProtocolError::MessageTooBig { limit };
+    // One frame, and frames of one byte.
+    let one_frame = |len: usize| masked(0x82, &vec![7; len]);
+    let many_frames = |len: usize| {
+        let mut bytes = masked(0x02, &[7]);
+        (2..len).for_each(|_| bytes.extend(masked(0x00, &[7])));
+        bytes.extend(masked(0x80, &[7]));
+        bytes
+    };
+    let end = masked(0x88, b"");
+    for bytes in [one_frame(100), many_frames(100)] {
+        // A message that is skipped is not held either, and the next one is within its limit.
+        let sent = [&bytes, &bytes, &one_frame(10), &end].map(Vec::as_slice).concat();
+        let (address, outcome) =
+            wire::reporting_server(wire::server().acceptor(Acceptor::new().limits(limits)), |ws| {
+                let mut all = Vec::new();
+                ws.recv_reader().unwrap().unwrap().read_to_end(&mut all).unwrap();
+                let mut first = [0];
+                ws.recv_reader().unwrap().unwrap().read_exact(&mut first).unwrap();
+                (all.len(), first, ws.recv().unwrap().map(Message::into_bytes))
+            });
+        let mut raw = Raw::upgraded(address);
+        raw.send(sent);
+        assert_eq!(outcome.recv_timeout(PATIENCE).unwrap(), (100, [7], Some(vec![7; 10])));
+    }
+    let frames = [
+        (one_frame(101), too_big(100), ProtocolError::FrameTooBig { limit: 10 }),
+        (many_frames(101), too_big(100), ProtocolError::TooManyFragments { limit: 2 }),
+        (one_frame(11), too_big(0), ProtocolError::FrameTooBig { limit: 10 }),
+    ];
+    for (bytes, as_stream, as_whole) in frames {
+        for streams in [true, false] {
+            if streams && as_stream == too_big(0) {
+                continue;
+            }
+            let (address, outcome) = wire::reporting_server(
+                wire::server().acceptor(Acceptor::new().limits(limits)),
+                move |ws| {
+                    let read = |ws: &mut tightwire::WebSocket| -> Result<(), Error> {
+                        let Some(mut reader) = ws.recv_reader()? else { return Ok(()) };
+                        let outcome = reader.read_to_end(&mut Vec::new());
+                        outcome.map(drop).map_err(|error| {
+                            let ours = error.into_inner().and_then(|e| e.downcast::<Error>().ok());
+                            *ours.expect("an error of ours")
+                        })
+                    };
+                    if streams { read(ws) } else { ws.recv().map(drop) }
+                },
+            );
+            let mut raw = Raw::upgraded(address);
+            raw.send(&bytes);
+            let (first, close) = raw.read_frame();
+            assert_eq!((first, &close[..2]), (0x88, &1009_u16.to_be_bytes()[..]));
+            let expected = if streams { as_stream } else { as_whole };
+            let error = outcome.recv_timeout(PATIENCE).unwrap().unwrap_err();
+            assert!(matches!(error, Error::Protocol(error) if error == expected), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn the_reason_of_a_writer_that_fails_is_with_the_receiver() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        wire::answer_upgrade(&mut raw);
+        raw.read_frame();
+        raw.send(hex("88 02 03 f1"));
+        raw.read_to_end();
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let mut writer = ws.writer(MessageKind::Binary);
+    writer.write_all(b"a part").unwrap();
+    writer.flush().unwrap();
+    assert!(ws.recv().unwrap().is_none());
+    assert_eq!(
+        writer.write_all(b"more").and_then(|()| writer.flush()).unwrap_err().kind(),
+        io::ErrorKind::BrokenPipe
+    );
+    assert_eq!(ws.close_status().unwrap().code(), 1009);
+    drop(ws);
     server.join().unwrap();
 }

@@ -5,25 +5,23 @@
 mod tls;
 mod wire;
 
+use std::env;
 use std::error::Error as StdError;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
-use base64::Engine;
 use rcgen::date_time_ymd;
-use tightwire::rustls::pki_types::{CertificateDer, ServerName};
+use tightwire::rustls::pki_types::ServerName;
 use tightwire::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use tightwire::rustls::sign::CertifiedKey;
 use tightwire::rustls::version::{TLS12, TLS13};
 use tightwire::rustls::{self, AlertDescription, ClientConfig, ProtocolVersion, ServerConfig};
 use tightwire::{Acceptor, Client, Error, Message, Operation, Server, Timeouts, TlsStream};
-use tls::{AUTHORITY, Authority, Identity};
+use tls::{AUTHORITY, Authority, Identity, PemFile};
 use wire::{PATIENCE, Raw};
 
 /// What is behind an error, if that is TLS.
@@ -150,6 +148,27 @@ fn the_client_names_the_host_and_http_in_its_hello() {
     let http = || vec![b"http/1.1".to_vec()];
     let expected = vec![(Some("localhost".to_owned()), http()), (None, http())];
     assert_eq!(*asked.hellos.lock().unwrap(), expected);
+}
+
+#[test]
+fn a_server_can_be_asked_for_another_name_than_its_address_says() {
+    let (asked, config) = asking_config();
+    let (url, _) = serve(Acceptor::new().tls(config));
+    let url = url.replace("localhost", "127.0.0.1");
+    assert_echoes(&tls::client().server_name("localhost"), &url);
+    let hello = asked.hellos.lock().unwrap().pop().unwrap();
+    assert_eq!(hello.0.as_deref(), Some("localhost"));
+    // In either order with the configuration.
+    let client = Client::new().server_name("localhost").tls(tls::client_config());
+    assert_echoes(&client, &url);
+    // The certificate is checked for that name.
+    let error = tls::client().server_name("other.example").connect(&url).unwrap_err();
+    assert!(matches!(cause(&error), rustls::Error::InvalidCertificate(_)), "{error:#}");
+    for malformed in ["", "a b", "a..b", "\u{e9}.example", "localhost:443", "[::1]"] {
+        // Nothing listens there, and nothing was connected.
+        let error = tls::client().server_name(malformed).connect("wss://127.0.0.1:1/").unwrap_err();
+        assert!(matches!(error, Error::Tls(_)), "{malformed:?}: {error:#}");
+    }
 }
 
 #[test]
@@ -524,28 +543,6 @@ fn a_client_for_whom_there_is_no_room_sees_the_end_of_the_stream() {
     assert!(wire::is_eof(&error), "{error:?}");
 }
 
-/// A file that is gone when this is dropped.
-struct File(PathBuf);
-
-impl File {
-    fn pem(certificate: &CertificateDer<'_>) -> Self {
-        let name = format!("tightwire-{}-root.pem", std::process::id());
-        let path = env::temp_dir().join(name);
-        let base64 = base64::engine::general_purpose::STANDARD.encode(certificate);
-        let lines: Vec<_> = base64.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-        let lines = lines.join("\n");
-        let pem = format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n");
-        fs::write(&path, pem).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 /// Where the test below finds the server of the one that runs it.
 const URL: &str = "TIGHTWIRE_TEST_URL";
 const ROOTS_TEST: &str = "by_default_the_roots_of_the_system_are_trusted";
@@ -557,7 +554,7 @@ fn by_default_the_roots_of_the_system_are_trusted() {
         return assert_echoes(&Client::new(), &url);
     }
     let (url, _errors) = serve(tls::acceptor());
-    let root = File::pem(&AUTHORITY.root());
+    let root = PemFile::new(&AUTHORITY.root());
     for (trusted, is_trusted) in [(Some(&root.0), true), (None, false)] {
         let mut command = wire::command(env::current_exe().unwrap());
         command.args(["--exact", ROOTS_TEST]).env(URL, &url).env_remove("SSL_CERT_DIR");

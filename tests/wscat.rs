@@ -1,5 +1,8 @@
 //! The example `wscat` as a process: what it sends, what it shows, and what it ends with.
 
+#[cfg(feature = "tls")]
+#[path = "wire/tls.rs"]
+mod tls;
 mod wire;
 
 use std::io::Write;
@@ -325,6 +328,27 @@ fn pings_and_pongs_are_shown() {
     outcome.has_note("< pong 0xff");
     assert!(outcome.err.contains("* < pong \"one\" after "), "{outcome:#?}");
     assert_eq!(outcome.err.matches("< p").count(), 3, "{outcome:#?}");
+}
+
+/// Inside TLS nobody but the library sees them, and what it hands its stream.
+#[cfg(feature = "tls")]
+#[test]
+fn pings_and_pongs_are_shown_of_a_server_with_tls() {
+    let (server, url) = tls::server();
+    wire::run(server, |ws, request| {
+        ws.ping(b"hi")?;
+        wire::echo(ws, request)
+    });
+    let root = tls::PemFile::new(&tls::AUTHORITY.root());
+    let mut command = wire::command(program());
+    command.args(["--commands", "--wait", "0.2", &url]).env("SSL_CERT_FILE", &root.0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"/ping one\nhello\n").unwrap();
+    let outcome = finish(child);
+    assert_eq!((outcome.code, outcome.out.as_str()), (Some(0), "hello\n"), "{outcome:#?}");
+    outcome.has_note("< ping \"hi\", answered");
+    assert!(outcome.err.contains("* < pong \"one\" after "), "{outcome:#?}");
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //! it.
 //!
 //! ```text
-//! cargo run --release --example chat [ADDR] [--origin ORIGIN]... [--for SECONDS]
+//! cargo run --release --example chat [ADDR] [--origin ORIGIN]... [--for SECONDS] [--until-eof]
 //! ```
 //!
-//! Then open <http://127.0.0.1:8080/>. The end of standard input, Ctrl-D, shuts it down in order;
-//! with `--for` it is the time that does. Behind another name or port than the one it listens
-//! on, say with `--origin` as what browsers know the page.
+//! Then open <http://127.0.0.1:8080/>. Ctrl-C or SIGTERM shuts it down in order. So does the time
+//! of `--for`, and with `--until-eof` the end of standard input, for a program that starts it and
+//! holds the other end. Behind another name or port than the one it listens on, say with `--origin`
+//! as what browsers know the page.
 //!
 //! `words.rs` has the JSON that goes over the wire, `room.rs` who is where and what was said,
 //! `talk.rs` one connection, `site.rs` the page.
@@ -17,10 +18,11 @@ mod site;
 mod talk;
 mod words;
 
-use std::io::{Read, Write};
+use std::error::Error;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use std::{env, io, thread};
 
@@ -39,6 +41,7 @@ struct Options {
     address: String,
     origins: Vec<String>,
     duration: Option<Duration>,
+    until_eof: bool,
 }
 
 fn main() -> ExitCode {
@@ -53,8 +56,12 @@ fn main() -> ExitCode {
 
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut arguments = arguments;
-    let mut options =
-        Options { address: "127.0.0.1:8080".into(), origins: Vec::new(), duration: None };
+    let mut options = Options {
+        address: "127.0.0.1:8080".into(),
+        origins: Vec::new(),
+        duration: None,
+        until_eof: false,
+    };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
@@ -64,6 +71,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
                 let seconds = value.parse().map_err(|_| format!("{value:?} is no number"))?;
                 options.duration = Some(Duration::from_secs(seconds));
             }
+            "--until-eof" => options.until_eof = true,
             _ if argument.starts_with('-') => return Err(format!("no option {argument}")),
             _ => options.address = argument,
         }
@@ -71,7 +79,9 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     Ok(options)
 }
 
-fn run(options: Options) -> io::Result<()> {
+fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let (stop, stopped) = mpsc::channel();
+    stop_on_request(stop, &options)?;
     let server = Server::bind(&options.address)?;
     let address = server.local_addr()?;
     let acceptor = Acceptor::new()
@@ -86,12 +96,12 @@ fn run(options: Options) -> io::Result<()> {
 
     let handle = server.handle();
     let stopping = thread::spawn(move || {
-        wait_for_the_end(options.duration);
+        let _ = stopped.recv();
         // Whoever has read where to go may have closed the pipe since.
         let _ = writeln!(io::stdout(), "Shutting down");
         handle.shutdown(GOODBYE);
     });
-    println!("The chat is at http://{address}/ (Ctrl-D ends it)");
+    println!("The chat is at http://{address}/ (Ctrl-C ends it)");
     let rooms = Arc::new(Rooms::default());
     server.run(move |ws, _request| talk::serve(&rooms, ws))?;
     let _ = stopping.join();
@@ -120,13 +130,25 @@ fn timeouts() -> Timeouts {
         .close(Duration::from_secs(2))
 }
 
-/// There is no Ctrl-C in std; the end of standard input takes its place.
-fn wait_for_the_end(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => thread::sleep(duration),
-        None => {
-            let mut buffer = [0; 256];
-            while matches!(io::stdin().lock().read(&mut buffer), Ok(1..)) {}
-        }
+/// Has `stop` told when the server is to end: by a signal, by the clock, or with its input.
+fn stop_on_request(stop: mpsc::Sender<()>, options: &Options) -> Result<(), Box<dyn Error>> {
+    if let Some(duration) = options.duration {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            thread::sleep(duration);
+            stop.send(())
+        });
     }
+    if options.until_eof {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            stop.send(())
+        });
+    }
+    ctrlc::set_handler(move || {
+        // A second signal finds the shutdown under way.
+        let _ = stop.send(());
+    })?;
+    Ok(())
 }

@@ -29,19 +29,18 @@ pub(crate) fn open(options: &Options, screen: &Arc<Screen>) -> Result<Opened, Er
     let mut watch = Stopwatch { since: Instant::now(), steps: Vec::new() };
     let client = client(options);
     let pings = Arc::new(Pings::default());
+    let host = (uri.host(), uri.port());
+    let addresses: Vec<_> = host.to_socket_addrs()?.collect();
+    watch.lap("name resolution");
+    let stream = dial(addresses)?;
+    watch.lap("TCP connection");
+    let tap = (Arc::clone(screen), Arc::clone(&pings));
     let websocket = if uri.is_secure() {
-        // What is encrypted there is nothing to look into.
-        client.connect(&options.url)?
+        let stream = secure(stream, &uri)?;
+        watch.lap("TLS handshake");
+        client.connect_stream(&options.url, Tap::new(stream, tap.0, tap.1))?
     } else {
-        let host = (uri.host(), uri.port());
-        let addresses: Vec<_> = host.to_socket_addrs()?.collect();
-        watch.lap("name resolution");
-        let stream = dial(addresses)?;
-        watch.lap("TCP connection");
-        client.connect_stream(
-            &options.url,
-            Tap::new(stream, Arc::clone(screen), Arc::clone(&pings)),
-        )?
+        client.connect_stream(&options.url, Tap::new(stream, tap.0, tap.1))?
     };
     watch.lap("opening handshake");
     Ok(Opened { url: uri.to_string(), websocket, pings, steps: watch.steps })
@@ -58,6 +57,24 @@ fn client(options: &Options) -> Client {
     #[cfg(feature = "deflate")]
     let client = client.deflate(tightwire::deflate::DeflateConfig::new());
     client
+}
+
+/// TLS with a server that the system trusts. It is not left to [`Client::connect`], so that the
+/// [`Tap`] sees what is inside.
+#[cfg(feature = "tls")]
+fn secure(stream: TcpStream, uri: &Uri) -> Result<tightwire::TlsStream, Error> {
+    use tightwire::rustls::{ClientConfig, RootCertStore};
+
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tightwire::TlsStream::client(stream, uri.host(), config, PATIENCE)
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(_stream: TcpStream, _uri: &Uri) -> Result<TcpStream, Error> {
+    Err(Error::TlsUnsupported)
 }
 
 fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {

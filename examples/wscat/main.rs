@@ -2,7 +2,7 @@
 //! comes is shown, with its control frames and timings.
 //!
 //! ```text
-//! cargo run --example wscat -- ws://127.0.0.1:9001
+//! cargo run --example wscat -- ws://127.0.0.1:8080
 //! cargo run --example wscat -- --help
 //! ```
 //!
@@ -23,7 +23,7 @@ use std::time::Instant;
 use std::{env, io::IsTerminal, thread};
 
 use tightwire::handshake::HandshakeError;
-use tightwire::{CloseStatus, ClosedBy, Error, Message, Receiver, WebSocket};
+use tightwire::{CloseCode, CloseStatus, ClosedBy, Error, Message, Receiver, WebSocket};
 
 use dial::Opened;
 use input::Input;
@@ -71,6 +71,11 @@ fn run(options: Options) -> Exit {
     greet(&screen, &options, &opened);
 
     let (sender, mut receiver) = opened.websocket.split();
+    let stopper = sender.clone();
+    // Where no signals can be caught, they end the program as they always did.
+    let _ = ctrlc::set_handler(move || {
+        let _ = stopper.close_with(CloseCode::GOING_AWAY, "interrupted");
+    });
     let pinger =
         Pinger { sender: sender.clone(), screen: Arc::clone(&screen), pings: opened.pings };
     if let Some(interval) = options.ping {

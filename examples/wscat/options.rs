@@ -97,7 +97,7 @@ impl Options {
             }
         }
         if options.url.is_empty() {
-            return Err("a URL is needed, as ws://127.0.0.1:9001/".into());
+            return Err("a URL is needed, as ws://127.0.0.1:8080/".into());
         }
         Ok(Parsed::Run(options))
     }
@@ -141,7 +141,7 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `localhost:9001` is meant as `ws://localhost:9001`.
+/// `localhost:8080` is meant as `ws://localhost:8080`.
 fn with_scheme(url: String) -> String {
     if url.contains("://") { url } else { format!("ws://{url}") }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use crate::screen::{Screen, millis};
 /// As many Pings may be without an answer before the first of them is forgotten.
 const PINGS_MAX: usize = 16;
 
-/// A socket, and somebody who watches it.
+/// A stream, and somebody who watches it: a socket, or TLS on one.
 #[derive(Debug)]
-pub(crate) struct Tap {
-    stream: TcpStream,
+pub(crate) struct Tap<S> {
+    stream: S,
     incoming: Mutex<Incoming>,
     screen: Arc<Screen>,
     pings: Arc<Pings>,
@@ -50,8 +50,8 @@ struct Incoming {
     is_lost: bool,
 }
 
-impl Tap {
-    pub(crate) fn new(stream: TcpStream, screen: Arc<Screen>, pings: Arc<Pings>) -> Self {
+impl<S: Stream> Tap<S> {
+    pub(crate) fn new(stream: S, screen: Arc<Screen>, pings: Arc<Pings>) -> Self {
         Self { stream, incoming: Mutex::default(), screen, pings }
     }
 
@@ -150,7 +150,7 @@ impl Incoming {
     }
 }
 
-impl Stream for Tap {
+impl<S: Stream> Stream for Tap<S> {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer)?;
         let seen = lock(&self.incoming).push(buffer.get(..count).unwrap_or_default());
@@ -159,7 +159,11 @@ impl Stream for Tap {
     }
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        Stream::write(&self.stream, buffer)
+        self.stream.write(buffer)
+    }
+
+    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        self.stream.try_write(buffer)
     }
 
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -179,11 +183,11 @@ impl Stream for Tap {
     }
 
     fn prepare(&self) -> io::Result<()> {
-        Stream::prepare(&self.stream)
+        self.stream.prepare()
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
-        Stream::peer_addr(&self.stream)
+        self.stream.peer_addr()
     }
 }
 

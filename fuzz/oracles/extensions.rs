@@ -148,8 +148,11 @@ impl<'a> Params<'a> {
         };
         // What was asked for is granted (§7.1.1.1, §7.1.2.1).
         assert_eq!(answer.server_no_takeover, self.server_no_takeover || !wish.send_takeover);
-        assert_eq!(bits(answer.server_bits), bits(self.server_bits).min(wish.send_bits));
-        assert!(self.server_bits.is_none() || answer.server_bits.is_some(), "{answer:?}");
+        // It is named where it was offered, and nowhere else.
+        assert_eq!(self.server_bits.is_some(), answer.server_bits.is_some(), "{answer:?}");
+        if self.server_bits.is_some() {
+            assert_eq!(bits(answer.server_bits), bits(self.server_bits).min(wish.send_bits));
+        }
         // The hint is taken, and nothing is asked of a client that could not do it (§7.1.2.2).
         assert_eq!(answer.client_no_takeover, self.client_no_takeover || !wish.recv_takeover);
         let Some(hint) = self.client_bits else {

@@ -252,7 +252,7 @@ impl Settings {
         inflated: core::result::Result<Inflated, &'static str>,
         outcome: &Outcome,
     ) {
-        let too_big = ProtocolError::MessageTooBig { limit: self.max_message_len };
+        let too_big = ProtocolError::MessageTooBig { limit: self.max_message_len as u64 };
         assert_eq!(CloseCode::from(too_big), CloseCode::MESSAGE_TOO_BIG);
         match inflated {
             Ok(inflated) => {
@@ -283,7 +283,7 @@ impl Settings {
             }
         }
         if !passes {
-            return Err(ProtocolError::MessageTooBig { limit: self.max_message_len });
+            return Err(ProtocolError::MessageTooBig { limit: self.max_message_len as u64 });
         }
         Ok(if is_text {
             Message::Text(String::from_utf8(data.to_vec()).expect("it was checked"))

@@ -88,7 +88,7 @@ impl Meaning {
             self.must(begins || is_begun, ProtocolError::UnexpectedContinuation);
             self.must(!begins || !is_begun, ProtocolError::ExpectedContinuation);
             self.must(len <= max_frame_len, ProtocolError::FrameTooBig { limit: max_frame_len });
-            let too_big = ProtocolError::MessageTooBig { limit: max_message_len };
+            let too_big = ProtocolError::MessageTooBig { limit: max_message_len as u64 };
             self.must(total <= max_message_len as u128, too_big);
             let too_many = ProtocolError::TooManyFragments { limit: max_fragments };
             self.must(count < max_fragments, too_many);

@@ -2,6 +2,7 @@ use core::fmt;
 
 use super::config::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 use super::{DeflateConfig, DirectionParams};
+use crate::excerpt::excerpt;
 
 /// What both ends settled on (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -97,7 +98,12 @@ impl Params {
         let offer = ParsedParams::new(offer)?;
         let server = DirectionParams {
             context_takeover: config.send_context_takeover && !offer.server_no_takeover,
-            window_bits: offer.server_bits.unwrap_or(MAX_WINDOW_BITS).min(config.send_window_bits),
+            // Allowed without an offer too (RFC 7692 §7.1.2.1), but some clients then refuse. The
+            // deflater keeps to the smaller window by itself, which needs no agreement.
+            window_bits: match offer.server_bits {
+                Some(bits) => bits.min(config.send_window_bits),
+                None => MAX_WINDOW_BITS,
+            },
         };
         let client = DirectionParams {
             // A hint to take up: it spares us the memory.
@@ -110,7 +116,7 @@ impl Params {
         };
         let mut params = Vec::new();
         push(&mut params, server, SERVER_NO_TAKEOVER, SERVER_BITS);
-        // Who asked for at most 15 bits waits for the answer to it.
+        // A client that asked for at most 15 bits waits for the answer to it.
         if offer.server_bits.is_some() && server.window_bits == MAX_WINDOW_BITS {
             params.push((SERVER_BITS.to_owned(), Some(MAX_WINDOW_BITS.to_string())));
         }
@@ -158,10 +164,18 @@ fn push(params: &mut RawParams, direction: DirectionParams, no_takeover: &str, b
 impl fmt::Display for ParamsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(name) => write!(f, "permessage-deflate has no parameter {name:?}"),
-            Self::Repeated(name) => write!(f, "the parameter {name} stands twice"),
+            Self::Unknown(name) => {
+                write!(f, "permessage-deflate has no parameter {}", excerpt(name))
+            }
+            Self::Repeated(name) => write!(f, "the parameter {} stands twice", excerpt(name)),
             Self::Value(name) => write!(f, "the parameter {name} has no value that it can have"),
-            Self::NotGranted(name) => write!(f, "the parameter {name} was asked for in vain"),
+            Self::NotGranted(name) => {
+                write!(
+                    f,
+                    "the server did not grant {name}: add a second offer without it, as with a \
+                     further call of Client::deflate, to connect all the same"
+                )
+            }
         }?;
         f.write_str(" (RFC 7692 §7)")
     }

@@ -1,10 +1,12 @@
 //! Who may connect, as far as the request tells: the checks of §10.2 and §10.5.
 
+use core::fmt;
 use core::hint::black_box;
 
-use super::http::Request;
+use super::http::{Request, grammar};
 use super::key;
 use super::server::Upgrade;
+use crate::excerpt::excerpt;
 
 impl Upgrade<'_> {
     /// Whether the request comes from one of these origins, or from no browser (§10.2).
@@ -57,16 +59,98 @@ impl Request {
     /// ```
     #[must_use]
     pub fn is_authorized_as(&self, name: &str, password: &str) -> bool {
-        let Ok(Some(value)) = self.headers().single("Authorization") else { return false };
-        let Some((scheme, token)) = value.split_once(' ') else { return false };
-        if !scheme.eq_ignore_ascii_case("Basic") {
-            return false;
-        }
         let expected = format!("{name}:{password}");
-        key::decode(token.trim_start_matches(' '))
+        self.credentials("Basic")
+            .and_then(key::decode)
             .is_some_and(|given| is_same(&given, expected.as_bytes()))
     }
+
+    /// Whether the request carries this bearer token (RFC 6750 §2.1).
+    ///
+    /// How long it takes tells nothing about where a wrong token differs from the right one.
+    ///
+    /// ```
+    /// use tightwire::Acceptor;
+    /// use tightwire::handshake::{AcceptOptions, Answer, Response};
+    ///
+    /// let acceptor = Acceptor::new().on_request(|request| {
+    ///     if request.is_bearer("0123456789") {
+    ///         return Answer::Upgrade(AcceptOptions::new());
+    ///     }
+    ///     let mut refusal = Response::new(401);
+    ///     let _ = refusal.headers_mut().append("WWW-Authenticate", "Bearer");
+    ///     refusal.into()
+    /// });
+    /// ```
+    #[must_use]
+    pub fn is_bearer(&self, token: &str) -> bool {
+        // An empty one would let everybody in who says "Bearer".
+        let given = self.credentials("Bearer").filter(|given| !given.is_empty());
+        given.is_some_and(|given| is_same(given.as_bytes(), token.as_bytes()))
+    }
+
+    /// What the one `Authorization` field says in this scheme (RFC 9110 §11.4).
+    fn credentials(&self, scheme: &str) -> Option<&str> {
+        let value = self.headers().single("Authorization").ok()??;
+        let (given, credentials) = value.split_once(' ')?;
+        given.eq_ignore_ascii_case(scheme).then(|| credentials.trim_start_matches(' '))
+    }
+
+    /// The value of the cookie with this name, without quotes around it (RFC 6265 §4.2). Of
+    /// several with the same name the first counts, which browsers choose for the longest path.
+    ///
+    /// ```
+    /// use tightwire::handshake::Request;
+    ///
+    /// let fields = [("Cookie", "theme=dark; session=31d4d96e407aad42")];
+    /// let request = Request::from_parts("GET", "/", fields)?;
+    /// assert_eq!(request.cookie("session")?, Some("31d4d96e407aad42"));
+    /// assert_eq!(request.cookie("Session")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidCookie` if the value holds a character that a cookie cannot have. Other cookies of
+    /// the request are not looked at.
+    pub fn cookie(&self, name: &str) -> Result<Option<&str>, InvalidCookie> {
+        let pairs = self.headers().get_all("Cookie").flat_map(|field| field.split(';'));
+        let mut named = pairs.filter_map(|pair| {
+            let (given, value) = pair.split_once('=')?;
+            (grammar::trim(given) == name).then(|| grammar::trim(value))
+        });
+        let Some(value) = named.next() else { return Ok(None) };
+        let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let value = unquoted.unwrap_or(value);
+        if value.bytes().all(is_cookie_byte) {
+            Ok(Some(value))
+        } else {
+            Err(InvalidCookie { name: name.to_owned() })
+        }
+    }
 }
+
+/// A character of a cookie's value (RFC 6265 §4.1.1).
+const fn is_cookie_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
+}
+
+/// A cookie whose value holds a character that cookies cannot have: see [`Request::cookie`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InvalidCookie {
+    /// The name of the cookie.
+    pub name: String,
+}
+
+impl fmt::Display for InvalidCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = excerpt(&self.name);
+        write!(f, "the value of the cookie {name} holds a character that has to be encoded")?;
+        f.write_str(" (RFC 6265 §4.1.1)")
+    }
+}
+
+impl core::error::Error for InvalidCookie {}
 
 /// The host of `host[:port]`; an IPv6 address keeps its brackets.
 fn host(authority: &str) -> &str {

@@ -1,6 +1,7 @@
 use core::fmt;
 
 use crate::deflate::ParamsError;
+use crate::excerpt::excerpt;
 
 use super::extension::ExtensionSyntaxError;
 use super::http::{HttpError, InvalidHeader, RepeatedHeader, Response};
@@ -71,13 +72,13 @@ impl fmt::Display for HandshakeError {
                 }
             }
             Self::UnofferedSubprotocol(name) => {
-                write!(f, "the subprotocol {name:?} was not offered (RFC 6455 §4)")
+                write!(f, "the subprotocol {} was not offered (RFC 6455 §4)", excerpt(name))
             }
             Self::UnofferedExtension(name) => {
-                write!(f, "the extension {name:?} was not offered (RFC 6455 §4.1)")
+                write!(f, "the extension {} was not offered (RFC 6455 §4.1)", excerpt(name))
             }
             Self::RepeatedExtension(name) => {
-                write!(f, "the extension {name:?} is named twice (RFC 7692 §5)")
+                write!(f, "the extension {} is named twice (RFC 7692 §5)", excerpt(name))
             }
             Self::Deflate(error) => error.fmt(f),
             Self::NoUpgrade => f.write_str(
@@ -88,7 +89,7 @@ impl fmt::Display for HandshakeError {
             Self::Version => f.write_str("Sec-WebSocket-Version is not 13 (RFC 6455 §4.2.1)"),
             Self::Body => f.write_str("the request announces a body"),
             Self::Origin(origin) => {
-                write!(f, "the origin {origin:?} is not allowed (RFC 6455 §10.2)")
+                write!(f, "the origin {} is not allowed (RFC 6455 §10.2)", excerpt(origin))
             }
             Self::Answered(status) => write!(f, "answered with status {status}"),
             Self::Header(error) => error.fmt(f),
@@ -102,16 +103,6 @@ impl fmt::Display for HandshakeError {
                 write!(f, "the subprotocol {name:?} is offered twice (RFC 6455 §4.1)")
             }
         }
-    }
-}
-
-/// The start of what a peer sent, in quotes and escaped: errors end up in logs and on terminals,
-/// and it may be as long as a head.
-fn excerpt(text: &str) -> String {
-    const MAX_CHARS: usize = 200;
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((len, _)) => format!("{:?}...", text.get(..len).unwrap_or_default()),
-        None => format!("{text:?}"),
     }
 }
 

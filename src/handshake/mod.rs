@@ -50,9 +50,11 @@ mod negotiated;
 mod proxy;
 mod server;
 
+pub use access::InvalidCookie;
 pub use client::{ClientHandshake, Offer};
 pub use error::{HandshakeError, Rejection};
 pub use extension::{Extension, ExtensionSyntaxError};
+pub(crate) use http::BodyDecoder;
 pub use http::{
     HeadLimits, HeadScanner, Headers, HttpError, InvalidHeader, RepeatedHeader, Request, Response,
     Uri, UriError, is_upgrade_request,

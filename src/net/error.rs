@@ -11,7 +11,7 @@ use crate::protocol::SendError;
 ///
 /// Three kinds are told apart: the peer broke a rule (`Protocol`, `Handshake`, `Tls`), the caller
 /// asked for something that cannot be (`Uri`, `Send`, `TlsUnsupported`), or the wire broke or was
-/// too slow (`Io`, `Timeout`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
+/// too slow (`Io`, `Timeout`, `SlowPeer`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -32,6 +32,9 @@ pub enum Error {
     Send(SendError),
     /// A deadline passed.
     Timeout(Operation),
+    /// A [`Hub`](crate::Hub) ended the connection, because its peer read too slowly
+    /// ([`SlowPolicy::Disconnect`](crate::SlowPolicy::Disconnect)).
+    SlowPeer,
     /// TLS failed before there was a connection (§7.4.1 calls it code 1015), for instance because
     /// the server's certificate is not trusted, or because the server wants one of ours. It holds
     /// the error of the TLS library.
@@ -127,6 +130,9 @@ impl fmt::Display for Error {
             Self::Protocol(_) => f.write_str("the peer violated the protocol"),
             Self::Send(_) => f.write_str("cannot send"),
             Self::Timeout(operation) => operation.fmt(f),
+            Self::SlowPeer => {
+                f.write_str("a hub ended the connection, because the peer read too slowly")
+            }
             Self::Tls(_) => f.write_str("TLS failed"),
             Self::TlsUnsupported => {
                 f.write_str("wss: needs TLS: build tightwire with its feature `tls`")
@@ -165,7 +171,7 @@ impl error::Error for Error {
             Self::Protocol(error) => Some(error),
             Self::Send(error) => Some(error),
             Self::Tls(error) => Some(&**error),
-            Self::Timeout(_) | Self::TlsUnsupported => None,
+            Self::Timeout(_) | Self::SlowPeer | Self::TlsUnsupported => None,
         }
     }
 }

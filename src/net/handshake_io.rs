@@ -10,10 +10,12 @@ use super::deadline::Deadline;
 use super::error::{is_timeout, unexpected_eof};
 use super::stream::{LINGER_MAX, WRITE_SLICE};
 use super::{Error, Operation, Stream};
-use crate::handshake::{HandshakeError, HeadLimits, HeadScanner, HttpError, Response};
+use crate::handshake::{BodyDecoder, HandshakeError, HeadLimits, HeadScanner, HttpError, Response};
 
 /// How much of the body of a refusal is kept.
 const MAX_BODY: usize = 4 << 10;
+/// How much of it is read.
+const MAX_ENCODED_BODY: usize = 8 * MAX_BODY;
 /// How much is read at once: most requests as a whole.
 const READ_LEN: usize = 1 << 10;
 /// How long a refusal's body is waited for, and a refused client's last bytes.
@@ -77,13 +79,20 @@ pub(super) fn read_body(
     response: &Response,
     read_ahead: Vec<u8>,
 ) -> Vec<u8> {
-    let announced = response.headers().get("Content-Length").and_then(|len| len.parse().ok());
-    let body_len = announced.unwrap_or(MAX_BODY).min(MAX_BODY);
     let deadline = deadline.earlier(Deadline::after(Some(PATIENCE)));
-    let mut body = read_ahead;
-    while body.len() < body_len && matches!(read_some(stream, deadline, &mut body), Ok(1..)) {}
-    body.truncate(body_len);
-    body
+    let mut decoder = BodyDecoder::new(response, MAX_BODY);
+    let mut bytes = read_ahead;
+    // Chunks of one byte are six times as long on the wire, and extensions may be of any length.
+    let mut left = MAX_ENCODED_BODY;
+    loop {
+        decoder.push(&bytes);
+        left = left.saturating_sub(bytes.len());
+        bytes.clear();
+        let is_over = decoder.is_over() || left == 0;
+        if is_over || !matches!(read_some(stream, deadline, &mut bytes), Ok(1..)) {
+            return decoder.into_body();
+        }
+    }
 }
 
 /// What a client is told that asks while the server shuts down.

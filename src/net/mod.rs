@@ -24,8 +24,8 @@ pub use accept::Acceptor;
 pub use broadcast::{BroadcastReport, Hub, Member, SlowPolicy};
 pub use connect::{Client, connect};
 pub use connection::{
-    CloseStatus, ClosedBy, MessageReader, MessageWriter, Messages, PreparedMessage, Receiver,
-    Sender, WebSocket,
+    CloseStatus, ClosedBy, Counters, MessageReader, MessageWriter, Messages, PreparedMessage,
+    Receiver, Sender, WebSocket,
 };
 pub use error::{Error, Operation};
 pub use server::{HandlerResult, OpenConnection, Server, ServerHandle, ShutdownReport};

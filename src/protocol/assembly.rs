@@ -1,4 +1,5 @@
-use super::{Limits, Message, MessageKind};
+use super::limits::MessageLimits;
+use super::{Message, MessageKind};
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, MaskingKey, Opcode, Utf8Check};
@@ -9,7 +10,7 @@ pub(super) struct Assembly {
     content: Content,
     /// The bytes that its frames so far announced, or, if it is compressed, those that came out.
     len: u64,
-    max_len: usize,
+    max_len: u64,
     /// The bytes that frames may still bring that were not announced.
     may_follow: u64,
     frames: u32,
@@ -52,25 +53,25 @@ impl Assembly {
     pub(super) fn announce(
         &mut self,
         header: &FrameHeader,
-        limits: &Limits,
+        limits: MessageLimits,
     ) -> Result<(), ProtocolError> {
-        let Limits { max_message_len, max_frame_len, max_fragments } = *limits;
+        let MessageLimits { max_len, max_frame_len, max_fragments } = limits;
         if header.payload_len > max_frame_len {
             return Err(ProtocolError::FrameTooBig { limit: max_frame_len });
         }
-        self.max_len = max_message_len;
+        self.max_len = max_len;
         if !self.is_compressed {
             // Whatever the limits are: a sum that overflows is over them.
             self.len = self.len.saturating_add(header.payload_len);
         }
-        if self.len > max_message_len as u64 {
-            return Err(ProtocolError::MessageTooBig { limit: max_message_len });
+        if self.len > max_len {
+            return Err(ProtocolError::MessageTooBig { limit: max_len });
         }
         if self.frames >= max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: max_fragments });
         }
         self.frames += 1;
-        self.may_follow = if header.fin { 0 } else { max_message_len as u64 - self.len };
+        self.may_follow = if header.fin { 0 } else { max_len - self.len };
         Ok(())
     }
 
@@ -129,7 +130,7 @@ impl Assembly {
         let limit = self.max_len;
         let mut input = piece;
         loop {
-            let room = (limit as u64).saturating_sub(self.len);
+            let room = limit.saturating_sub(self.len);
             let fits = usize::try_from(room).unwrap_or(usize::MAX);
             let output = inflater.inflate(&mut input, fits.saturating_add(1))?;
             if output.is_empty() {

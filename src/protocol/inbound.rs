@@ -1,5 +1,5 @@
 use super::assembly::Assembly;
-use super::limits::Limits;
+use super::limits::{Limits, MessageLimits, Reading};
 use super::{Event, Message, MessageKind, Role};
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
@@ -13,6 +13,7 @@ use crate::frame::{CloseFrame, FrameHeader, Opcode};
 pub struct Inbound {
     role: Role,
     limits: Limits,
+    reading: Reading,
     inflater: Option<Inflater>,
     stage: Stage,
     /// The header that a cut in the input left unfinished.
@@ -43,6 +44,7 @@ impl Inbound {
         Self {
             role,
             limits,
+            reading: Reading::Whole,
             inflater: None,
             stage: Stage::Header,
             header_bytes: Vec::new(),
@@ -67,6 +69,26 @@ impl Inbound {
     ///
     /// The rule that the peer broke, for which the connection is to be failed (§7.1.7).
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        self.reading = Reading::Whole;
+        self.next(input)
+    }
+
+    /// As [`next_event`](Self::next_event), for a caller that takes the message in pieces with
+    /// [`take_partial`](Self::take_partial): frames that begin in this input are held to
+    /// [`Limits::max_stream_len`] alone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next_event`](Self::next_event).
+    pub fn next_event_in_pieces(
+        &mut self,
+        input: &mut &[u8],
+    ) -> Result<Option<Event>, ProtocolError> {
+        self.reading = Reading::Pieces;
+        self.next(input)
+    }
+
+    fn next(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
         let outcome = self.advance(input);
         if matches!(outcome, Err(_) | Ok(Some(Event::Close(_)))) {
             self.stage = Stage::Over;
@@ -178,13 +200,13 @@ impl Inbound {
     /// it needs none of the state that others do. What breaks a rule is left to
     /// [`admit`](Self::admit).
     fn take_whole<'a>(&self, header: &FrameHeader, input: &mut &'a [u8]) -> Option<&'a [u8]> {
-        let Limits { max_message_len, max_frame_len, max_fragments } = self.limits;
+        let MessageLimits { max_len, max_frame_len, max_fragments } = self.limits.of(self.reading);
         let is_allowed = matches!(header.opcode, Opcode::Text | Opcode::Binary)
             && header.fin
             && !header.has_reserved_bits()
             && header.mask.is_some() == (self.role == Role::Server)
             && self.message.is_none()
-            && header.payload_len <= max_frame_len.min(max_message_len as u64)
+            && header.payload_len <= max_frame_len.min(max_len)
             && max_fragments > 0;
         if !is_allowed {
             return None;
@@ -221,7 +243,7 @@ impl Inbound {
             (opcode, None) => Assembly::new(opcode, header.rsv1, self.memory(header.payload_len)),
         };
         // 5. Limits hold for what is announced, so that nothing of it need arrive (§10.4).
-        message.announce(header, &self.limits)?;
+        message.announce(header, self.limits.of(self.reading))?;
         self.message = Some(message);
         Ok(())
     }

@@ -8,18 +8,27 @@
 /// assert_eq!(limits.get_max_message_len(), 65_536);
 /// let acceptor = Acceptor::new().limits(limits);
 /// ```
+///
+/// A message that is read while it arrives is not buffered. It has a limit of its own,
+/// [`max_stream_len`](Self::max_stream_len), in place of these.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct Limits {
     pub(super) max_message_len: usize,
     pub(super) max_frame_len: u64,
     pub(super) max_fragments: u32,
+    pub(super) max_stream_len: u64,
 }
 
 impl Limits {
     /// The default limits.
     pub const fn new() -> Self {
-        Self { max_message_len: 16 << 20, max_frame_len: 16 << 20, max_fragments: 1 << 17 }
+        Self {
+            max_message_len: 16 << 20,
+            max_frame_len: 16 << 20,
+            max_fragments: 1 << 17,
+            max_stream_len: 16 << 20,
+        }
     }
 
     /// The most bytes in a message, after decompression; 16 MiB by default.
@@ -40,6 +49,15 @@ impl Limits {
         self
     }
 
+    /// The most bytes in a message that is read while it arrives
+    /// ([`recv_reader`](crate::Receiver::recv_reader)), after decompression; 16 MiB by default. It
+    /// takes the place of the other three limits, since such a message is never in memory as a
+    /// whole. `u64::MAX` is no limit.
+    pub const fn max_stream_len(mut self, bytes: u64) -> Self {
+        self.max_stream_len = bytes;
+        self
+    }
+
     /// The value of [`max_message_len`](Self::max_message_len), in bytes.
     #[must_use]
     pub const fn get_max_message_len(&self) -> usize {
@@ -57,6 +75,45 @@ impl Limits {
     pub const fn get_max_fragments(&self) -> u32 {
         self.max_fragments
     }
+
+    /// The value of [`max_stream_len`](Self::max_stream_len), in bytes.
+    #[must_use]
+    pub const fn get_max_stream_len(&self) -> u64 {
+        self.max_stream_len
+    }
+
+    /// The limits that hold for a message that is read in this way.
+    pub(super) const fn of(&self, reading: Reading) -> MessageLimits {
+        match reading {
+            Reading::Whole => MessageLimits {
+                max_len: self.max_message_len as u64,
+                max_frame_len: self.max_frame_len,
+                max_fragments: self.max_fragments,
+            },
+            Reading::Pieces => MessageLimits {
+                max_len: self.max_stream_len,
+                max_frame_len: u64::MAX,
+                max_fragments: u32::MAX,
+            },
+        }
+    }
+}
+
+/// How the caller takes a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reading {
+    /// As a whole, which has to be held.
+    Whole,
+    /// In pieces, while it arrives.
+    Pieces,
+}
+
+/// The limits that hold for one message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MessageLimits {
+    pub(super) max_len: u64,
+    pub(super) max_frame_len: u64,
+    pub(super) max_fragments: u32,
 }
 
 impl Default for Limits {

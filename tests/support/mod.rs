@@ -135,7 +135,7 @@ pub(crate) fn limits(max_message_len: usize, max_frame_len: u64, max_fragments: 
 
 /// Limits that forbid nothing.
 pub(crate) fn no_limits() -> Limits {
-    limits(usize::MAX, u64::MAX, u32::MAX)
+    limits(usize::MAX, u64::MAX, u32::MAX).max_stream_len(u64::MAX)
 }
 
 /// All that came of some input.

@@ -2,10 +2,13 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread;
+use std::{env, fs};
 
+use base64::Engine;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
@@ -160,4 +163,26 @@ pub fn raw_client(stream: TcpStream, config: ClientConfig) -> RawClient {
 pub fn raw_server(stream: TcpStream, config: ServerConfig) -> RawServer {
     let session = ServerConnection::new(Arc::new(config)).unwrap();
     Raw { stream: StreamOwned::new(session, Raw::new(stream).stream) }
+}
+
+/// A file that is gone when this is dropped.
+pub struct PemFile(pub PathBuf);
+
+impl PemFile {
+    pub fn new(certificate: &CertificateDer<'_>) -> Self {
+        let name = format!("tightwire-{}-root.pem", std::process::id());
+        let path = env::temp_dir().join(name);
+        let base64 = base64::engine::general_purpose::STANDARD.encode(certificate);
+        let lines: Vec<_> = base64.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        let lines = lines.join("\n");
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n");
+        fs::write(&path, pem).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for PemFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }

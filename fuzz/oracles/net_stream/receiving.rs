@@ -163,7 +163,7 @@ impl Receiving {
             }
             Error::Timeout(Operation::Close) => Outcome::GaveUp,
             Error::Protocol(error) => Outcome::Failed(*error),
-            Error::Io(_) => Outcome::Lost,
+            Error::Io(_) | Error::SlowPeer => Outcome::Lost,
             error => panic!("{error:?}"),
         });
     }

@@ -161,7 +161,15 @@ fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
     }
     let colon = line.iter().position(|&byte| byte == b':').ok_or(HttpError::Field)?;
     let (name, value) = line.split_at_checked(colon).ok_or(HttpError::Field)?;
-    let value = value.strip_prefix(b":").unwrap_or(value);
+    push_field(name, value.strip_prefix(b":").unwrap_or(value), headers)
+}
+
+/// Adds a field as it came from a peer.
+pub(super) fn push_field(
+    name: &[u8],
+    value: &[u8],
+    headers: &mut Headers,
+) -> Result<(), HttpError> {
     // White space before the colon is no part of a token: others may skip it.
     let name = str::from_utf8(name).ok().filter(|name| grammar::is_token(name));
     let name = name.ok_or(HttpError::Field)?;
@@ -178,16 +186,8 @@ fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// Whether a version is one that can upgrade: 1.1, or a later 1.x.
-pub(in crate::handshake) fn check_version(version: &str) -> Result<(), HttpError> {
-    check_minor_version(version, b'1')
-}
-
 /// Whether a version is 1.x, with an x from this digit on.
-pub(in crate::handshake) fn check_minor_version(
-    version: &str,
-    oldest: u8,
-) -> Result<(), HttpError> {
+pub(super) fn check_version(version: &str, oldest: u8) -> Result<(), HttpError> {
     let digits = version.strip_prefix("HTTP/").ok_or(HttpError::StartLine)?;
     match digits.as_bytes() {
         [b'1', b'.', minor @ b'0'..=b'9'] if *minor >= oldest => Ok(()),

@@ -8,6 +8,7 @@
 //! After this folder you know which bytes a handshake may consist of. What they have to mean is
 //! decided in `client` and `server`, one folder up.
 
+mod body;
 pub(super) mod grammar;
 mod head;
 mod headers;
@@ -15,6 +16,7 @@ pub(super) mod request;
 mod response;
 pub(super) mod uri;
 
+pub(crate) use body::BodyDecoder;
 pub use head::{HeadLimits, HeadScanner, HttpError};
 pub(in crate::handshake) use headers::debug_fields;
 pub use headers::{Headers, InvalidHeader, RepeatedHeader};

@@ -1,4 +1,4 @@
-use super::head::{HeadLimits, HttpError, check_version, decode_head};
+use super::head::{HeadLimits, HttpError, check_version, decode_head, push_field};
 use super::headers::Headers;
 use super::{grammar, uri};
 
@@ -11,9 +11,37 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without fields, for instance to hand in what another HTTP server has read.
+    /// A request without fields.
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
         Self { method: method.into(), target: target.into(), headers: Headers::new() }
+    }
+
+    /// A request that another HTTP parser has read, held to the rules of
+    /// [`decode`](Self::decode).
+    ///
+    /// ```
+    /// use tightwire::handshake::Request;
+    ///
+    /// let fields = [("Host", "example.com"), ("Upgrade", "websocket")];
+    /// let request = Request::from_parts("GET", "/chat", fields)?;
+    /// assert_eq!(request.headers().get("upgrade"), Some("websocket"));
+    /// # Ok::<(), tightwire::handshake::HttpError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `StartLine` for the method, `Target` for the target, and `Field` or `Control` for a field.
+    pub fn from_parts<N: AsRef<str>, V: AsRef<[u8]>>(
+        method: &str,
+        target: &str,
+        fields: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, HttpError> {
+        let mut headers = Headers::new();
+        for (name, value) in fields {
+            push_field(name.as_ref().as_bytes(), value.as_ref(), &mut headers)?;
+        }
+        Self::check(method, target)?;
+        Ok(Self { method: method.to_owned(), target: target.to_owned(), headers })
     }
 
     /// The method; case matters.
@@ -89,10 +117,16 @@ impl Request {
         else {
             return Err(HttpError::StartLine);
         };
+        check_version(version, b'1')?;
+        Self::check(method, target)?;
+        let request = Self { method: method.to_owned(), target: target.to_owned(), headers };
+        Ok(Some((request, head_len)))
+    }
+
+    fn check(method: &str, target: &str) -> Result<(), HttpError> {
         if !grammar::is_token(method) {
             return Err(HttpError::StartLine);
         }
-        check_version(version)?;
         let has_form = match split_absolute(target) {
             Some((authority, _)) => uri::is_authority(authority),
             None => target.starts_with('/'),
@@ -100,8 +134,7 @@ impl Request {
         if !has_form || !target.bytes().all(is_target_byte) {
             return Err(HttpError::Target);
         }
-        let request = Self { method: method.to_owned(), target: target.to_owned(), headers };
-        Ok(Some((request, head_len)))
+        Ok(())
     }
 
     /// Appends the head to `out`. What cannot stand in a request line is percent-encoded.

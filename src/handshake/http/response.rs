@@ -1,5 +1,5 @@
 use super::grammar;
-use super::head::{HeadLimits, HttpError, check_minor_version, decode_head};
+use super::head::{HeadLimits, HttpError, check_version, decode_head};
 use super::headers::{Headers, InvalidHeader};
 
 /// An HTTP response: an answer to a handshake, or a page.
@@ -67,21 +67,15 @@ impl Response {
     }
 
     /// Reads the head that `bytes` begins with, and says how many bytes it took. `None` means
-    /// that more are needed. The body is left out: where it ends is not for a handshake to know.
+    /// that more are needed. The body is not read.
+    ///
+    /// A refusal may be in HTTP/1.0. Only 101 needs HTTP/1.1, which introduced the `Upgrade` field
+    /// (RFC 9110 §7.8).
     ///
     /// # Errors
     ///
     /// What is wrong with it as HTTP.
     pub fn decode(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Self, usize)>, HttpError> {
-        Self::decode_version(bytes, limits, b'1')
-    }
-
-    /// As [`decode`](Self::decode), of HTTP 1.x with an x from this digit on.
-    pub(in crate::handshake) fn decode_version(
-        bytes: &[u8],
-        limits: &HeadLimits,
-        oldest: u8,
-    ) -> Result<Option<(Self, usize)>, HttpError> {
         let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
             return Ok(None);
         };
@@ -90,9 +84,9 @@ impl Response {
             return Err(HttpError::StartLine);
         }
         let (version, rest) = line.split_once(' ').ok_or(HttpError::StartLine)?;
-        check_minor_version(version, oldest)?;
         // The phrase says nothing, in whatever language, and servers leave it out, blank and all.
         let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
+        check_version(version, if status == "101" { b'1' } else { b'0' })?;
         if !matches!(status.as_bytes(), [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']) {
             return Err(HttpError::StartLine);
         }
@@ -106,13 +100,14 @@ impl Response {
     /// Makes it the answer to a `HEAD` request: what `GET` would get, but for the body itself
     /// (RFC 9110 §9.3.2).
     pub(crate) fn omit_body(&mut self) {
-        if self.has_body() && !self.has_framing() {
+        if self.may_have_body() && !self.has_framing() {
             self.headers.push("Content-Length", self.body.len().to_string());
         }
         self.body.clear();
     }
 
-    const fn has_body(&self) -> bool {
+    /// Whether a response with this status has a body, if an empty one (RFC 9112 §6.3).
+    pub(super) const fn may_have_body(&self) -> bool {
         self.is_final() && self.status != 204 && self.status != 304
     }
 
@@ -131,14 +126,14 @@ impl Response {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let phrase = phrase(self.status);
         out.extend_from_slice(format!("HTTP/1.1 {} {phrase}\r\n", self.status).as_bytes());
-        if self.has_body() && !self.has_framing() {
+        if self.may_have_body() && !self.has_framing() {
             out.extend_from_slice(format!("Content-Length: {}\r\n", self.body.len()).as_bytes());
         }
         if self.is_final() && self.headers.get("Connection").is_none() {
             out.extend_from_slice(b"Connection: close\r\n");
         }
         self.headers.encode(out);
-        if self.has_body() {
+        if self.may_have_body() {
             out.extend_from_slice(&self.body);
         }
     }

@@ -63,6 +63,99 @@ impl Uri {
     pub fn authorization(&self) -> Option<String> {
         self.userinfo.as_ref().map(|userinfo| format!("Basic {}", key::encode(userinfo)))
     }
+
+    /// Resolves a reference, such as a `Location` field, against this URI (RFC 3986 §5.2).
+    ///
+    /// A reference with the scheme `http` or `https` leads to `ws` or `wss`, and its fragment is
+    /// left out. A name and password in this URI are kept if the reference names no other host.
+    ///
+    /// ```
+    /// use tightwire::handshake::Uri;
+    ///
+    /// let uri: Uri = "ws://example.com/chat/room?id=1".parse()?;
+    /// assert_eq!(uri.join("lobby")?.to_string(), "ws://example.com/chat/lobby");
+    /// assert_eq!(uri.join("https://chat.example/")?.to_string(), "wss://chat.example/");
+    /// # Ok::<(), tightwire::handshake::UriError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Scheme` if the reference has another scheme, and otherwise as for parsing a URI.
+    pub fn join(&self, reference: &str) -> Result<Self, UriError> {
+        let (reference, _) = reference.split_once('#').unwrap_or((reference, ""));
+        let (scheme, rest) = match split_scheme(reference) {
+            Some((scheme, rest)) => (websocket_scheme(scheme)?, rest),
+            None => (if self.secure { "wss" } else { "ws" }, reference),
+        };
+        let joined = if let Some(rest) = rest.strip_prefix("//") {
+            format!("{scheme}://{rest}").parse()?
+        } else if rest.len() < reference.len() {
+            // A scheme, and no host behind it.
+            return Err(UriError::NoHost);
+        } else {
+            let resource_name = decode_resource_name(&self.merge(reference))?;
+            Self { resource_name, ..self.clone() }
+        };
+        Ok(joined.without_dot_segments())
+    }
+
+    /// The path and query of a reference that has neither scheme nor host (RFC 3986 §5.2.2).
+    fn merge(&self, reference: &str) -> String {
+        let (path, _) = split_query(&self.resource_name);
+        match reference.bytes().next() {
+            None => self.resource_name.clone(),
+            Some(b'/') => reference.to_owned(),
+            Some(b'?') => format!("{path}{reference}"),
+            Some(_) => {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                format!("{folder}/{reference}")
+            }
+        }
+    }
+
+    /// The same without the segments `.` and `..` in its path (RFC 3986 §5.2.4).
+    fn without_dot_segments(self) -> Self {
+        let (path, query) = split_query(&self.resource_name);
+        let mut segments = Vec::new();
+        let mut parts = path.split('/').skip(1).peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                "." => {}
+                ".." => drop(segments.pop()),
+                part => {
+                    segments.push(part);
+                    continue;
+                }
+            }
+            if parts.peek().is_none() {
+                // What is left is a folder.
+                segments.push("");
+            }
+        }
+        Self { resource_name: format!("/{}{query}", segments.join("/")), ..self }
+    }
+}
+
+/// The scheme of a URI, and what follows its colon (RFC 3986 §3.1).
+fn split_scheme(reference: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = reference.split_once(':')?;
+    let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let begins_well = scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    (begins_well && scheme.bytes().all(is_scheme_byte)).then_some((scheme, rest))
+}
+
+fn websocket_scheme(scheme: &str) -> Result<&'static str, UriError> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "ws" | "http" => Ok("ws"),
+        "wss" | "https" => Ok("wss"),
+        _ => Err(UriError::Scheme),
+    }
+}
+
+/// A path, and the query with its question mark.
+fn split_query(resource_name: &str) -> (&str, &str) {
+    let path_len = resource_name.find('?').unwrap_or(resource_name.len());
+    resource_name.split_at_checked(path_len).unwrap_or((resource_name, ""))
 }
 
 impl FromStr for Uri {

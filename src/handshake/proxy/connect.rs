@@ -2,7 +2,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::handshake::http::uri::{Authority, decode_authority, host_and_port};
-use crate::handshake::http::{HeadLimits, HttpError, Request, Response, Uri};
+use crate::handshake::http::{HttpError, Request, Response, Uri};
 use crate::handshake::key;
 
 /// The port of a proxy whose address names none (RFC 9110 §4.2.1).
@@ -65,20 +65,7 @@ impl Proxy {
         request.encode(out);
     }
 
-    /// Reads the head of the proxy's response, as [`Response::decode`] does; HTTP/1.0 will do,
-    /// which many proxies answer with.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it as HTTP.
-    pub fn decode_response(
-        bytes: &[u8],
-        limits: &HeadLimits,
-    ) -> Result<Option<(Response, usize)>, HttpError> {
-        Response::decode_version(bytes, limits, b'0')
-    }
-
-    /// Whether the tunnel is open, after this response. If not, it is an interim one, and
+    /// Whether the tunnel is open, after this response, which [`Response::decode`] reads. If not, it is an interim one, and
     /// another follows (RFC 9110 §15.2).
     ///
     /// The tunnel begins right behind the head of a 2xx, whatever the head says of a body.

@@ -33,7 +33,7 @@ type OnRequest = dyn Fn(&Request) -> Answer + Send + Sync;
 /// use tightwire::Acceptor;
 ///
 /// let acceptor = Acceptor::new().subprotocols(["chat"]);
-/// for stream in TcpListener::bind("127.0.0.1:9001")?.incoming() {
+/// for stream in TcpListener::bind("127.0.0.1:8080")?.incoming() {
 ///     let (mut ws, request) = acceptor.accept(stream?)?;
 ///     println!("asked for {}", request.path());
 ///     ws.send("Hello")?;

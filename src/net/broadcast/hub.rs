@@ -25,7 +25,7 @@ use crate::protocol::AsMessage;
 /// use tightwire::{Hub, Server, SlowPolicy};
 ///
 /// let hub = Hub::new(SlowPolicy::Disconnect);
-/// let server = Server::bind("127.0.0.1:9001")?;
+/// let server = Server::bind("127.0.0.1:8080")?;
 /// server.run(move |ws, _request| {
 ///     let _member = hub.join(ws.sender());
 ///     hub.broadcast("somebody came");
@@ -78,7 +78,7 @@ pub struct Member {
 struct Shared {
     policy: SlowPolicy,
     registry: Mutex<Registry>,
-    totals: Mutex<BroadcastReport>,
+    totals: Arc<Mutex<BroadcastReport>>,
 }
 
 /// Who is in the hub. A broadcast holds on to the map as it was, and no lock.
@@ -99,8 +99,27 @@ impl Hub {
     /// A hub without members that does this to slow ones.
     #[must_use]
     pub fn new(policy: SlowPolicy) -> Self {
-        let (registry, totals) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { policy, registry, totals }) }
+        Self::counting_into(policy, Arc::default())
+    }
+
+    fn counting_into(policy: SlowPolicy, totals: Arc<Mutex<BroadcastReport>>) -> Self {
+        Self { shared: Arc::new(Shared { policy, registry: Mutex::default(), totals }) }
+    }
+
+    /// Another hub, without members, that has the same policy and counts into the same
+    /// [`totals`](Self::totals): for rooms that come and go.
+    ///
+    /// ```
+    /// use tightwire::{Hub, SlowPolicy};
+    ///
+    /// let hub = Hub::new(SlowPolicy::Drop);
+    /// let room = hub.new_room();
+    /// room.broadcast("somebody came");
+    /// assert_eq!(hub.totals(), room.totals());
+    /// ```
+    #[must_use]
+    pub fn new_room(&self) -> Self {
+        Self::counting_into(self.shared.policy, Arc::clone(&self.shared.totals))
     }
 
     /// Adds a connection, until the `Member` is dropped or the connection closes.
@@ -172,7 +191,8 @@ impl Hub {
         self.len() == 0
     }
 
-    /// The sums of what all broadcasts so far have returned.
+    /// The sums of what all broadcasts so far have returned, those of the rooms included that
+    /// [`new_room`](Self::new_room) made.
     #[must_use]
     pub fn totals(&self) -> BroadcastReport {
         *self.shared.lock_totals()

@@ -6,7 +6,9 @@ use std::time::Duration;
 pub enum SlowPolicy {
     /// Disconnects the member after a last attempt to write. It is sent Close 1008, which arrives
     /// only if its peer starts to read again at that moment. With this policy every member either
-    /// gets every message or is disconnected.
+    /// gets every message or is disconnected. A receive that comes next or is
+    /// blocked, and a send that is blocked, then return
+    /// [`Error::SlowPeer`](crate::Error::SlowPeer).
     Disconnect,
     /// Does not send this message to the member.
     Drop,

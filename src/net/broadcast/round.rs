@@ -92,7 +92,7 @@ impl<'a> Round<'a> {
                 let sender = delivery.sender;
                 sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Never);
                 // Another broadcast may do the same just now.
-                self.report.disconnected += u64::from(sender.abort_first());
+                self.report.disconnected += u64::from(sender.abort_as_slow());
                 self.gone.push(delivery.id);
             }
             (Offer::Busy | Offer::Slow, SlowPolicy::Drop | SlowPolicy::Wait(_)) => {

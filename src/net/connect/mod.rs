@@ -33,7 +33,7 @@ use crate::protocol::{Limits, Outbound, SendError};
 /// Opens a connection to a `ws://` or `wss://` URI, with the defaults of [`Client`].
 ///
 /// ```no_run
-/// let mut ws = tightwire::connect("ws://127.0.0.1:9001/chat")?;
+/// let mut ws = tightwire::connect("ws://127.0.0.1:8080/chat")?;
 /// ws.send("Hello")?;
 /// # Ok::<(), tightwire::Error>(())
 /// ```
@@ -56,7 +56,7 @@ pub fn connect(uri: &str) -> Result<WebSocket, Error> {
 ///     .header("Cookie", "session=1")
 ///     .subprotocols(["chat.v2", "chat.v1"])
 ///     .timeouts(timeouts)
-///     .connect("ws://127.0.0.1:9001/chat")?;
+///     .connect("ws://127.0.0.1:8080/chat")?;
 /// println!("{:?}", ws.subprotocol());
 /// # Ok::<(), tightwire::Error>(())
 /// ```
@@ -190,7 +190,26 @@ impl Client {
     /// ```
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: impl Into<Arc<ClientConfig>>) -> Self {
-        self.tls = ClientTls::new(config.into());
+        self.tls = self.tls.config(config.into());
+        self
+    }
+
+    /// The name that a `wss:` server is asked for (SNI, RFC 6066 §3), and that its certificate has
+    /// to be valid for, in place of the host of the URI: a host name or an IP address. The `Host`
+    /// field still names the host of the URI. Needs the feature `tls`.
+    ///
+    /// It is for a server that is reached under another name than its own, such as a local port
+    /// that is forwarded to it. A name that is malformed is refused when connecting, with `Tls`.
+    ///
+    /// ```no_run
+    /// use tightwire::Client;
+    ///
+    /// let ws = Client::new().server_name("chat.example.com").connect("wss://127.0.0.1:9443/")?;
+    /// # Ok::<(), tightwire::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.tls = self.tls.server_name(name.into());
         self
     }
 
@@ -205,7 +224,7 @@ impl Client {
     /// use tightwire::Client;
     /// use tightwire::deflate::DeflateConfig;
     ///
-    /// let ws = Client::new().deflate(DeflateConfig::new()).connect("ws://127.0.0.1:9001/")?;
+    /// let ws = Client::new().deflate(DeflateConfig::new()).connect("ws://127.0.0.1:8080/")?;
     /// println!("compressed: {}", ws.negotiated().deflate.is_some());
     /// # Ok::<(), tightwire::Error>(())
     /// ```

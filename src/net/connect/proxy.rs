@@ -6,7 +6,9 @@ use std::net::TcpStream;
 
 use super::dial;
 use super::serialize::{Connecting, Remote, Serialize};
-use crate::handshake::{HandshakeError, HeadLimits, HttpError, Proxies, Proxy, ProxyError, Uri};
+use crate::handshake::{
+    HandshakeError, HeadLimits, HttpError, Proxies, Proxy, ProxyError, Response, Uri,
+};
 use crate::net::deadline::Deadline;
 use crate::net::{Error, handshake_io};
 
@@ -51,7 +53,7 @@ fn open_tunnel(
     let mut buffer = Vec::new();
     loop {
         let head_len = handshake_io::read_head(stream, deadline, limits, &mut buffer)?;
-        let decoded = Proxy::decode_response(&buffer, &limits).map_err(ProxyError::from)?;
+        let decoded = Response::decode(&buffer, &limits).map_err(ProxyError::from)?;
         let (response, _) = decoded.ok_or(ProxyError::Http(HttpError::StartLine))?;
         buffer.drain(..head_len);
         match Proxy::opens_tunnel(&response) {

@@ -5,7 +5,9 @@
 //! invariants, and tries every order in which the threads can meet.
 
 mod close_status;
+mod counters;
 mod inbox;
+mod latency;
 #[cfg(all(test, loom))]
 mod model;
 mod receive;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::close_status::{CloseStatus, ClosedBy};
+pub use self::counters::Counters;
 #[cfg(feature = "tls")]
 pub(in crate::net) use self::receive::ReadBuffer;
 pub use self::receive::{MessageReader, Messages, Receiver};
@@ -45,7 +48,7 @@ use crate::protocol::{
 /// [`close`](Self::close) to shut down cleanly.
 ///
 /// ```no_run
-/// let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+/// let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
 /// ws.send("Hello")?;
 /// if let Some(message) = ws.recv()? {
 ///     println!("{message:?}");
@@ -156,7 +159,7 @@ impl WebSocket {
     /// ```no_run
     /// # fn receive() -> Result<(), tightwire::Error> {
     /// # use std::time::Duration;
-    /// # let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// # let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
     /// match ws.recv_timeout(Duration::from_millis(100)) {
     ///     Ok(Some(message)) => println!("{message}"),
     ///     Ok(None) => println!("the peer has closed the connection"),
@@ -179,7 +182,7 @@ impl WebSocket {
     /// The iterator borrows the connection. To send inside the loop, take a sender before it:
     ///
     /// ```no_run
-    /// # let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// # let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
     /// let sender = ws.sender();
     /// for message in ws.messages() {
     ///     sender.send(message?)?;
@@ -196,7 +199,7 @@ impl WebSocket {
     /// message is read while it arrives, and is never in memory as a whole.
     ///
     /// ```no_run
-    /// # let mut ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// # let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
     /// if let Some(mut message) = ws.recv_reader()? {
     ///     std::io::copy(&mut message, &mut std::fs::File::create("large.bin")?)?;
     /// }
@@ -214,7 +217,7 @@ impl WebSocket {
     /// [`MessageWriter::finish`].
     ///
     /// ```no_run
-    /// # let ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// # let ws = tightwire::connect("ws://127.0.0.1:8080/")?;
     /// let mut writer = ws.writer(tightwire::MessageKind::Binary);
     /// std::io::copy(&mut std::fs::File::open("large.bin")?, &mut writer)?;
     /// writer.finish()?;
@@ -231,7 +234,7 @@ impl WebSocket {
     /// [`Timeouts::write`](crate::Timeouts::write).
     ///
     /// ```no_run
-    /// # let ws = tightwire::connect("ws://127.0.0.1:9001/")?;
+    /// # let ws = tightwire::connect("ws://127.0.0.1:8080/")?;
     /// ws.send("text")?;
     /// ws.send(vec![0, 1, 2])?;
     /// ws.send(format!("{} items", 3))?;
@@ -359,10 +362,17 @@ impl WebSocket {
         self.receiver.close_status()
     }
 
-    /// How long the last Ping that was sent into silence took to be answered.
+    /// How long the latest Ping took to be answered: one of keepalive, which it sends into silence,
+    /// or of [`Sender::measure_latency`].
     #[must_use]
-    pub const fn latency(&self) -> Option<Duration> {
+    pub fn latency(&self) -> Option<Duration> {
         self.receiver.latency()
+    }
+
+    /// What has passed over the connection so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.receiver.counters()
     }
 
     /// The subprotocol that both sides agreed on, if any (§1.9).

@@ -22,10 +22,12 @@ use std::net::Shutdown;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
+use super::counters::{Counters, Direction};
 use super::inbox::Inbox;
+use super::latency::Latency;
 use super::status::{
-    ABORTED, BEHIND, BROADCAST, BROKEN, CLOSE_RECEIVED, CLOSE_SENT, CONTROL, FAILED, FED, STALLED,
-    Snapshot, Status,
+    ABORTED, BEHIND, BROADCAST, BROKEN, CLOSE_RECEIVED, CLOSE_SENT, CONTROL, FAILED, FED, SLOW,
+    STALLED, Snapshot, Status,
 };
 use super::try_writes::TryWrites;
 use super::write::Writer;
@@ -51,6 +53,9 @@ pub(super) struct Shared {
     pub(super) message_end: Condvar,
     pub(super) status: Status,
     pub(super) try_writes: TryWrites,
+    pub(super) latency: Latency,
+    pub(super) sent: Direction,
+    pub(super) received: Direction,
     close_written_at: OnceLock<Instant>,
     weak: Weak<Self>,
 }
@@ -72,6 +77,9 @@ impl Shared {
             message_end: Condvar::new(),
             status: Status::new(),
             try_writes: TryWrites::new(),
+            latency: Latency::default(),
+            sent: Direction::default(),
+            received: Direction::default(),
             close_written_at: OnceLock::new(),
             weak: Weak::clone(weak),
         })
@@ -177,9 +185,10 @@ impl Shared {
         self.inbox.post(&self.status, flags, |pending_control| pending_control.record_event(event));
     }
 
-    /// Leaves a Ping for the writer.
-    pub(super) fn post_ping(&self, data: &[u8]) {
-        self.inbox.post(&self.status, 0, |pending_control| pending_control.record_ping(data));
+    /// Leaves a Ping for the writer, whose Pong measures the latency.
+    pub(super) fn post_ping(&self) {
+        let data = self.latency.begin();
+        self.inbox.post(&self.status, 0, |pending_control| pending_control.record_ping(&data));
     }
 
     /// Leaves the Close frame for the writer that tells the peer which rule it broke.
@@ -205,13 +214,42 @@ impl Shared {
 
     /// Notes that a write failed, and returns the error for the caller.
     pub(super) fn note_broken(&self, error: io::Error) -> Error {
-        if self.status.set(BROKEN).has(ABORTED) { aborted() } else { error.into() }
+        if self.status.set(BROKEN).has(ABORTED) { self.aborted() } else { error.into() }
+    }
+
+    /// The error of a call that another thread ended.
+    pub(super) fn aborted(&self) -> Error {
+        if self.status.has(SLOW) {
+            return Error::SlowPeer;
+        }
+        let text = "the connection was aborted on this side";
+        Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text))
     }
 
     /// Ends the connection at once, on behalf of a thread other than the receiver's: threads that
     /// are blocked in the stream come back. Returns whether the connection had not ended before.
     pub(super) fn abort(&self) -> bool {
         self.end_with(ABORTED | BROKEN)
+    }
+
+    /// As [`abort`](Self::abort), because the peer reads too slowly for a hub.
+    pub(super) fn abort_as_slow(&self) -> bool {
+        self.end_with(ABORTED | BROKEN | SLOW)
+    }
+
+    /// Counts what the stream took of these bytes.
+    #[inline]
+    pub(super) fn count(&self, written: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
+        if let Ok(count) = written {
+            self.sent.add_bytes(count.min(bytes.len()));
+        }
+        written
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        let (messages_sent, bytes_sent) = self.sent.get();
+        let (messages_received, bytes_received) = self.received.get();
+        Counters { messages_sent, messages_received, bytes_sent, bytes_received }
     }
 
     /// Ends the stream, for the receiver, and gives up what waited for it: a sender may be kept.
@@ -230,10 +268,4 @@ impl Shared {
         self.message_end.notify_all();
         !before.has(BROKEN)
     }
-}
-
-/// The error of a call that [`Sender::abort`](crate::Sender::abort) ended.
-pub(super) fn aborted() -> Error {
-    let text = "the connection was aborted on this side";
-    Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text))
 }

@@ -8,7 +8,7 @@
 //! | `FED`, `BEHIND`, `STALLED`, `IN_MESSAGE` | the writing thread | the writer | the writing thread |
 //! | `CLOSE_SENT` | the writing thread, before it writes a Close frame | the writer | never |
 //! | `CLOSE_RECEIVED`, `FAILED` | the receiver, when it posts the Close that follows | the slot | never |
-//! | `BROKEN`, `ABORTED` | any thread | nothing | never |
+//! | `BROKEN`, `ABORTED`, `SLOW` | any thread | nothing | never |
 //!
 //! A status of zero means that a message can be sent at once. One load finds that out.
 
@@ -39,6 +39,8 @@ pub(super) const BROKEN: u16 = 1 << 9;
 pub(super) const ABORTED: u16 = 1 << 10;
 /// The last call to the stream did not take all that it was given.
 pub(super) const STALLED: u16 = 1 << 11;
+/// A hub ended the connection, because the peer reads too slowly: it comes with `ABORTED`.
+pub(super) const SLOW: u16 = 1 << 12;
 
 /// How far the writer has come with the bytes that wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

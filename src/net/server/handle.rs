@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use super::registry::{GRACE, Registry};
 use super::report::{OpenConnection, ShutdownReport};
+use crate::net::Counters;
 use crate::net::deadline::Deadline;
 
 /// Controls a server from other threads, and from its handlers. Clones control the same one.
@@ -89,10 +90,24 @@ impl ServerHandle {
     }
 
     /// How many connections there are now, with those in the opening or closing handshake:
-    /// those that count for [`Server::max_connections`](crate::Server::max_connections).
+    /// those that count for [`Server::max_connections`](crate::Server::max_connections). If
+    /// [`on_request`](crate::Acceptor::on_request) calls this, the connection whose request it
+    /// answers is left out.
     #[must_use]
     pub fn connection_count(&self) -> usize {
         self.registry.len()
+    }
+
+    /// What has passed over all connections of the server so far, those that have ended included.
+    ///
+    /// ```
+    /// let server = tightwire::Server::bind("127.0.0.1:0")?;
+    /// assert_eq!(server.handle().counters().messages_received, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.registry.counters()
     }
 
     /// The connections whose handlers run now, the oldest first.

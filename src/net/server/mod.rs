@@ -37,7 +37,7 @@ use crate::handshake::Request;
 /// Serves WebSocket connections over TCP, each in a thread of its own.
 ///
 /// ```no_run
-/// let server = tightwire::Server::bind("127.0.0.1:9001")?;
+/// let server = tightwire::Server::bind("127.0.0.1:8080")?;
 /// server.run(|ws, request| {
 ///     println!("{:?} asked for {}", ws.peer_addr(), request.path());
 ///     while let Some(message) = ws.recv()? {

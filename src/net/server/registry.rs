@@ -20,7 +20,7 @@ use super::report::{OpenConnection, ShutdownReport};
 use super::table::{Ending, Entry, Phase, Table, Transport};
 use crate::frame::CloseCode;
 use crate::net::deadline::{Deadline, Wait};
-use crate::net::{Sender, handshake_io};
+use crate::net::{Counters, Sender, handshake_io};
 
 /// All connections of a server, and whether it is shutting down.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Registry {
         let id = table.last_id;
         let stream = Arc::clone(stream);
         let phase = Phase::Reading;
-        let entry = Entry { peer_addr, stream, thread: None, phase, waits: false };
+        let entry = Entry { peer_addr, stream, thread: None, phase, waits: false, sender: None };
         table.entries.insert(id, entry);
         Ok(ConnectionGuard { registry: Arc::clone(self), id, peer_addr, ending: Ending::Unclean })
     }
@@ -76,14 +76,25 @@ impl Registry {
         self.lock().stop.is_some()
     }
 
+    /// How many connections there are, but for one whose request this thread is answering.
     pub(super) fn len(&self) -> usize {
-        self.lock().entries.len()
+        let table = self.lock();
+        let caller = Some(thread::current().id());
+        let is_answered =
+            |entry: &&Entry| entry.thread == caller && matches!(entry.phase, Phase::Reading);
+        let own = table.entries.values().filter(is_answered).count();
+        table.entries.len() - own
+    }
+
+    /// The sums of all connections: of those that are there, and of those that are gone.
+    pub(super) fn counters(&self) -> Counters {
+        let table = self.lock();
+        table.entries.values().fold(table.gone, |sum, entry| sum + entry.counters())
     }
 
     pub(super) fn open_connections(&self) -> Vec<OpenConnection> {
-        let open = |(id, entry): (&u64, &Entry)| match &entry.phase {
-            Phase::Open(sender) => Some(OpenConnection::new(*id, entry.peer_addr, sender.clone())),
-            _ => None,
+        let open = |(id, entry): (&u64, &Entry)| {
+            Some(OpenConnection::new(*id, entry.peer_addr, entry.open()?.clone()))
         };
         self.lock().entries.iter().filter_map(open).collect()
     }
@@ -192,6 +203,7 @@ impl Registry {
         let mut table = self.lock();
         let Some(entry) = table.entries.remove(&id) else { return };
         table.waiting -= usize::from(entry.waits);
+        table.gone += entry.counters();
         // Senders may outlive the handler; the connection does not. One that never had a thread
         // is still to be answered by who accepted it.
         if !matches!(entry.phase, Phase::Reading | Phase::Refused) {
@@ -260,7 +272,8 @@ impl ConnectionGuard {
         self.update(|entry, is_stopping| {
             let is_answered = matches!(entry.phase, Phase::Answering);
             if is_answered {
-                entry.phase = Phase::Open(sender);
+                entry.phase = Phase::Open;
+                entry.sender = Some(sender);
             }
             is_answered && !is_stopping
         })

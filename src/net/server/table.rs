@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::thread::ThreadId;
 
 use super::report::ShutdownReport;
-use crate::net::Sender;
 use crate::net::deadline::Deadline;
+use crate::net::{Counters, Sender};
 
 /// What a [`Registry`](super::registry::Registry) knows of the connections of its server.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(super) struct Table {
     pub(super) stop: Option<Deadline>,
     /// How many entries have `waits`.
     pub(super) waiting: usize,
+    /// The counts of connections that are gone.
+    pub(super) gone: Counters,
     /// What became of the connections, except those whose handlers asked for the shutdown.
     report: ShutdownReport,
     /// What became of those.
@@ -56,6 +58,20 @@ pub(super) struct Entry {
     pub(super) phase: Phase,
     /// Its handler has asked for the shutdown, and waits for the others.
     pub(super) waits: bool,
+    /// The connection, once its opening handshake is over.
+    pub(super) sender: Option<Sender>,
+}
+
+impl Entry {
+    /// What has passed over the connection so far.
+    pub(super) fn counters(&self) -> Counters {
+        self.sender.as_ref().map_or_else(Counters::default, Sender::counters)
+    }
+
+    /// Whether the handler runs, with a connection that nobody has aborted.
+    pub(super) fn open(&self) -> Option<&Sender> {
+        self.sender.as_ref().filter(|_| matches!(self.phase, Phase::Open))
+    }
 }
 
 #[derive(Debug)]
@@ -66,7 +82,7 @@ pub(super) enum Phase {
     Answering,
     /// The shutdown has answered the request, or had it answered.
     Refused,
-    Open(Sender),
+    Open,
     Aborted,
 }
 
@@ -75,12 +91,12 @@ impl Table {
     pub(super) fn begin_goodbye(&mut self) -> (Vec<Arc<TcpStream>>, Vec<Sender>) {
         let (mut asking, mut open) = (Vec::new(), Vec::new());
         for entry in self.entries.values_mut() {
-            match &entry.phase {
+            match entry.phase {
                 Phase::Reading => {
                     entry.phase = Phase::Refused;
                     asking.push(Arc::clone(&entry.stream));
                 }
-                Phase::Open(sender) => open.push(sender.clone()),
+                Phase::Open => open.extend(entry.sender.clone()),
                 // It will see that it comes too late.
                 Phase::Answering | Phase::Refused | Phase::Aborted => {}
             }
@@ -90,11 +106,8 @@ impl Table {
 
     /// Connections to whose peers something is still to be said, most often a Close frame.
     pub(super) fn unheard(&self) -> Vec<Sender> {
-        let sender = |entry: &Entry| match &entry.phase {
-            Phase::Open(sender) if sender.has_unsent() => Some(sender.clone()),
-            _ => None,
-        };
-        self.entries.values().filter_map(sender).collect()
+        let open = self.entries.values().filter_map(Entry::open);
+        open.filter(|sender| sender.has_unsent()).cloned().collect()
     }
 
     /// If this is the thread of a connection, notes that its handler waits, and returns its id.

@@ -16,15 +16,21 @@ use crate::net::{Error, Stream};
 #[derive(Clone, Debug, Default)]
 pub(in crate::net) struct ClientTls {
     config: Option<Arc<ClientConfig>>,
+    server_name: Option<String>,
 }
 
 impl ClientTls {
-    /// Takes a configuration. If it names no protocols for ALPN, `http/1.1` is offered.
-    pub(in crate::net) fn new(mut config: Arc<ClientConfig>) -> Self {
+    /// Sets the configuration. If it names no protocols for ALPN, `http/1.1` is offered.
+    pub(in crate::net) fn config(self, mut config: Arc<ClientConfig>) -> Self {
         if config.alpn_protocols.is_empty() {
             Arc::make_mut(&mut config).alpn_protocols = vec![HTTP_1_1.to_vec()];
         }
-        Self { config: Some(config) }
+        Self { config: Some(config), ..self }
+    }
+
+    /// Sets the name of the server, in place of the host of the URI.
+    pub(in crate::net) fn server_name(self, name: String) -> Self {
+        Self { server_name: Some(name), ..self }
     }
 
     /// What it takes to secure a connection to where this URI leads.
@@ -32,7 +38,7 @@ impl ClientTls {
         if !uri.is_secure() {
             return Ok(Security(None));
         }
-        let name = client::server_name(uri.host())?;
+        let name = client::server_name(self.server_name.as_deref().unwrap_or_else(|| uri.host()))?;
         let config = self.config.clone().map_or_else(client::default_config, Ok)?;
         Ok(Security(Some((name, config))))
     }

@@ -42,7 +42,7 @@ use crate::net::{Error, Stream};
 /// use std::time::Duration;
 /// use tightwire::{Acceptor, TlsStream};
 ///
-/// let (stream, _) = TcpListener::bind("127.0.0.1:9001")?.accept()?;
+/// let (stream, _) = TcpListener::bind("127.0.0.1:8080")?.accept()?;
 /// let stream = Arc::new(TlsStream::server(stream, config, Duration::from_secs(10))?);
 /// let (mut ws, _request) = Acceptor::new().accept(Arc::clone(&stream))?;
 /// let is_known = stream.inspect(|session| session.peer_certificates().is_some());

@@ -20,18 +20,14 @@ pub(super) struct Keepalive {
     silent_since: Option<Instant>,
     /// Until when something has to be heard, once a Ping was sent into the silence.
     give_up_at: Option<Deadline>,
-    /// The last Ping, while its Pong is out.
-    ping: Option<(Instant, [u8; 8])>,
-    count: u64,
-    latency: Option<Duration>,
 }
 
 /// What silence calls for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Action {
     Nothing,
-    /// A Ping with this data.
-    Ping([u8; 8]),
+    /// A Ping.
+    Ping,
     /// The end of the connection.
     GiveUp,
 }
@@ -43,9 +39,6 @@ impl Keepalive {
             pong_within: timeouts.pong,
             silent_since: None,
             give_up_at: None,
-            ping: None,
-            count: 0,
-            latency: None,
         }
     }
 
@@ -75,25 +68,10 @@ impl Keepalive {
             Some(end) if end.is_over() => Action::GiveUp,
             Some(_) => Action::Nothing,
             None if now.saturating_duration_since(since) >= ping_after => {
-                self.count += 1;
-                let data = self.count.to_be_bytes();
-                self.ping = Some((now, data));
                 self.give_up_at = Some(Deadline::after(Some(self.pong_within)));
-                Action::Ping(data)
+                Action::Ping
             }
             None => Action::Nothing,
         }
-    }
-
-    /// A Pong came.
-    pub(super) fn pong(&mut self, data: &[u8]) {
-        if let Some((sent, _)) = self.ping.take_if(|(_, expected)| expected == data) {
-            self.latency = Some(sent.elapsed());
-        }
-    }
-
-    /// How long the last Ping took to be answered.
-    pub(super) const fn latency(&self) -> Option<Duration> {
-        self.latency
     }
 }

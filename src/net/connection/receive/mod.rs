@@ -22,6 +22,7 @@ use self::keepalive::Keepalive;
 pub use self::message_reader::MessageReader;
 pub use self::messages::Messages;
 use super::close_status::{CloseStatus, ClosedBy};
+use super::counters::Counters;
 use super::shared::Shared;
 use super::try_writes::Count;
 use crate::ProtocolError;
@@ -117,6 +118,7 @@ impl Receiver {
         let keepalive = Keepalive::new(&shared.timeouts);
         let try_writes = shared.try_writes.count();
         let max_read_timeout = stream.max_read_timeout();
+        shared.received.add_bytes(read_ahead.len());
         let mut receiver = Self {
             shared,
             stream: Some(stream),
@@ -214,10 +216,17 @@ impl Receiver {
         }
     }
 
-    /// How long the last Ping that was sent into silence took to be answered.
+    /// How long the latest Ping took to be answered: one of keepalive, which it sends into silence,
+    /// or of [`Sender::measure_latency`](crate::Sender::measure_latency).
     #[must_use]
-    pub const fn latency(&self) -> Option<Duration> {
-        self.keepalive.latency()
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.latency.latest()
+    }
+
+    /// What has passed over the connection so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counters()
     }
 
     /// How the connection ended, once it has.
@@ -229,7 +238,8 @@ impl Receiver {
     /// Waits for the next message as [`recv`](Self::recv) does, but only for its beginning:
     /// what follows is read while it arrives, and the message is never held as a whole.
     ///
-    /// The [`Limits`](crate::Limits) hold for it too.
+    /// [`Limits::max_stream_len`](crate::Limits::max_stream_len) bounds the message, in place of the
+    /// limits on messages that are held.
     ///
     /// ```no_run
     /// # fn receive(mut receiver: tightwire::Receiver) -> Result<(), tightwire::Error> {
@@ -343,7 +353,7 @@ impl Receiver {
                     self.shared.try_encode_pending();
                     self.has_pinged = true;
                 }
-                Some(Event::Pong(data)) => self.keepalive.pong(data),
+                Some(Event::Pong(data)) => self.shared.latency.pong(data),
                 Some(Event::Message(_)) if self.skipping => {
                     self.skipping = false;
                     continue;
@@ -394,10 +404,18 @@ impl Receiver {
         let is_cut = (mode == ReadMode::Pieces || self.skipping) && self.inbound.may_inflate();
         let piece_len = if is_cut { DEFLATED_PIECE_LEN } else { unread.len() };
         let (mut input, rest) = unread.split_at_checked(piece_len).unwrap_or((unread, &[]));
-        let outcome = self.inbound.next_event(&mut input);
+        // A message that is skipped is not held either.
+        let outcome = if mode == ReadMode::Pieces || self.skipping {
+            self.inbound.next_event_in_pieces(&mut input)
+        } else {
+            self.inbound.next_event(&mut input)
+        };
         let left = input.len() + rest.len();
         self.buffer.keep(left);
         if let Ok(Some(event)) = &outcome {
+            if let Event::Message(_) = event {
+                self.shared.received.add_message();
+            }
             if let Event::Close(_) = event {
                 // Asked before it is noted: then another thread may send the answer at any time.
                 self.closed_by =

@@ -9,7 +9,6 @@ use std::{io, mem};
 
 use super::keepalive::Action;
 use super::{RETRY, Receiver};
-use crate::net::connection::shared::aborted;
 use crate::net::deadline::Deadline;
 use crate::net::error::{is_timeout, unexpected_eof};
 use crate::net::stream::WRITE_SLICE;
@@ -37,7 +36,7 @@ impl Receiver {
         let start = (has_changed || self.max_read_timeout.is_some()).then(Instant::now);
         let outcome = self.fill(timeout);
         if self.shared.is_aborted() {
-            return Err(self.abandon(aborted()));
+            return Err(self.abandon(self.shared.aborted()));
         }
         match outcome {
             Ok(0) if self.inbound.message_kind().is_some() => {
@@ -147,9 +146,9 @@ impl Receiver {
     fn keep_alive(&mut self, waited: Duration) -> Result<(), Error> {
         match self.keepalive.silent(waited) {
             Action::Nothing => {}
-            Action::Ping(data) => {
+            Action::Ping => {
                 self.shared.on_idle();
-                self.shared.post_ping(&data);
+                self.shared.post_ping();
                 // Now: the peer's time to answer runs, and the caller may be long in coming back.
                 let _ = self.shared.try_flush_and_come_back();
             }
@@ -161,7 +160,11 @@ impl Receiver {
     pub(super) fn fill(&mut self, timeout: Duration) -> io::Result<usize> {
         self.set_read_timeout(timeout)?;
         match &self.stream {
-            Some(stream) => self.buffer.fill(&**stream),
+            Some(stream) => {
+                let count = self.buffer.fill(&**stream)?;
+                self.shared.received.add_bytes(count);
+                Ok(count)
+            }
             None => Ok(0),
         }
     }

@@ -331,7 +331,8 @@ impl WriteGuard<'_> {
             let outcome = match wait {
                 Wait::Never => self.try_once(stream, payload),
                 Wait::Block | Wait::Slice => {
-                    self.writer.write_once(|bytes| stream.write(bytes), payload)
+                    let write = |bytes: &[u8]| self.shared.count(stream.write(bytes), bytes);
+                    self.writer.write_once(write, payload)
                 }
             };
             let is_over = match outcome {
@@ -368,7 +369,9 @@ impl WriteGuard<'_> {
     #[cold]
     fn try_once(&mut self, stream: &dyn Stream, payload: &mut &[u8]) -> io::Result<bool> {
         let Self { shared, writer, .. } = self;
-        let try_write = |bytes: &[u8]| shared.try_writes.during(|| stream.try_write(bytes));
+        let try_write = |bytes: &[u8]| {
+            shared.count(shared.try_writes.during(|| stream.try_write(bytes)), bytes)
+        };
         writer.write_once(try_write, payload)
     }
 }

@@ -6,7 +6,7 @@
 use super::guard::WriteGuard;
 use super::prepared::{Frame, PreparedMessage};
 use super::writer::{COPY_MAX, Flush};
-use crate::frame::CloseFrame;
+use crate::frame::{CloseFrame, MaskingKey};
 use crate::net::connection::status::CONTROL;
 use crate::net::deadline::Wait;
 use crate::net::{Error, Operation};
@@ -45,7 +45,7 @@ impl WriteGuard<'_> {
         }
         let payload = self.writer.outbound.payload(kind, payload, Fin::Set)?;
         if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
-            let key = self.writer.encode_header(kind, payload.len(), Fin::Set)?;
+            let key = self.encode_header(kind, payload.len(), Fin::Set)?;
             self.writer.buffer(&payload, key);
             if !self.writer.is_full() {
                 return Ok(());
@@ -74,7 +74,7 @@ impl WriteGuard<'_> {
         self.writer.outbound.begin_prepared(deflated.is_some())?;
         let frame = deflated.as_deref().unwrap_or_else(|| message.plain());
         if self.writer.outbound.role() == Role::Client {
-            let key = self.writer.encode_header(kind, frame.payload().len(), Fin::Set)?;
+            let key = self.encode_header(kind, frame.payload().len(), Fin::Set)?;
             self.writer.buffer(frame.payload(), key);
             return if flush == Flush::Now || self.writer.is_full() {
                 self.write(&[], wait)
@@ -89,6 +89,7 @@ impl WriteGuard<'_> {
     #[inline]
     fn write_encoded(&mut self, frame: &Frame, wait: Wait, flush: Flush) -> Result<(), Error> {
         let bytes = frame.as_bytes();
+        self.shared.sent.add_message();
         if flush == Flush::Later && self.writer.has_room_for(bytes.len()) {
             self.writer.buffer(bytes, None);
             return Ok(());
@@ -187,8 +188,23 @@ impl WriteGuard<'_> {
         })
     }
 
+    /// Encodes the header of a part of a message, and counts a message with its last part.
+    #[inline]
+    fn encode_header(
+        &mut self,
+        kind: MessageKind,
+        payload_len: usize,
+        fin: Fin,
+    ) -> Result<Option<MaskingKey>, SendError> {
+        let key = self.writer.encode_header(kind, payload_len, fin)?;
+        if fin == Fin::Set {
+            self.shared.sent.add_message();
+        }
+        Ok(key)
+    }
+
     fn buffer_frame(&mut self, kind: MessageKind, payload: &[u8], fin: Fin) -> Result<(), Error> {
-        let key = self.writer.encode_header(kind, payload.len(), fin)?;
+        let key = self.encode_header(kind, payload.len(), fin)?;
         self.writer.in_message = fin == Fin::Clear;
         self.writer.buffer(payload, key);
         Ok(())
@@ -203,7 +219,7 @@ impl WriteGuard<'_> {
         fin: Fin,
         wait: Wait,
     ) -> Result<(), Error> {
-        let key = self.writer.encode_header(kind, payload.len(), fin)?;
+        let key = self.encode_header(kind, payload.len(), fin)?;
         self.writer.in_message = fin == Fin::Clear;
         if payload.len() <= COPY_MAX {
             self.writer.buffer(payload, key);

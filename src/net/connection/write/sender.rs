@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::message_writer::MessageWriter;
 use super::prepared::PreparedMessage;
 use super::writer::Flush;
 use crate::frame::{CloseCode, CloseFrame};
+use crate::net::connection::counters::Counters;
 use crate::net::connection::inbox::Post;
 use crate::net::connection::shared::Shared;
 use crate::net::connection::status::{BEHIND, BROADCAST, IN_MESSAGE, STALLED};
@@ -116,6 +118,38 @@ impl Sender {
     /// `Send(ControlTooLong)`, and as for [`send`](Self::send).
     pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
         self.shared.with_writer(|guard| guard.write_ping(data))
+    }
+
+    /// Sends a Ping whose Pong sets [`latency`](Self::latency), also on a busy connection. It does
+    /// not wait for other threads: one that is writing sends the Ping after its frame.
+    ///
+    /// The time runs from this call to the moment at which the receiver takes the Pong. So it
+    /// includes what waits to be written before the Ping, and a receiver that is slow to receive.
+    ///
+    /// # Errors
+    ///
+    /// `Send(Closed)` once the connection is closing.
+    pub fn measure_latency(&self) -> Result<(), Error> {
+        if self.state() != State::Open {
+            return Err(SendError::Closed.into());
+        }
+        self.shared.post_ping();
+        // The receiver meets a failure again.
+        let _ = self.shared.try_flush(Wait::Slice);
+        Ok(())
+    }
+
+    /// How long the latest Ping took to be answered: one of keepalive, or of
+    /// [`measure_latency`](Self::measure_latency).
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.latency.latest()
+    }
+
+    /// What has passed over the connection so far. Any thread may ask, at any time.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counters()
     }
 
     /// Sends a Close frame with code 1000 and no reason. See [`close_with`](Self::close_with).
@@ -233,9 +267,10 @@ impl Sender {
         self.shared.close_soon(code.into(), wait);
     }
 
-    /// As [`abort`](Self::abort), and returns whether the connection had not ended before.
-    pub(in crate::net) fn abort_first(&self) -> bool {
-        self.shared.abort()
+    /// As [`abort`](Self::abort), because the peer reads too slowly. Returns whether the connection
+    /// had not ended before.
+    pub(in crate::net) fn abort_as_slow(&self) -> bool {
+        self.shared.abort_as_slow()
     }
 }
 
