@@ -16,7 +16,7 @@ const DEFAULT_PORT: u16 = 80;
 /// which is 80 then.
 ///
 /// ```
-/// use tightwire::handshake::{HeadLimits, Proxy, Uri};
+/// use tightwire::handshake::{HeadLimits, Proxy, Response, Uri};
 ///
 /// let proxy: Proxy = "http://edna:secret@proxy.example.com:3128".parse()?;
 /// let uri: Uri = "ws://server.example.com/chat".parse()?;
@@ -25,7 +25,7 @@ const DEFAULT_PORT: u16 = 80;
 /// assert!(request.starts_with(b"CONNECT server.example.com:80 HTTP/1.1\r\n"));
 ///
 /// let bytes = b"HTTP/1.1 200 Connection established\r\n\r\n";
-/// let decoded = Proxy::decode_response(bytes, &HeadLimits::default())?;
+/// let decoded = Response::decode(bytes, &HeadLimits::default())?;
 /// let (response, _) = decoded.expect("it is whole");
 /// assert!(Proxy::opens_tunnel(&response)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
