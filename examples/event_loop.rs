@@ -6,7 +6,8 @@
 //! ```
 //!
 //! What arrives is read once, all events in it are handled, and what they are answered with is
-//! written once. From a peer that does not read what it is sent, nothing more is read.
+//! written once. From a peer that does not read what it is sent, nothing more is read. Ctrl-C and
+//! SIGTERM end it in order.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event as Readiness;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use tightwire::frame::{CloseCode, CloseFrame};
 use tightwire::handshake::{
     AcceptOptions, HeadLimits, HeadScanner, HttpError, Rejection, Request, Response, Upgrade,
 };
@@ -37,11 +39,20 @@ const TICKS_TO_PING: u32 = 2;
 const TICKS_TO_END: u32 = 4;
 const TICKS_FOR_HANDSHAKE: u32 = 2;
 
+/// How long clients have to answer our Close frames when the server ends.
+const GOODBYE: Duration = Duration::from_secs(3);
+
 const LISTENER: Token = Token(usize::MAX);
+const STOPPER: Token = Token(usize::MAX - 1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let mut server = Server::bind(&address)?;
+    let stopper = Waker::new(server.poll.registry(), STOPPER)?;
+    ctrlc::set_handler(move || {
+        // It runs until it is told to stop, so somebody listens.
+        let _ = stopper.wake();
+    })?;
     println!("listening on ws://{}", server.listener.local_addr()?);
     server.run()?;
     Ok(())
@@ -75,21 +86,34 @@ impl Server {
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         let mut next_tick = Instant::now() + TICK;
+        let mut end = None;
         loop {
-            let timeout = next_tick.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            let is_empty = self.clients.len() == self.free.len();
+            if end.is_some_and(|end| now >= end || is_empty) {
+                return Ok(());
+            }
+            let until = end.map_or(next_tick, |end| next_tick.min(end));
+            let timeout = until.saturating_duration_since(now);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
             }
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept_all(),
+                    LISTENER if end.is_none() => self.accept_all(),
+                    LISTENER => {}
+                    STOPPER => {
+                        end.get_or_insert(now + GOODBYE);
+                        (0..self.clients.len())
+                            .for_each(|at| self.with_client(at, Client::say_goodbye));
+                    }
                     Token(at) => {
                         self.with_client(at, |client, scratch| client.ready(event, scratch))
                     }
                 }
             }
-            if timeout.is_zero() {
+            if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TICK;
                 self.tick();
             }
@@ -348,6 +372,18 @@ impl Client {
             self.interest = interest;
         }
         Ok(())
+    }
+
+    /// Sends a Close frame, which the peer has to answer; who has no connection yet, gets none.
+    fn say_goodbye(&mut self, scratch: &mut Scratch) -> io::Result<Next> {
+        let Stage::Open(connection) = &mut self.stage else { return Ok(Next::End) };
+        let frame = CloseFrame::from(CloseCode::GOING_AWAY);
+        let (outbound, output) = (connection.outbound(), &mut scratch.output);
+        if !outbound.close_sent() {
+            outbound.encode_close(Some(&frame), output).map_err(io::Error::other)?;
+            self.write(output, Vec::new())?;
+        }
+        Ok(Next::Wait { again: false })
     }
 
     /// Looks after a peer that is silent.

@@ -149,9 +149,12 @@ fn a_subscriber_that_is_not_wanted_does_not_come_back() {
 
 #[test]
 fn servers_without_input_run_until_a_signal_ends_them_in_order() {
-    for (name, path, signal) in
-        [("server", "", "-INT"), ("echo_server", "", "-TERM"), ("chat", "ws", "-TERM")]
-    {
+    for (name, path, signal) in [
+        ("server", "", "-INT"),
+        ("echo_server", "", "-TERM"),
+        ("event_loop", "", "-TERM"),
+        ("chat", "ws", "-TERM"),
+    ] {
         let mut server = Program::start(name, &["127.0.0.1:0"]);
         let line = server.lines.recv_timeout(PATIENCE).unwrap();
         let address = line.split("//").nth(1).unwrap().split(['/', ' ']).next().unwrap();
