@@ -749,3 +749,28 @@ fn who_took_over_a_handshake_compresses_as_it_says() {
     client.send(&*text(1000)).unwrap();
     assert_eq!(server.recv().unwrap(), Some(Message::from(text(1000))));
 }
+
+/// Compressed bytes are taken in small pieces where the message is not held.
+#[test]
+fn a_compressed_message_that_is_skipped_takes_nothing_of_the_next_with_it() {
+    const LEN: u16 = 3_000;
+    let block = [&[0][..], &LEN.to_le_bytes(), &(!LEN).to_le_bytes(), &[7; LEN as usize], &[0]];
+    let sent = [wire::masked(0xc2, &block.concat()), wire::masked(0x81, b"next")].concat();
+    let acceptor = Acceptor::new().deflate(DeflateConfig::new());
+    for reads in [true, false] {
+        let server = server().acceptor(acceptor.clone());
+        let (address, outcome) = wire::reporting_server(server, move |ws| {
+            let mut data = Vec::new();
+            let mut reader = ws.recv_reader().unwrap().unwrap();
+            if reads {
+                reader.read_to_end(&mut data).unwrap();
+            }
+            (data.len(), ws.recv().unwrap())
+        });
+        let (mut peer, _) = raw_client(address, OFFER);
+        peer.raw.send(&sent);
+        let expected = if reads { usize::from(LEN) } else { 0 };
+        let next = Some(Message::from("next"));
+        assert_eq!(outcome.recv_timeout(PATIENCE).unwrap(), (expected, next));
+    }
+}

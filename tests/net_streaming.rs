@@ -1,5 +1,9 @@
 //! Messages that are read while they arrive, and sent while they are written.
 
+#[path = "wire/pipe.rs"]
+mod pipe;
+#[path = "wire/task.rs"]
+mod task;
 mod wire;
 
 use std::io::{self, Read, Write};
@@ -7,9 +11,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{mem, thread};
 
+use pipe::Pipe;
+use task::Task;
+use tightwire::handshake::Negotiated;
 use tightwire::{
-    Acceptor, Client, Error, Limits, Message, MessageKind, Operation, ProtocolError, SendError,
-    Timeouts,
+    Acceptor, Client, Error, Limits, Message, MessageKind, Operation, ProtocolError, Role,
+    SendError, Timeouts,
 };
 use wire::{PATIENCE, Raw, close_body, hex, masked};
 
@@ -440,4 +447,50 @@ fn the_reason_of_a_writer_that_fails_is_with_the_receiver() {
     assert_eq!(ws.close_status().unwrap().code(), 1009);
     drop(ws);
     server.join().unwrap();
+}
+
+#[test]
+fn what_is_left_of_a_message_without_a_reader_is_not_read() {
+    let pipe = Pipe::new(Role::Client);
+    let mut ws = pipe.open(Timeouts::new());
+    pipe.feed_frame(0x01, b"a");
+    ws.recv_reader().unwrap().unwrap().read_exact(&mut [0]).unwrap();
+    let receiving = Task::spawn(move || {
+        let mut reader = ws.recv_reader().unwrap().unwrap();
+        let (kind, mut data) = (reader.kind(), Vec::new());
+        reader.read_to_end(&mut data).unwrap();
+        (kind, data)
+    });
+    // The rest comes only now.
+    pipe.await_reader();
+    pipe.feed_frame(0x80, b"b");
+    pipe.feed_frame(0x82, b"c");
+    assert_eq!(receiving.end(), (MessageKind::Binary, b"c".to_vec()));
+}
+
+#[test]
+fn what_is_written_goes_out_in_fragments_of_32_kib() {
+    const LEN: usize = 32 << 10;
+    let pipe = Pipe::new(Role::Server);
+    let ws = pipe.open(Timeouts::new());
+    let mut writer = ws.writer(MessageKind::Binary);
+    for len in [20_000, 40_000, 70_000] {
+        writer.write_all(&vec![7; len]).unwrap();
+    }
+    writer.finish().unwrap();
+    let frames: Vec<_> = pipe.frames().iter().map(|(first, data)| (*first, data.len())).collect();
+    assert_eq!(frames, [(0x02, LEN), (0x00, LEN), (0x00, LEN), (0x80, 130_000 - 3 * LEN)]);
+}
+
+#[test]
+fn a_long_message_that_the_peer_is_slow_to_take_has_an_end() {
+    let pipe = Pipe::with_room(0);
+    let timeouts = Timeouts::new().write(Duration::from_millis(20));
+    let acceptor = Acceptor::new().fragment_len(10).timeouts(timeouts);
+    let ws = acceptor.from_upgraded(pipe.stream(), Negotiated::default(), Vec::new()).unwrap();
+    assert!(matches!(ws.send(vec![7; 25]), Err(Error::Timeout(Operation::Flush))));
+    pipe.set_room(usize::MAX);
+    ws.send("next").unwrap();
+    let frames: Vec<_> = pipe.frames().iter().map(|(first, data)| (*first, data.len())).collect();
+    assert_eq!(frames, [(0x02, 10), (0x00, 10), (0x80, 5), (0x81, 4)]);
 }

@@ -33,9 +33,6 @@ pub(super) struct Registry {
 /// For how long the handlers of connections that were cut are waited for.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// How soon peers that did not take their Close frame are asked again to.
-const RETRY: Duration = Duration::from_millis(50);
-
 impl Registry {
     /// Notes that this thread accepts connections, until the guard is dropped; `None` if the
     /// server was shut down already.
@@ -162,7 +159,6 @@ impl Registry {
     ) -> (MutexGuard<'a, Table>, bool) {
         // Another call may bring the deadline forward.
         let is_over = |table: &Table| until(table.stop.unwrap_or_else(Deadline::never)).is_over();
-        let mut retry = Deadline::after(Some(RETRY));
         loop {
             if table.left_for(own) == 0 {
                 return (table, true);
@@ -170,20 +166,9 @@ impl Registry {
             if is_over(&table) {
                 return (table, false);
             }
-            if retry.is_over() {
-                let unheard = table.unheard();
-                drop(table);
-                // Their receivers may wait for long before they look again.
-                for sender in unheard.iter().take_while(|_| !is_over(&self.lock())) {
-                    sender.retry(Wait::Never);
-                }
-                table = self.lock();
-                retry = Deadline::after(Some(RETRY));
-                continue;
-            }
-            let end = until(table.stop.unwrap_or_else(Deadline::never)).earlier(retry);
-            let patience = end.left().unwrap_or(RETRY);
-            let waited = self.changed.wait_timeout(table, patience);
+            let end = until(table.stop.unwrap_or_else(Deadline::never));
+            // A deadline that is brought forward comes with a notification.
+            let waited = self.changed.wait_timeout(table, end.left().unwrap_or(Duration::MAX));
             table = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

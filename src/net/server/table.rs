@@ -68,7 +68,7 @@ impl Entry {
         self.sender.as_ref().map_or_else(Counters::default, Sender::counters)
     }
 
-    /// Whether the handler runs, with a connection that nobody has aborted.
+    /// The connection whose handler runs, unless it was aborted.
     pub(super) fn open(&self) -> Option<&Sender> {
         self.sender.as_ref().filter(|_| matches!(self.phase, Phase::Open))
     }
@@ -102,12 +102,6 @@ impl Table {
             }
         }
         (asking, open)
-    }
-
-    /// Connections to whose peers something is still to be said, most often a Close frame.
-    pub(super) fn unheard(&self) -> Vec<Sender> {
-        let open = self.entries.values().filter_map(Entry::open);
-        open.filter(|sender| sender.has_unsent()).cloned().collect()
     }
 
     /// If this is the thread of a connection, notes that its handler waits, and returns its id.

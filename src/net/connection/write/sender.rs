@@ -257,11 +257,6 @@ impl Sender {
         self.shared.is_behind() && !self.shared.is_broken()
     }
 
-    /// Whether there are bytes or control frames that the peer has not got, and still may.
-    pub(in crate::net) fn has_unsent(&self) -> bool {
-        self.shared.has_unwritten() && !self.shared.is_broken()
-    }
-
     /// Sends a Close frame without a reason, and does not wait for a sender.
     pub(in crate::net) fn close_soon(&self, code: CloseCode, wait: Wait) {
         self.shared.close_soon(code.into(), wait);
