@@ -28,7 +28,7 @@ class Server:
         self.child = None
 
     def start(self):
-        command = [os.environ["TIGHTWIRE_CHAT"], self.address]
+        command = [os.environ["TIGHTWIRE_CHAT"], self.address, "--until-eof"]
         self.child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -77,7 +77,7 @@ await check("node server: a server that closes with 4002, wss", async () => {
 
 await check("node server: error_handling", async () => {
   const { code, out, err, closed } = await meets("error_handling", echo);
-  assert.ok(out.includes("Received: Goodbye!"), out.join("\n"));
+  assert.ok(out.includes("Received: Ping 2"), out.join("\n"));
   assert.equal(out.at(-1), 'Done: code 1000, reason "done", closed by Us, cleanly');
   assert.deepEqual([code, err, closed], [0, [], [1000, "done"]]);
 });
