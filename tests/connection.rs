@@ -5,6 +5,8 @@
 
 #![allow(clippy::duplicate_mod, reason = "each file brings the helpers it shares")]
 
+#[path = "deflate_memory.rs"]
+mod deflate_memory;
 #[path = "memory.rs"]
 mod memory;
 #[path = "net_abort.rs"]

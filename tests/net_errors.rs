@@ -6,11 +6,14 @@ mod wire;
 
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use pipe::{Pipe, Then};
 use tightwire::handshake::{HandshakeError, HttpError, ProxyError, Response};
-use tightwire::{Acceptor, Client, CloseCode, CloseStatus, Error, Operation, Role, SendError};
-use wire::close_body;
+use tightwire::{
+    Acceptor, Client, CloseCode, CloseStatus, Error, Operation, Role, SendError, State, Timeouts,
+};
+use wire::{PATIENCE, close_body};
 
 fn refused(status: u16) -> Error {
     HandshakeError::Refused(Box::new(Response::new(status))).into()
@@ -158,4 +161,41 @@ fn a_close_status_says_whether_another_attempt_may_help() {
         assert_eq!(status.close_code(), CloseCode::new(code));
         server.join().unwrap();
     }
+}
+
+#[test]
+fn a_stream_that_ends_says_where() {
+    let begun = [0x01, 0x01, b'a'];
+    let cases = [
+        (&[][..], Then::End, "the stream ended without a Close frame"),
+        (&begun[..1], Then::End, "the stream ended without a Close frame"),
+        (&begun, Then::End, "the stream ended inside a message"),
+        (&[], Then::Reset, "connection reset"),
+        (&begun, Then::Reset, "connection reset"),
+    ];
+    for (bytes, then, expected) in cases {
+        let pipe = Pipe::new(Role::Client);
+        pipe.feed(bytes, then);
+        let mut ws = pipe.open(Timeouts::new());
+        let error = ws.recv().unwrap_err();
+        assert!(matches!(error, Error::Io(_)), "{error:?}");
+        assert_eq!(format!("{error:#}"), format!("I/O error: {expected}"));
+        assert!(ws.recv().unwrap().is_none());
+        assert_eq!(ws.close_status().unwrap().code(), 1006);
+    }
+}
+
+#[test]
+fn a_sender_knows_that_both_close_frames_have_passed() {
+    let pipe = Pipe::new(Role::Server);
+    let mut ws = pipe.open(Timeouts::new().linger(PATIENCE));
+    pipe.feed_frame(0x88, &close_body(1000, ""));
+    // The peer has yet to end TCP.
+    let outcome = ws.recv_timeout(Duration::ZERO);
+    assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
+    pipe.await_frame(0x88, &close_body(1000, ""));
+    assert_eq!((ws.sender().state(), ws.state()), (State::Closed, State::Closing));
+    pipe.feed(&[], Then::End);
+    assert!(ws.recv().unwrap().is_none());
+    assert_eq!(ws.state(), State::Closed);
 }

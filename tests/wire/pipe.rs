@@ -77,6 +77,8 @@ pub enum Then {
     #[default]
     Silence,
     End,
+    /// The peer has reset the connection.
+    Reset,
     /// Zeros without end.
     Noise,
 }
@@ -259,6 +261,7 @@ impl Stream for PipeStream {
         let count = match state.incoming.len() {
             0 if state.then == Then::End || state.is_shut => 0,
             0 if state.then == Then::Silence => return Err(ErrorKind::WouldBlock.into()),
+            0 if state.then == Then::Reset => return Err(ErrorKind::ConnectionReset.into()),
             0 => {
                 buffer.fill(0);
                 buffer.len()
