@@ -26,23 +26,23 @@ impl MaskingKey {
     /// Appends `data` to `out`, masked or unmasked, as [`apply`](Self::apply) does it in place.
     pub fn append(self, data: &[u8], offset: usize, out: &mut Vec<u8>) {
         let key = self.wide(offset);
-        // A step is a multiple of a word, so all of them begin at the same byte of the key.
-        for step in data.chunks(STEP) {
-            let start = out.len();
-            // Zeroes are written faster than a copy is read again to be masked.
-            out.resize(start + step.len(), 0);
-            let mut to = out.get_mut(start..).unwrap_or_default().chunks_exact_mut(WORD);
-            let mut from = step.chunks_exact(WORD);
-            for (to, from) in (&mut to).zip(&mut from) {
+        out.reserve(data.len());
+        let mut blocks = data.chunks_exact(BLOCK);
+        for from in &mut blocks {
+            // On the stack, where it is masked without a look at the length, and no memory is
+            // cleared first.
+            let mut block = [0; BLOCK];
+            for (to, from) in block.chunks_exact_mut(WORD).zip(from.chunks_exact(WORD)) {
                 if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
                     *to = (u64::from_le_bytes(*from) ^ key).to_le_bytes();
                 }
             }
-            let rest = to.into_remainder().iter_mut().zip(from.remainder());
-            for ((to, from), key) in rest.zip(key.to_le_bytes()) {
-                *to = from ^ key;
-            }
+            out.extend_from_slice(&block);
         }
+        // A block is a multiple of four, so the rest begins at the same byte of the key.
+        let start = out.len();
+        out.extend_from_slice(blocks.remainder());
+        self.apply(out.get_mut(start..).unwrap_or_default(), offset);
     }
 
     /// The key twice, as it falls on the bytes from `offset` on; the first byte is the lowest.
@@ -58,7 +58,7 @@ impl MaskingKey {
     }
 }
 
-/// So many bytes are made room for before they are masked: they stay in the nearest cache.
-const STEP: usize = 4 << 10;
+/// So many bytes are masked before they are appended.
+const BLOCK: usize = 128;
 /// The bytes masked at once.
 const WORD: usize = size_of::<u64>();
