@@ -53,11 +53,12 @@ impl Connection {
         let outcome = self.inbound.next_event(input);
         let mut pending_control = PendingControl::new();
         match &outcome {
+            // Most events call for no answer.
+            Ok(None | Some(Event::Message(_))) => return outcome,
             Ok(Some(event)) => {
                 self.close_received |= matches!(event, Event::Close(_));
                 pending_control.record_event(event);
             }
-            Ok(None) => {}
             Err(error) => {
                 self.failed = true;
                 pending_control.record_failure(*error);
