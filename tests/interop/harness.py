@@ -118,7 +118,10 @@ class Program:
 @asynccontextmanager
 async def program(*command, env=None):
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=env)
+    # The example `server` prints each message in a line.
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=pipe, stderr=pipe, env=env, limit=64 << 20
+    )
     child = Program(process)
     try:
         yield child

@@ -152,7 +152,7 @@ const CLIENTS = [
     { serverMaxWindowBits: server, clientMaxWindowBits: client }, [], [true, server], [true, client],
   ]),
   ...WINDOWS.map(([server, client]) => [
-    {}, [`send_window_bits=${server}`, `recv_window_bits=${client}`], [true, server], [true, client],
+    {}, [`send_window_bits=${server}`, `recv_window_bits=${client}`], BOTH, [true, client],
   ]),
   [{ serverMaxWindowBits: 8 }, ["min_len=0"], [true, 8], BOTH],
   // It compresses with 9 bits then, as zlib does.
@@ -193,7 +193,10 @@ const SERVERS = [
 async function compresses(role, talks, perMessageDeflate, settings, server, client) {
   const shown = Object.entries(perMessageDeflate).map((option) => option.join("="));
   const name = `${shown.join(" ") || "nothing"}; ours ${settings.join(" ") || "nothing"}`;
-  const [takeover, windowBits] = role === "client" ? server : client;
+  const [takeover, agreedBits] = role === "client" ? server : client;
+  // Ours keeps to its own window, also where that is not named.
+  const own = settings.filter((setting) => setting.startsWith("send_window_bits="));
+  const windowBits = Math.min(agreedBits, ...own.map((setting) => Number(setting.slice(17))));
   // Level 0 does not compress, and a window of 8 bits allows next to nothing.
   const shrinks = !settings.includes("level=0") && windowBits > 8;
   const hold = (talk) => talk.hold({ takeover, windowBits, shrinks });
