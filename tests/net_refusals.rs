@@ -74,7 +74,8 @@ fn a_chunked_body_may_come_byte_by_byte() {
     let (url, server) = wire::raw_server(|mut raw: Raw| {
         raw.read_head();
         let head = "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n";
-        for byte in format!("{head}5;x\r\nlater\r\n0\r\n\r\n").bytes() {
+        // The client may leave after the last chunk, before the line that ends the trailers.
+        for byte in format!("{head}5;x\r\nlater\r\n0\r\n").bytes() {
             raw.send([byte]);
         }
         raw.read_to_end();
