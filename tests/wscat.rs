@@ -312,10 +312,11 @@ fn pings_and_pongs_are_shown() {
         assert_eq!(frames, [(0x89, b"one".to_vec()), (0x8a, b"hi".to_vec())]);
         // Not to this one, then to it.
         raw.send(b"\x8a\x01\xff\x8a\x03one");
-        assert_eq!(raw.read_frame().0, 0x88);
         raw.send(close_frame(1000, ""));
+        assert_eq!(raw.read_frame().0, 0x88);
     });
-    let mut child = start(&["--commands", &url]);
+    // Its input ends at once, and it must not close before it has read the Ping.
+    let mut child = start(&["--commands", "--wait", "20", &url]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"/ping one\n").unwrap();
     drop(input);
@@ -341,7 +342,7 @@ fn pings_and_pongs_are_shown_of_a_server_with_tls() {
     });
     let root = tls::PemFile::new(&tls::AUTHORITY.root());
     let mut command = wire::command(program());
-    command.args(["--commands", "--wait", "0.2", &url]).env("SSL_CERT_FILE", &root.0);
+    command.args(["--commands", &url]).env("SSL_CERT_FILE", &root.0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(b"/ping one\nhello\n").unwrap();
