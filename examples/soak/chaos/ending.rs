@@ -68,7 +68,7 @@ fn close(pair: &Pair, side: usize) {
         // The peer may have been first.
         Ok(()) | Err(Error::Timeout(_) | Error::Send(SendError::Closed)) => {}
         // The hub or the peer may have ended the connection.
-        Err(Error::Io(_)) if pair.plan.ending.is_amidst() => {}
+        Err(Error::Io(_) | Error::SlowPeer) if pair.plan.ending.is_amidst() => {}
         Err(error) => pair.violation("close fails", format!("{}: {error:#}", SIDES[side])),
     }
 }

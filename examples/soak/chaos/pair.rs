@@ -87,7 +87,7 @@ impl Pair {
     /// Notes the result of a call that sends a message.
     pub(crate) fn note_sent(&self, side: usize, author: usize, outcome: Result<(), Error>) -> Fate {
         // A peer that reads only the beginning of a message counts it, too.
-        if let Err(Error::Io(_) | Error::Send(_)) = outcome {
+        if let Err(Error::Io(_) | Error::SlowPeer | Error::Send(_)) = outcome {
             self.ends[side].unsure[author].store(1, Ordering::SeqCst);
         }
         let fate = self.fate(side, outcome);
@@ -114,7 +114,7 @@ impl Pair {
         match outcome {
             Ok(()) | Err(Error::Timeout(Operation::Flush)) => Fate::Accepted,
             Err(Error::Timeout(Operation::Queue)) => Fate::Refused,
-            Err(Error::Send(SendError::Closed) | Error::Io(_))
+            Err(Error::Send(SendError::Closed) | Error::Io(_) | Error::SlowPeer)
                 if self.may_end.load(Ordering::SeqCst) =>
             {
                 Fate::Over

@@ -229,7 +229,7 @@ impl Receiving {
                 to.is_aborted = true;
                 Outcome::GaveUp
             }
-            Err(Error::Io(_)) => Outcome::Lost,
+            Err(Error::Io(_) | Error::SlowPeer) => Outcome::Lost,
             Err(error) => panic!("{error:?}"),
         });
         Ok(())

@@ -112,7 +112,8 @@ impl Sending {
                 let outcome = sender.ping(&data);
                 if data.len() > 125 && was_open {
                     // The library may look for room first.
-                    let is_refusal = matches!(outcome, Err(Error::Send(_) | Error::Io(_)));
+                    let is_refusal =
+                        matches!(outcome, Err(Error::Send(_) | Error::Io(_) | Error::SlowPeer));
                     let has_no_room = matches!(outcome, Err(Error::Timeout(Operation::Queue)));
                     assert!(is_refusal || has_no_room, "{outcome:?}");
                 } else {
@@ -172,7 +173,7 @@ impl Sending {
         is_fed: bool,
     ) {
         let is_accepted = match &outcome {
-            Ok(()) | Err(Error::Timeout(Operation::Flush) | Error::Io(_)) => true,
+            Ok(()) | Err(Error::Timeout(Operation::Flush) | Error::Io(_) | Error::SlowPeer) => true,
             Err(Error::Timeout(Operation::Queue)) => false,
             Err(Error::Send(SendError::Closed)) => {
                 assert_ne!(self.sender.state(), State::Open, "an open connection is closed");
@@ -197,7 +198,7 @@ impl Sending {
     fn check_cause(&self, outcome: &core::result::Result<(), Error>) {
         match outcome {
             Err(Error::Timeout(_)) => assert!(!self.waits, "{outcome:?}, but there was time"),
-            Err(Error::Io(_)) => {
+            Err(Error::Io(_) | Error::SlowPeer) => {
                 let is_broken = self.wire.state().broken.is_some();
                 assert!(is_broken || self.is_aborted, "{outcome:?}, but no write failed");
             }
@@ -219,7 +220,7 @@ impl Sending {
         self.check_cause(&outcome);
         match outcome {
             Ok(()) => self.check_all_out(),
-            Err(Error::Timeout(Operation::Flush) | Error::Io(_)) => {}
+            Err(Error::Timeout(Operation::Flush) | Error::Io(_) | Error::SlowPeer) => {}
             Err(Error::Send(SendError::Closed)) => assert_ne!(sender.state(), State::Open),
             Err(error) => panic!("{error:?}"),
         }
@@ -330,7 +331,7 @@ impl Sending {
     ) {
         self.check_cause(outcome);
         match outcome {
-            Ok(()) | Err(Error::Timeout(Operation::Flush) | Error::Io(_)) => {
+            Ok(()) | Err(Error::Timeout(Operation::Flush) | Error::Io(_) | Error::SlowPeer) => {
                 assert_eq!(self.close, None, "closed twice");
                 self.close = CloseFrame::new(code, reason).ok();
                 assert!(self.close.is_some(), "the reason is too long");
