@@ -80,7 +80,7 @@ impl Plan {
         };
         let mut limits = Limits::default();
         if has(2) {
-            limits = limits.max_message_len(300).max_frame_len(300).max_fragments(4);
+            limits = limits.max_message_len(300).max_frame_len(300).max_stream_len(300);
         }
         let (reads, writes) = (any_bytes(u)?, any_bytes(u)?);
         let calls_len = usize::from(u.arbitrary::<u8>()?) * 4;
