@@ -171,3 +171,32 @@ fn a_measurement_waits_for_no_sender() {
     }
     writer.join().unwrap().unwrap();
 }
+
+#[test]
+fn a_latency_is_measured_where_more_pings_are_out_than_are_remembered() {
+    const COUNT: usize = 40;
+    let (url, server) = wire::raw_server(|mut raw: Raw| {
+        wire::answer_upgrade(&mut raw);
+        let pings: Vec<_> = (0..COUNT).map(|_| raw.read_frame().1).collect();
+        let pong = |data: &[u8]| [&[0x8a, 8], data].concat();
+        raw.send([pong(&pings[0]), hex("81 01 61")].concat());
+        // This one was not remembered, but those before it are settled with it.
+        raw.send([pong(&pings[COUNT - 1]), hex("81 01 62")].concat());
+        let (_, next) = raw.read_frame();
+        raw.send([pong(&next), hex("81 01 63 88 00")].concat());
+        raw.read_to_end();
+    });
+    let mut ws = tightwire::connect(&url).unwrap();
+    let sender = ws.sender();
+    (0..COUNT).for_each(|_| sender.measure_latency().unwrap());
+    ws.recv().unwrap();
+    let first = ws.latency();
+    assert!(first.is_some(), "the first was answered");
+    ws.recv().unwrap();
+    assert_eq!(ws.latency(), first);
+    sender.measure_latency().unwrap();
+    ws.recv().unwrap();
+    assert_ne!(ws.latency(), first, "the next one was remembered");
+    assert_eq!(ws.recv().unwrap(), None);
+    server.join().unwrap();
+}

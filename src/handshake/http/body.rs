@@ -39,7 +39,9 @@ impl BodyDecoder {
         let coding = headers.get_all("Transfer-Encoding").last();
         let coding = coding.and_then(|list| list.rsplit(',').next());
         let is_chunked = coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
-        let len = headers.get("Content-Length").filter(|len| len.bytes().all(is_digit));
+        let len = headers
+            .get("Content-Length")
+            .filter(|len| len.bytes().all(|byte| byte.is_ascii_digit()));
         let stage = match (coding, len.and_then(|len| len.parse().ok())) {
             _ if !response.may_have_body() => Stage::Over,
             _ if is_chunked => Stage::Size { size: 0, digits: 0 },
@@ -106,8 +108,4 @@ impl Stage {
             _ => Self::Over,
         }
     }
-}
-
-const fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_digit()
 }

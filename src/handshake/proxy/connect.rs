@@ -65,8 +65,8 @@ impl Proxy {
         request.encode(out);
     }
 
-    /// Whether the tunnel is open, after this response, which [`Response::decode`] reads. If not, it is an interim one, and
-    /// another follows (RFC 9110 §15.2).
+    /// Whether the tunnel is open, after this response, which [`Response::decode`] reads. If not,
+    /// the response is an interim one, and another follows (RFC 9110 §15.2).
     ///
     /// The tunnel begins right behind the head of a 2xx, whatever the head says of a body.
     ///

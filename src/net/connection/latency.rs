@@ -26,11 +26,11 @@ impl Latency {
     pub(super) fn begin(&self) -> [u8; 8] {
         let mut state = self.lock();
         state.count += 1;
-        if state.pings.len() == MAX_PINGS {
-            state.pings.remove(0);
+        // The oldest are kept: if Pings are sent faster than answered, their Pongs come first.
+        if state.pings.len() < MAX_PINGS {
+            let ping = (state.count, Instant::now());
+            state.pings.push(ping);
         }
-        let ping = (state.count, Instant::now());
-        state.pings.push(ping);
         state.count.to_be_bytes()
     }
 
@@ -41,6 +41,9 @@ impl Latency {
         let sent = state.pings.iter().find(|(sent, _)| *sent == number).map(|(_, at)| *at);
         if let Some(sent) = sent {
             state.latest = Some(sent.elapsed());
+        }
+        // Those before a Ping that was not remembered are settled, too.
+        if number <= state.count {
             state.pings.retain(|(sent, _)| *sent > number);
         }
     }

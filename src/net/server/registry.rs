@@ -73,7 +73,7 @@ impl Registry {
         self.lock().stop.is_some()
     }
 
-    /// How many connections there are, but for one whose request this thread is answering.
+    /// The number of connections, without one whose request this thread answers.
     pub(super) fn len(&self) -> usize {
         let table = self.lock();
         let caller = Some(thread::current().id());

@@ -1,5 +1,5 @@
-//! An echo at `/ws` of a tiny_http server, which hands out one `Read + Write` and no stream: there
-//! is no time-out, and nobody can write while a read waits. So `protocol::Connection` drives it, in
+//! An echo at `/ws` of a tiny_http server, which hands out one `Read + Write` and no stream: it
+//! has no time-outs, and no other thread can write while a read waits. So `protocol::Connection` drives it, in
 //! one thread that reads and answers. Rouille is built on tiny_http, and its `Websocket` has the
 //! same limits.
 
