@@ -125,13 +125,13 @@ fn a_message_in_small_fragments_grows_in_few_steps() {
 }
 
 #[test]
-fn memory_that_is_given_back_waits_for_a_message_in_pieces() {
+fn memory_that_is_given_back_is_taken_for_the_next_message() {
     const LEN: usize = 256 * KIB;
     for first in [0x81, 0x82] {
         let bytes = frame(Role::Server, first, LEN);
         let mut server = Connection::new(Outbound::server(), no_limits());
-        server.reuse(Message::from(vec![0; LEN]));
-        for (piece_len, least, most) in [(bytes.len(), LEN, usize::MAX), (64 * KIB, 0, 16 * KIB)] {
+        for piece_len in [bytes.len(), 64 * KIB] {
+            server.reuse(Message::from(vec![0; LEN]));
             let mut heap = Heap::default();
             let mut messages = 0;
             for mut piece in bytes.chunks(piece_len) {
@@ -141,8 +141,8 @@ fn memory_that_is_given_back_waits_for_a_message_in_pieces() {
                     .count();
             }
             assert_eq!(messages, 1, "{first:#x} in pieces of {piece_len}");
-            let taken = usize::try_from(heap.peak).unwrap();
-            assert!((least..most).contains(&taken), "{taken} bytes in pieces of {piece_len}");
+            let taken = heap.peak;
+            assert!(taken < 16 * KIB as i64, "{taken} bytes in pieces of {piece_len}");
         }
     }
 }
@@ -162,7 +162,7 @@ fn headers_that_announce_much_take_nothing() {
                 // No message is longer than a system's memory.
                 let expected = match usize::try_from(announced) {
                     Ok(_) => Ok(None),
-                    Err(_) => Err(ProtocolError::MessageTooBig { limit: u64::MAX }),
+                    Err(_) => Err(ProtocolError::MessageTooBig { limit: usize::MAX as u64 }),
                 };
                 let mut all: Vec<_> = (0..EACH).map(|_| Inbound::new(role, no_limits())).collect();
                 let mut heap = Heap::default();

@@ -117,6 +117,7 @@ impl FrameHeader {
     }
 
     /// Appends the header to `out`, its length in the shortest form.
+    #[inline(always)]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
         let first = flag(self.fin, FIN)
@@ -124,24 +125,81 @@ impl FrameHeader {
             | flag(self.rsv2, RSV2)
             | flag(self.rsv3, RSV3)
             | self.opcode.bits();
-        // The header is put together in a little-endian number and appended at once: appended
-        // field by field, each would look for room. Lengths are big-endian (§5.2).
-        let (len, long_len, key_at) = match (self.payload_len, u16::try_from(self.payload_len)) {
-            (len @ 0..126, _) => (len, 0, 2),
-            (_, Ok(len)) => (u64::from(LEN_16), u64::from(len.swap_bytes()), 4),
-            (len, _) => (u64::from(LEN_64), len.swap_bytes(), 10),
-        };
-        let mut fields = u128::from(first) | u128::from(len) << 8 | u128::from(long_len) << 16;
-        let mut header_len = key_at;
-        if let Some(MaskingKey(key)) = self.mask {
-            fields |= u128::from(MASK) << 8 | u128::from(u32::from_le_bytes(key)) << (8 * key_at);
-            header_len += key.len();
+        let [low, high, ..] = self.payload_len.to_le_bytes();
+        // All is appended at once: appended field by field, each would look for room.
+        match (self.payload_len, self.mask) {
+            (0..126, None) => out.extend_from_slice(&[first, low]),
+            (0..126, Some(MaskingKey([k0, k1, k2, k3]))) => {
+                out.extend_from_slice(&[first, MASK | low, k0, k1, k2, k3]);
+            }
+            (126..=0xFFFF, None) => out.extend_from_slice(&[first, LEN_16, high, low]),
+            (126..=0xFFFF, Some(MaskingKey([k0, k1, k2, k3]))) => {
+                out.extend_from_slice(&[first, MASK | LEN_16, high, low, k0, k1, k2, k3]);
+            }
+            (len, mask) => encode_long(first, len, mask, out),
         }
-        let start = out.len();
-        out.extend_from_slice(&fields.to_le_bytes());
-        out.truncate(start + header_len);
     }
 }
+
+/// Appends a header whose length takes 64 bits.
+#[cold]
+fn encode_long(first: u8, len: u64, mask: Option<MaskingKey>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[first, if mask.is_some() { MASK | LEN_64 } else { LEN_64 }]);
+    out.extend_from_slice(&len.to_be_bytes());
+    if let Some(MaskingKey(key)) = mask {
+        out.extend_from_slice(&key);
+    }
+}
+
+/// A data frame that is a message by itself, and has no bit set that asks for more: the first byte
+/// of such a frame is one of two (§5.4, §5.6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DataFrame<'a> {
+    pub(crate) opcode: Opcode,
+    /// Zero, which changes nothing, if the frame is not masked.
+    pub(crate) mask: MaskingKey,
+    /// As it is in the frame: not unmasked.
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> DataFrame<'a> {
+    /// Splits `input` behind such a frame if it begins with one, masked or not, that is all there
+    /// and whose length takes no more than 16 bits. All else, and all that is wrong, is `None`, and
+    /// is left to [`FrameHeader::decode`].
+    #[inline(always)]
+    pub(crate) fn split<const MASKED: bool>(input: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (&[first, second], rest) = input.split_first_chunk()?;
+        let opcode = match first {
+            TEXT_FRAME => Opcode::Text,
+            BINARY_FRAME => Opcode::Binary,
+            _ => return None,
+        };
+        // The bit becomes zero if it is as it has to be, and else a part of a length that is none.
+        let (len, rest) = match second ^ if MASKED { MASK } else { 0 } {
+            len @ 0..LEN_16 => (usize::from(len), rest),
+            LEN_16 => {
+                let (bytes, rest) = rest.split_first_chunk()?;
+                let len = u16::from_be_bytes(*bytes);
+                if len < u16::from(LEN_16) {
+                    return None;
+                }
+                (usize::from(len), rest)
+            }
+            _ => return None,
+        };
+        let (mask, rest) = if MASKED {
+            let (key, rest) = rest.split_first_chunk()?;
+            (MaskingKey(*key), rest)
+        } else {
+            (MaskingKey([0; 4]), rest)
+        };
+        let (payload, rest) = rest.split_at_checked(len)?;
+        Some((Self { opcode, mask, payload }, rest))
+    }
+}
+
+const TEXT_FRAME: u8 = FIN | Opcode::Text.bits();
+const BINARY_FRAME: u8 = FIN | Opcode::Binary.bits();
 
 /// Reads the payload length and returns it with what follows it.
 #[inline]

@@ -51,14 +51,22 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event>, ProtocolError> {
         let outcome = self.inbound.next_event(input);
+        // Most events call for no answer.
+        if !matches!(outcome, Ok(None | Some(Event::Message(_)))) {
+            self.answer(&outcome, out);
+        }
+        outcome
+    }
+
+    #[cold]
+    fn answer(&mut self, outcome: &Result<Option<Event>, ProtocolError>, out: &mut Vec<u8>) {
         let mut pending_control = PendingControl::new();
-        match &outcome {
-            // Most events call for no answer.
-            Ok(None | Some(Event::Message(_))) => return outcome,
+        match outcome {
             Ok(Some(event)) => {
                 self.close_received |= matches!(event, Event::Close(_));
                 pending_control.record_event(event);
             }
+            Ok(None) => {}
             Err(error) => {
                 self.failed = true;
                 pending_control.record_failure(*error);
@@ -67,7 +75,6 @@ impl Connection {
         // Without a masking key nothing can be answered. The next send reports it, or, where a
         // Close went unanswered, is refused.
         let _ = self.outbound.encode_pending(&mut pending_control, out);
-        outcome
     }
 
     /// Takes back the memory of a message, as [`Inbound::reuse`] does.

@@ -1,9 +1,9 @@
-use super::assembly::Assembly;
-use super::limits::{Limits, MessageLimits, Reading};
+use super::assembly::{Assembly, STEP};
+use super::limits::{Limits, Reading};
 use super::{Event, Message, MessageKind, Role};
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
-use crate::frame::{CloseFrame, FrameHeader, Opcode};
+use crate::frame::{CloseFrame, DataFrame, FrameHeader, Opcode};
 
 /// The bytes of the peer into [`Event`]s (§6.2).
 ///
@@ -12,6 +12,8 @@ use crate::frame::{CloseFrame, FrameHeader, Opcode};
 #[derive(Debug)]
 pub struct Inbound {
     role: Role,
+    /// A message of one frame that is shorter than this keeps to the limits.
+    unfragmented_end: u64,
     limits: Limits,
     reading: Reading,
     inflater: Option<Inflater>,
@@ -28,6 +30,9 @@ pub struct Inbound {
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
+    /// Between two messages, before the first byte of a frame.
+    Between,
+    /// In a header, or before the next frame of a message.
     Header,
     Payload {
         header: FrameHeader,
@@ -43,10 +48,11 @@ impl Inbound {
     pub const fn new(role: Role, limits: Limits) -> Self {
         Self {
             role,
+            unfragmented_end: limits.unfragmented_end(),
             limits,
             reading: Reading::Whole,
             inflater: None,
-            stage: Stage::Header,
+            stage: Stage::Between,
             header_bytes: Vec::new(),
             message: None,
             control: Vec::new(),
@@ -68,9 +74,12 @@ impl Inbound {
     /// # Errors
     ///
     /// The rule that the peer broke, for which the connection is to be failed (§7.1.7).
+    #[inline(always)]
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
-        self.reading = Reading::Whole;
-        self.next(input)
+        match self.take_unfragmented(input) {
+            Some(message) => Ok(Some(Event::Message(message))),
+            None => self.next(Reading::Whole, input),
+        }
     }
 
     /// As [`next_event`](Self::next_event), for a caller that takes the message in pieces with
@@ -84,11 +93,42 @@ impl Inbound {
         &mut self,
         input: &mut &[u8],
     ) -> Result<Option<Event>, ProtocolError> {
-        self.reading = Reading::Pieces;
-        self.next(input)
+        self.next(Reading::Pieces, input)
     }
 
-    fn next(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+    /// Takes a message of one frame that lies whole in `input` and is not long, as most are: it
+    /// needs none of the state that others do. Whatever is not just that, or is wrong, is left to
+    /// [`advance`](Self::advance).
+    #[inline(always)]
+    pub(crate) fn take_unfragmented(&self, input: &mut &[u8]) -> Option<Message> {
+        match (self.stage, self.role) {
+            (Stage::Between, Role::Server) => self.take_data_frame::<true>(input),
+            (Stage::Between, Role::Client) => self.take_data_frame::<false>(input),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn take_data_frame<const MASKED: bool>(&self, input: &mut &[u8]) -> Option<Message> {
+        let (frame, rest) = DataFrame::split::<MASKED>(input)?;
+        let len = frame.payload.len();
+        let is_long = frame.opcode == Opcode::Text && len > STEP;
+        if is_long || len as u64 >= self.unfragmented_end {
+            return None;
+        }
+        let message =
+            Message::decode(frame.opcode, frame.payload, MASKED.then_some(frame.mask)).ok()?;
+        *input = rest;
+        Some(message)
+    }
+
+    #[inline(never)]
+    fn next(
+        &mut self,
+        reading: Reading,
+        input: &mut &[u8],
+    ) -> Result<Option<Event>, ProtocolError> {
+        self.reading = reading;
         let outcome = self.advance(input);
         if matches!(outcome, Err(_) | Ok(Some(Event::Close(_)))) {
             self.stage = Stage::Over;
@@ -108,8 +148,9 @@ impl Inbound {
         self.inflater.is_some() && self.message.as_ref().is_none_or(Assembly::is_compressed)
     }
 
-    /// Takes back the memory of a message, for a later one of about its length that comes in more
-    /// than one input. Only the latest is kept; to have none kept, give back an empty message.
+    /// Takes back the memory of a message, for a later one of about its length that is longer than
+    /// 64 KiB or comes in more than one input. Only the latest is kept; to have none kept, give
+    /// back an empty message.
     ///
     /// It is for messages of hundreds of kilobytes. Where each is in new memory, the system may
     /// have to map, clear and unmap that every time, which takes as long as all the rest.
@@ -142,14 +183,10 @@ impl Inbound {
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
         loop {
             match self.stage {
-                Stage::Header => {
+                Stage::Between | Stage::Header => {
                     let Some(header) = self.take_header(input)? else {
                         return Ok(None);
                     };
-                    if let Some(payload) = self.take_whole(&header, input) {
-                        return Message::decode(header.opcode, payload, header.mask)
-                            .map(|message| Some(Event::Message(message)));
-                    }
                     self.admit(&header)?;
                     self.stage = Stage::Payload { header, received: 0 };
                 }
@@ -164,9 +201,11 @@ impl Inbound {
                         self.take_piece(&header, piece, received)?;
                         return Ok(None);
                     }
-                    self.stage = Stage::Header;
-                    if let Some(event) = self.finish_frame(&header, piece)? {
-                        return Ok(Some(event));
+                    let event = self.finish_frame(&header, piece)?;
+                    self.stage =
+                        if self.message.is_none() { Stage::Between } else { Stage::Header };
+                    if event.is_some() {
+                        return Ok(event);
                     }
                 }
                 Stage::Over => {
@@ -187,6 +226,7 @@ impl Inbound {
         }
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
+            self.stage = Stage::Header;
             self.header_bytes.push(byte);
             if let Some((header, _)) = FrameHeader::decode(&self.header_bytes)? {
                 self.header_bytes.clear();
@@ -194,26 +234,6 @@ impl Inbound {
             }
         }
         Ok(None)
-    }
-
-    /// Takes the payload of a message that has one frame and lies whole in `input`, as most do:
-    /// it needs none of the state that others do. What breaks a rule is left to
-    /// [`admit`](Self::admit).
-    fn take_whole<'a>(&self, header: &FrameHeader, input: &mut &'a [u8]) -> Option<&'a [u8]> {
-        let MessageLimits { max_len, max_frame_len, max_fragments } = self.limits.of(self.reading);
-        let is_allowed = matches!(header.opcode, Opcode::Text | Opcode::Binary)
-            && header.fin
-            && !header.has_reserved_bits()
-            && header.mask.is_some() == (self.role == Role::Server)
-            && self.message.is_none()
-            && header.payload_len <= max_frame_len.min(max_len)
-            && max_fragments > 0;
-        if !is_allowed {
-            return None;
-        }
-        let (payload, rest) = input.split_at_checked(usize::try_from(header.payload_len).ok()?)?;
-        *input = rest;
-        Some(payload)
     }
 
     /// Applies the rules that depend on the connection, before any payload is looked at.

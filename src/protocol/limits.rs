@@ -82,6 +82,17 @@ impl Limits {
         self.max_stream_len
     }
 
+    /// A message of one frame that is held keeps to the limits if it is shorter than this.
+    pub(super) const fn unfragmented_end(&self) -> u64 {
+        let Self { max_message_len, max_frame_len, max_fragments, .. } = *self;
+        if max_fragments == 0 {
+            return 0;
+        }
+        let max_message_len = max_message_len as u64;
+        let max_len = if max_frame_len < max_message_len { max_frame_len } else { max_message_len };
+        max_len.saturating_add(1)
+    }
+
     /// The limits that hold for a message that is read in this way.
     pub(super) const fn of(&self, reading: Reading) -> MessageLimits {
         match reading {

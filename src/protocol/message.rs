@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::ProtocolError;
-use crate::frame::{MaskingKey, Opcode, into_text, text};
+use crate::frame::{MaskingKey, Opcode, into_text};
 
 /// A message that was received, or that is kept (§5.6).
 ///
@@ -29,17 +29,20 @@ pub enum Message {
 }
 
 impl Message {
-    /// The message of a payload that is all there, in as few passes over it as there can be.
+    /// The message of a payload that is all there, and short if it is text.
+    #[inline(always)]
     pub(super) fn decode(
         opcode: Opcode,
         payload: &[u8],
         mask: Option<MaskingKey>,
     ) -> Result<Self, ProtocolError> {
-        match (opcode, mask) {
-            (Opcode::Text, None) => Ok(Self::Text(text(payload)?.to_owned())),
-            (Opcode::Text, Some(key)) => into_text(unmask(payload, key)).map(Self::Text),
-            (_, None) => Ok(Self::Binary(payload.to_vec())),
-            (_, Some(key)) => Ok(Self::Binary(unmask(payload, key))),
+        let data = match mask {
+            Some(key) => key.unmasked(payload),
+            None => payload.to_vec(),
+        };
+        match opcode {
+            Opcode::Text => into_text(data).map(Self::Text),
+            _ => Ok(Self::Binary(data)),
         }
     }
 
@@ -115,12 +118,6 @@ impl fmt::Display for Message {
             Self::Binary(data) => write!(f, "({} bytes)", data.len()),
         }
     }
-}
-
-fn unmask(payload: &[u8], key: MaskingKey) -> Vec<u8> {
-    let mut data = Vec::with_capacity(payload.len());
-    key.append(payload, 0, &mut data);
-    data
 }
 
 impl From<String> for Message {

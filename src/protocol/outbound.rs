@@ -28,15 +28,37 @@ pub struct Outbound {
     deflater: Option<Deflater>,
     /// Whether messages may be compressed.
     compresses: bool,
-    /// The kind of the fragmented message that is not finished.
-    fragmented: Option<MessageKind>,
+    stage: Stage,
     /// The message in progress, or the one that is to begin, is compressed.
     is_deflating: bool,
     /// Something was compressed since `on_idle` was last called.
     has_deflated: bool,
     close_sent: bool,
-    /// A Close frame was sent, or one was owed and there was no key for it: nothing else follows.
-    ended: bool,
+}
+
+/// What may follow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// A message.
+    Between,
+    /// The rest of a fragmented text message.
+    WithinText,
+    /// The rest of a fragmented binary message.
+    WithinBinary,
+    /// Nothing: a Close frame was sent, or one was owed and there was no key for it.
+    Over,
+}
+
+impl Stage {
+    /// What may follow a frame of a message.
+    #[inline]
+    const fn after(kind: MessageKind, fin: Fin) -> Self {
+        match (fin, kind) {
+            (Fin::Set, _) => Self::Between,
+            (Fin::Clear, MessageKind::Text) => Self::WithinText,
+            (Fin::Clear, MessageKind::Binary) => Self::WithinBinary,
+        }
+    }
 }
 
 impl Outbound {
@@ -56,11 +78,10 @@ impl Outbound {
             keys,
             deflater: None,
             compresses: true,
-            fragmented: None,
+            stage: Stage::Between,
             is_deflating: false,
             has_deflated: false,
             close_sent: false,
-            ended: false,
         }
     }
 
@@ -97,8 +118,18 @@ impl Outbound {
         message: MessageRef<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        self.encode_whole(message, out)
+    }
+
+    /// As [`encode_message`](Self::encode_message), in line.
+    #[inline(always)]
+    pub(crate) fn encode_whole(
+        &mut self,
+        message: MessageRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
         self.may_begin()?;
-        self.encode_final_fragment(message, out)
+        self.encode_part(message, Fin::Set, out)
     }
 
     /// A part of a message as it is to go out: compressed, or as it is. A header has to follow.
@@ -117,17 +148,33 @@ impl Outbound {
         fin: Fin,
     ) -> Result<Cow<'a, [u8]>, SendError> {
         self.opcode(kind)?;
-        if self.fragmented.is_none() {
-            self.is_deflating = self.deflater_for(part.len(), fin).is_some();
-        }
-        self.has_deflated |= self.is_deflating;
-        Ok(match &mut self.deflater {
-            Some(deflater) if self.is_deflating => match fin {
-                Fin::Clear => deflater.deflate(part).into(),
-                Fin::Set => deflater.deflate_last(part).into(),
-            },
-            _ => part.into(),
+        Ok(if self.deflates(part.len(), fin) {
+            self.deflate(part, fin).into()
+        } else {
+            part.into()
         })
+    }
+
+    /// Whether a part of a message is to be compressed.
+    #[inline(always)]
+    fn deflates(&mut self, len: usize, fin: Fin) -> bool {
+        if self.deflater.is_none() {
+            return false;
+        }
+        if self.stage == Stage::Between {
+            self.is_deflating = self.deflater_for(len, fin).is_some();
+        }
+        self.is_deflating
+    }
+
+    #[cold]
+    fn deflate(&mut self, part: &[u8], fin: Fin) -> Vec<u8> {
+        self.has_deflated = true;
+        match (&mut self.deflater, fin) {
+            (Some(deflater), Fin::Clear) => deflater.deflate(part),
+            (Some(deflater), Fin::Set) => deflater.deflate_last(part),
+            (None, _) => Vec::new(),
+        }
     }
 
     /// What would compress a message that begins with a part of this length.
@@ -158,7 +205,7 @@ impl Outbound {
 
     /// Gives up the memory of earlier messages, which costs the next one some compression.
     pub(crate) fn reset_compressor(&mut self) {
-        if let (Some(deflater), None) = (&mut self.deflater, self.fragmented) {
+        if let (Some(deflater), Stage::Between | Stage::Over) = (&mut self.deflater, self.stage) {
             deflater.reset();
         }
     }
@@ -187,11 +234,12 @@ impl Outbound {
     /// # Errors
     ///
     /// `Closed`, `MessageInProgress`.
+    #[inline]
     pub const fn may_begin(&self) -> Result<(), SendError> {
-        match self.fragmented {
-            _ if self.ended => Err(SendError::Closed),
-            Some(_) => Err(SendError::MessageInProgress),
-            None => Ok(()),
+        match self.stage {
+            Stage::Between => Ok(()),
+            Stage::WithinText | Stage::WithinBinary => Err(SendError::MessageInProgress),
+            Stage::Over => Err(SendError::Closed),
         }
     }
 
@@ -223,14 +271,50 @@ impl Outbound {
         self.encode_part(part, Fin::Set, out)
     }
 
+    #[inline(always)]
     fn encode_part(
         &mut self,
         part: MessageRef<'_>,
         fin: Fin,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let payload = self.payload(part.kind(), part.as_bytes(), fin)?;
-        let mask = self.encode_part_header(part.kind(), payload.len(), fin, out)?;
+        let (kind, payload) = (part.kind(), part.as_bytes());
+        let opcode = self.opcode(kind)?;
+        if self.deflates(payload.len(), fin) {
+            return self.encode_deflated(kind, payload, fin, out);
+        }
+        let is_last = fin == Fin::Set;
+        let frame =
+            FrameHeader { fin: is_last, ..FrameHeader::new(opcode, None, payload.len() as u64) };
+        if let Some(next_key) = self.keys {
+            let key = next_key().ok_or_else(|| self.no_key())?;
+            FrameHeader { mask: Some(key), ..frame }.encode(out);
+            key.append(payload, 0, out);
+        } else {
+            frame.encode(out);
+            out.extend_from_slice(payload);
+        }
+        self.stage = Stage::after(kind, fin);
+        Ok(())
+    }
+
+    #[cold]
+    fn no_key(&mut self) -> SendError {
+        // The peer will not get what the following messages would refer to.
+        self.deflater.iter_mut().for_each(Deflater::reset);
+        SendError::NoMaskingKey
+    }
+
+    #[cold]
+    fn encode_deflated(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: Fin,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let payload = self.deflate(payload, fin);
+        let mask = self.encode_frame_header(kind, payload.len(), true, fin, out)?;
         append(&payload, mask, out);
         Ok(())
     }
@@ -246,27 +330,42 @@ impl Outbound {
         fin: Fin,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
+        self.encode_frame_header(kind, payload_len, self.is_deflating, fin, out)
+    }
+
+    #[inline(always)]
+    fn encode_frame_header(
+        &mut self,
+        kind: MessageKind,
+        payload_len: usize,
+        is_deflated: bool,
+        fin: Fin,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<MaskingKey>, SendError> {
         let opcode = self.opcode(kind)?;
         // The first frame says it for all (RFC 7692 §6.1).
-        let rsv1 = self.is_deflating && opcode != Opcode::Continuation;
-        let fin = fin == Fin::Set;
-        let frame = FrameHeader { fin, rsv1, ..FrameHeader::new(opcode, None, payload_len as u64) };
-        let mask = self.header(frame, out).inspect_err(|_| {
-            // The peer will not get what the following messages would refer to.
-            self.deflater.iter_mut().for_each(Deflater::reset);
-        })?;
-        self.fragmented = if fin { None } else { Some(kind) };
+        let rsv1 = is_deflated && opcode != Opcode::Continuation;
+        let is_last = fin == Fin::Set;
+        let frame = FrameHeader {
+            fin: is_last,
+            rsv1,
+            ..FrameHeader::new(opcode, None, payload_len as u64)
+        };
+        let mask = self.header(frame, out).map_err(|_| self.no_key())?;
+        self.stage = Stage::after(kind, fin);
         Ok(mask)
     }
 
     /// The opcode of the next frame of a message of this kind.
+    #[inline]
     const fn opcode(&self, kind: MessageKind) -> Result<Opcode, SendError> {
-        match (self.fragmented, kind) {
-            _ if self.ended => Err(SendError::Closed),
-            (None, _) => Ok(kind.opcode()),
-            (Some(MessageKind::Text), MessageKind::Text)
-            | (Some(MessageKind::Binary), MessageKind::Binary) => Ok(Opcode::Continuation),
-            (Some(_), _) => Err(SendError::MessageInProgress),
+        match (self.stage, kind) {
+            (Stage::Between, _) => Ok(kind.opcode()),
+            (Stage::WithinText, MessageKind::Text) | (Stage::WithinBinary, MessageKind::Binary) => {
+                Ok(Opcode::Continuation)
+            }
+            (Stage::WithinText | Stage::WithinBinary, _) => Err(SendError::MessageInProgress),
+            (Stage::Over, _) => Err(SendError::Closed),
         }
     }
 
@@ -318,7 +417,9 @@ impl Outbound {
         pending_control: &mut PendingControl,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        self.ended |= pending_control.close.is_some();
+        if pending_control.close.is_some() {
+            self.stage = Stage::Over;
+        }
         // Our own Close does not free us from answering, one received does (§5.5.2). If both
         // have passed, nothing may follow.
         let pong = pending_control
@@ -355,12 +456,12 @@ impl Outbound {
         }
         self.control_unchecked(Opcode::Close, &body, out)?;
         self.close_sent = true;
-        self.ended = true;
+        self.stage = Stage::Over;
         Ok(())
     }
 
     fn control(&self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
-        if self.ended {
+        if self.stage == Stage::Over {
             return Err(SendError::Closed);
         }
         if payload.len() > FrameHeader::MAX_CONTROL_PAYLOAD {
@@ -382,7 +483,7 @@ impl Outbound {
     }
 
     /// Appends a header, with a masking key from a client.
-    #[inline]
+    #[inline(always)]
     fn header(
         &self,
         header: FrameHeader,
@@ -398,6 +499,7 @@ impl Outbound {
 }
 
 /// Appends the payload, masked if there is a key.
+#[inline]
 fn append(payload: &[u8], mask: Option<MaskingKey>, out: &mut Vec<u8>) {
     match mask {
         Some(key) => key.append(payload, 0, out),
