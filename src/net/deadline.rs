@@ -31,8 +31,14 @@ impl Deadline {
         Self::after(Some(WRITE_SLICE))
     }
 
+    #[inline]
     pub(super) const fn never() -> Self {
         Self(None)
+    }
+
+    #[inline]
+    pub(super) const fn is_never(self) -> bool {
+        self.0.is_none()
     }
 
     pub(super) fn at(start: Instant, timeout: Duration) -> Self {
@@ -46,6 +52,7 @@ impl Deadline {
         }
     }
 
+    #[inline]
     pub(super) fn is_over(self) -> bool {
         self.0.is_some_and(|instant| instant <= Instant::now())
     }

@@ -30,7 +30,7 @@ use super::status::{
     STALLED, Snapshot, Status,
 };
 use super::try_writes::TryWrites;
-use super::write::Writer;
+use super::write::{COPY_MAX, Writer};
 use crate::error::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::net::deadline::{Deadline, Wait};
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) timeouts: Timeouts,
     /// Longer messages are sent in fragments of this many bytes.
     pub(super) fragment_len: usize,
+    /// Messages of up to this many bytes are always copied, and are sent in one frame.
+    pub(super) copied_len: usize,
     role: Role,
     pub(super) inbox: Inbox,
     pub(super) writer: Mutex<Writer>,
@@ -71,6 +73,7 @@ impl Shared {
             stream: Arc::downgrade(stream),
             timeouts,
             fragment_len: fragment_len.max(1),
+            copied_len: fragment_len.clamp(1, COPY_MAX),
             role: outbound.role(),
             inbox: Inbox::new(),
             writer: Mutex::new(Writer::new(outbound)),

@@ -21,7 +21,8 @@ pub(super) const CONTROL: u16 = 1;
 pub(super) const BROADCAST: u16 = 1 << 1;
 /// The inbox takes no broadcasts until another thread has the writer.
 pub(super) const REFUSING: u16 = 1 << 2;
-/// Messages wait that the caller fed, and nothing else: they may wait for the caller.
+/// Messages wait that the caller fed, and nothing else: they may wait for the caller. They are fewer
+/// bytes than are written at once.
 pub(super) const FED: u16 = 1 << 3;
 /// Bytes wait that have to be written as soon as the peer takes them.
 pub(super) const BEHIND: u16 = 1 << 4;
@@ -41,17 +42,6 @@ pub(super) const ABORTED: u16 = 1 << 10;
 pub(super) const STALLED: u16 = 1 << 11;
 /// A hub ended the connection, because the peer reads too slowly: it comes with `ABORTED`.
 pub(super) const SLOW: u16 = 1 << 12;
-
-/// How far the writer has come with the bytes that wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Progress {
-    /// No bytes wait.
-    Clean,
-    /// Only messages wait that the caller fed.
-    Fed,
-    /// Other bytes wait: the flusher or the receiver goes on with them, unless a sender does first.
-    Behind,
-}
 
 /// The published state. All changes are in one total order (`SeqCst`): a thread that sees a later
 /// one sees the earlier ones.
@@ -104,17 +94,6 @@ impl Status {
     }
 }
 
-/// The flags that tell what a writer leaves behind.
-#[inline]
-pub(super) const fn of_writer(progress: Progress, in_message: bool, is_stalled: bool) -> u16 {
-    let progress = match progress {
-        Progress::Clean => 0,
-        Progress::Fed => FED,
-        Progress::Behind => BEHIND,
-    };
-    progress | if in_message { IN_MESSAGE } else { 0 } | if is_stalled { STALLED } else { 0 }
-}
-
 /// The flags, except one that this run of the model leaves out.
 #[cfg(loom)]
 fn kept(flags: u16) -> u16 {
@@ -158,9 +137,19 @@ impl Snapshot {
         }
     }
 
+    /// Whether there is nothing to do but to wait for the peer.
+    #[inline]
+    pub(super) const fn is_calm(self) -> bool {
+        !self.has(CONTROL | BROADCAST | BEHIND | CLOSE_SENT | BROKEN)
+    }
+
     /// Whether the inbox holds something that can be written now.
     #[inline]
     pub(super) const fn has_work(self) -> bool {
+        if !self.has(CONTROL | BROADCAST) {
+            // So it is most of the time.
+            return false;
+        }
         !self.has(BEHIND | BROKEN) && (self.has(CONTROL) || self.has_broadcast())
     }
 

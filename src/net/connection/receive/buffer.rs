@@ -42,10 +42,17 @@ impl ReadBuffer {
     }
 
     pub(in crate::net) fn unread(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
+        self.get_unread().unwrap_or_default()
+    }
+
+    /// As [`unread`](Self::unread): there is always such a slice.
+    #[inline]
+    pub(in crate::net) fn get_unread(&self) -> Option<&[u8]> {
+        self.bytes.get(self.start..self.end)
     }
 
     /// Keeps only the last `left` bytes of what is unread.
+    #[inline]
     pub(in crate::net) fn keep(&mut self, left: usize) {
         self.start = self.end - left;
     }
@@ -63,6 +70,7 @@ impl ReadBuffer {
     }
 
     /// Makes it as long as is wanted.
+    #[cold]
     fn allocate(&mut self) {
         // The old one goes first, so that the two are never held at once.
         self.bytes = Vec::new();
@@ -77,6 +85,7 @@ impl ReadBuffer {
     }
 
     /// Reads once into the buffer, whose bytes must all have been eaten; 0 is the end.
+    #[inline]
     pub(in crate::net) fn fill(&mut self, stream: &dyn Stream) -> io::Result<usize> {
         if self.bytes.len() - self.base != self.wanted {
             self.allocate();

@@ -8,9 +8,9 @@
 //! control of TCP. RFC 9112 §9.6 describes the same for HTTP.
 
 use std::io::ErrorKind;
-use std::thread;
+use std::{mem, thread};
 
-use super::{Ending, RETRY, ReadBuffer, Receiver};
+use super::{Ending, Phase, RETRY, ReadBuffer, Receiver};
 use crate::ProtocolError;
 use crate::frame::CloseFrame;
 use crate::net::connection::close_status::CloseStatus;
@@ -35,15 +35,21 @@ impl Receiver {
         // If a part of our Close frame is out already, what is left of its time.
         let deadline = Deadline::after(Some(self.shared.timeouts.close));
         let deadline = deadline.earlier(self.shared.close_deadline());
-        self.ending = Some(Ending { last_word, deadline, linger: None, read_len: 0 });
+        self.phase = Phase::Ending(Ending { last_word, deadline, linger: None, read_len: 0 });
     }
 
     /// Goes on with the end of the connection if that has begun. Once it is over, that is the
     /// last event, or the error that brought it about.
     pub(super) fn end(&mut self, deadline: Deadline) -> Result<Option<Event>, Error> {
-        let Some(mut ending) = self.ending.take() else { return Ok(None) };
+        let mut ending = match mem::replace(&mut self.phase, Phase::Messages) {
+            Phase::Ending(ending) => ending,
+            phase => {
+                self.phase = phase;
+                return Ok(None);
+            }
+        };
         if !self.drain(&mut ending, deadline) {
-            self.ending = Some(ending);
+            self.phase = Phase::Ending(ending);
             if self.shared.is_stalled() {
                 self.shared.leave_rest();
             }
@@ -53,11 +59,12 @@ impl Receiver {
         self.end_stream();
         match ending.last_word {
             Ok(frame) => {
-                self.status = Some(CloseStatus::received(frame.clone(), self.closed_by, clean));
+                let status = CloseStatus::received(frame.clone(), self.closed_by, clean);
+                self.phase = Phase::Ended(status);
                 Ok(Some(Event::Close(frame)))
             }
             Err(error) => {
-                self.status = Some(CloseStatus::abnormal());
+                self.phase = Phase::Ended(CloseStatus::abnormal());
                 Err(error.into())
             }
         }
@@ -108,8 +115,7 @@ impl Receiver {
 
     /// Notes the end of a connection that ended without a Close frame of the peer.
     pub(in crate::net::connection) fn abandon(&mut self, error: Error) -> Error {
-        self.ending = None;
-        self.status = Some(CloseStatus::abnormal());
+        self.phase = Phase::Ended(CloseStatus::abnormal());
         self.end_stream();
         error
     }

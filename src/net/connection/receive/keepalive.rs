@@ -52,7 +52,14 @@ impl Keepalive {
         }
     }
 
+    /// Whether nothing timed out since the peer was heard: the time-out is that of a Ping then.
+    #[inline]
+    pub(super) const fn is_calm(&self) -> bool {
+        self.silent_since.is_none() && self.give_up_at.is_none()
+    }
+
     /// Something was read.
+    #[inline]
     pub(super) const fn heard(&mut self) {
         self.silent_since = None;
         self.give_up_at = None;

@@ -8,12 +8,14 @@
 
 mod buffer;
 mod end;
+mod events;
 mod keepalive;
 mod message_reader;
 mod messages;
 mod wait;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +30,6 @@ use super::try_writes::Count;
 use crate::ProtocolError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::net::deadline::{Deadline, Wait};
-use crate::net::error::unexpected_eof;
 use crate::net::{Error, Operation, State, Stream};
 use crate::protocol::{Event, Inbound, Message, MessageRef, Role, SendError};
 
@@ -53,6 +54,8 @@ pub struct Receiver {
     /// What the stream was last told.
     read_timeout: Option<Duration>,
     max_read_timeout: Option<Duration>,
+    /// How long a read may wait if there is nothing but to wait for the peer.
+    calm_read_timeout: Duration,
     /// The count of writes that do not wait, before the last read.
     try_writes: Count,
     keepalive: Keepalive,
@@ -63,17 +66,26 @@ pub struct Receiver {
     room_deadline: Option<Deadline>,
     /// How many bytes were read after the deadline for the peer's Close frame.
     late_len: usize,
-    /// Part of the message in progress was handed out already.
-    has_begun: bool,
-    /// The message in progress is of no interest.
-    skipping: bool,
     /// Pings came since something was last written.
     has_pinged: bool,
     /// Whose Close frame was the first, should the last event be a Close.
     closed_by: ClosedBy,
-    /// While the connection ends.
-    ending: Option<Ending>,
-    status: Option<CloseStatus>,
+    phase: Phase,
+}
+
+/// How far the receiver is.
+#[derive(Debug)]
+enum Phase {
+    /// The next message is to be handed out.
+    Messages,
+    /// Part of the message in progress was handed out.
+    InMessage,
+    /// The message in progress is of no interest.
+    Skipping,
+    /// The peer has said its last word.
+    Ending(Ending),
+    /// The connection has ended.
+    Ended(CloseStatus),
 }
 
 /// A connection after the peer's last word. A receive that times out in the meantime leaves the
@@ -126,20 +138,18 @@ impl Receiver {
             buffer: ReadBuffer::new(read_ahead),
             read_timeout: None,
             max_read_timeout,
+            calm_read_timeout: Duration::ZERO,
             try_writes,
             keepalive,
             is_detached: false,
             room_deadline: None,
             late_len: 0,
-            has_begun: false,
-            skipping: false,
             has_pinged: false,
             closed_by: ClosedBy::Nobody,
-            ending: None,
-            status: None,
+            phase: Phase::Messages,
         };
-        // As for every read before which nothing special is to be done.
-        receiver.set_read_timeout(receiver.read_timeout_until(Deadline::never()))?;
+        receiver.calm_read_timeout = receiver.earliest_timeout(Deadline::never());
+        receiver.set_read_timeout(receiver.calm_read_timeout)?;
         Ok(receiver)
     }
 
@@ -209,10 +219,10 @@ impl Receiver {
     /// [`Timeouts::linger`](crate::Timeouts) (§7.1.4).
     #[must_use]
     pub fn state(&self) -> State {
-        match (&self.status, &self.ending) {
-            (Some(_), _) => State::Closed,
-            (None, Some(_)) => State::Closing,
-            (None, None) => self.shared.state(),
+        match self.phase {
+            Phase::Ended(_) => State::Closed,
+            Phase::Ending(_) => State::Closing,
+            _ => self.shared.state(),
         }
     }
 
@@ -232,7 +242,10 @@ impl Receiver {
     /// How the connection ended, once it has.
     #[must_use]
     pub const fn close_status(&self) -> Option<&CloseStatus> {
-        self.status.as_ref()
+        match &self.phase {
+            Phase::Ended(status) => Some(status),
+            _ => None,
+        }
     }
 
     /// Waits for the next message as [`recv`](Self::recv) does, but only for its beginning:
@@ -256,7 +269,7 @@ impl Receiver {
     pub fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
         self.skip_the_rest();
         loop {
-            if self.status.is_some() {
+            if self.has_ended() {
                 return Ok(None);
             }
             match self.next_event(ReadMode::Pieces, Deadline::never())? {
@@ -268,8 +281,8 @@ impl Receiver {
                 Some(Event::Close(_)) => return Ok(None),
                 Some(_) => {}
                 None => match self.inbound.message_kind() {
-                    Some(kind) if !self.skipping => {
-                        self.has_begun = true;
+                    Some(kind) if !self.is_skipping() => {
+                        self.phase = Phase::InMessage;
                         self.answer_pings();
                         return Ok(Some(MessageReader::begun(self, kind)));
                     }
@@ -281,149 +294,47 @@ impl Receiver {
     }
 
     pub(super) fn recv_by(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
-        self.skip_the_rest();
         let mut has_waited = false;
         loop {
-            if self.status.is_some() {
-                return Ok(None);
+            if let Some(message) = self.take_unfragmented() {
+                return Ok(Some(message));
+            }
+            if let ControlFlow::Break(message) = self.recv_other(deadline, has_waited)? {
+                return Ok(message);
+            }
+            self.wait(deadline)?;
+            has_waited = true;
+        }
+    }
+
+    /// As [`recv_by`](Self::recv_by), for all but whole messages, as far as what was read holds it.
+    fn recv_other(
+        &mut self,
+        deadline: Deadline,
+        has_waited: bool,
+    ) -> Result<ControlFlow<Option<Message>>, Error> {
+        self.skip_the_rest();
+        while self.has_unread() || !matches!(self.phase, Phase::Messages) {
+            if self.has_ended() {
+                return Ok(ControlFlow::Break(None));
             }
             match self.next_event(ReadMode::All, deadline)? {
                 Some(Event::Message(message)) => {
                     self.answer_pings();
-                    return Ok(Some(message));
+                    return Ok(ControlFlow::Break(Some(message)));
                 }
-                Some(Event::Close(_)) => return Ok(None),
+                Some(Event::Close(_)) => return Ok(ControlFlow::Break(None)),
                 Some(_) => {}
-                // A peer that is never quiet, with Pings or with byte after byte, holds nobody
-                // longer than one that is.
-                None if has_waited && deadline.is_over() => {
-                    self.answer_pings();
-                    return Err(Error::Timeout(Operation::Receive));
-                }
-                None => {
-                    self.wait(deadline)?;
-                    has_waited = true;
-                }
+                None => break,
             }
         }
-    }
-
-    /// Writes the Pongs that gathered, once for all Pings that came together, and other bytes for
-    /// which the receiver is responsible: the caller may take long over what it is handed. The
-    /// bytes that the peer does not take are left to the flusher.
-    #[inline]
-    fn answer_pings(&mut self) {
-        if self.has_pinged || self.shared.may_need_receiver() {
-            self.write_own_bytes();
+        // A peer that is never quiet, with Pings or with byte after byte, holds nobody longer than
+        // one that is.
+        if has_waited && deadline.is_over() {
+            self.answer_pings();
+            return Err(Error::Timeout(Operation::Receive));
         }
-    }
-
-    #[cold]
-    fn write_own_bytes(&mut self) {
-        let has_pinged = core::mem::take(&mut self.has_pinged);
-        if self.shared.is_stalled() {
-            self.shared.leave_rest();
-        } else if has_pinged || self.shared.status().needs_receiver() {
-            // The next read meets a failure again.
-            let _ = self.shared.try_flush_briefly();
-        }
-    }
-
-    /// The next event that the bytes read so far hold, after doing what it calls for: at the end
-    /// of the connection, waiting for that until the deadline. In pieces, `None` may also mean
-    /// that a piece was eaten.
-    fn next_event(&mut self, mode: ReadMode, deadline: Deadline) -> Result<Option<Event>, Error> {
-        loop {
-            if self.ending.is_some() {
-                return self.end(deadline);
-            }
-            let event = match self.next_buffered(mode) {
-                Ok(event) => event,
-                Err(error) => {
-                    self.fail(error);
-                    continue;
-                }
-            };
-            match &event {
-                Some(Event::Close(frame)) => {
-                    self.finish(frame.clone());
-                    continue;
-                }
-                Some(Event::Ping(_)) => {
-                    self.shared.try_encode_pending();
-                    self.has_pinged = true;
-                }
-                Some(Event::Pong(data)) => self.shared.latency.pong(data),
-                Some(Event::Message(_)) if self.skipping => {
-                    self.skipping = false;
-                    continue;
-                }
-                None if self.skipping => {
-                    self.inbound.take_partial(&mut Vec::new());
-                    if self.has_unread() {
-                        continue;
-                    }
-                }
-                Some(Event::Message(_)) | None => {}
-            }
-            return Ok(event);
-        }
-    }
-
-    /// Whether bytes that were read have yet to be eaten.
-    fn has_unread(&self) -> bool {
-        !self.buffer.unread().is_empty()
-    }
-
-    /// Moves what has arrived of the message in progress to `out`.
-    fn take_partial(&mut self, out: &mut Vec<u8>) {
-        self.inbound.take_partial(out);
-    }
-
-    /// Waits for a further piece of a message that is not to be held as a whole.
-    fn wait_for_piece(&mut self, deadline: Deadline) -> Result<(), Error> {
-        if self.status.is_some() {
-            return Err(unexpected_eof("the connection ended inside a message"));
-        }
-        self.buffer.limit(PIECE_LEN);
-        self.wait(deadline)
-    }
-
-    /// Drops what is still to come of a message whose reader is gone.
-    fn skip_the_rest(&mut self) {
-        if core::mem::take(&mut self.has_begun) {
-            self.skipping = self.inbound.message_kind().is_some();
-        }
-    }
-
-    fn next_buffered(&mut self, mode: ReadMode) -> Result<Option<Event>, ProtocolError> {
-        let unread = self.buffer.unread();
-        if unread.is_empty() {
-            return Ok(None);
-        }
-        let is_cut = (mode == ReadMode::Pieces || self.skipping) && self.inbound.may_inflate();
-        let piece_len = if is_cut { DEFLATED_PIECE_LEN } else { unread.len() };
-        let (mut input, rest) = unread.split_at_checked(piece_len).unwrap_or((unread, &[]));
-        // A message that is skipped is not held either.
-        let outcome = if mode == ReadMode::Pieces || self.skipping {
-            self.inbound.next_event_in_pieces(&mut input)
-        } else {
-            self.inbound.next_event(&mut input)
-        };
-        let left = input.len() + rest.len();
-        self.buffer.keep(left);
-        if let Ok(Some(event)) = &outcome {
-            if let Event::Message(_) = event {
-                self.shared.received.add_message();
-            }
-            if let Event::Close(_) = event {
-                // Asked before it is noted: then another thread may send the answer at any time.
-                self.closed_by =
-                    if self.shared.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
-            }
-            self.shared.post_answer(event);
-        }
-        outcome
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -435,7 +346,7 @@ impl Drop for Receiver {
         if self.shared.state() == State::Open {
             self.shared.close_soon(CloseCode::GOING_AWAY.into(), Wait::Never);
         }
-        if self.status.is_none() {
+        if !self.has_ended() {
             self.shared.end();
         }
     }

@@ -26,7 +26,7 @@ impl Receiver {
     /// Writes what has to go out first, as far as the peer takes it, then reads once.
     pub(super) fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
         // The peer's answer to our Close frame may have come in time, but the caller late.
-        let is_late = self.shared.close_deadline().is_over();
+        let is_late = self.shared.close_sent() && self.shared.close_deadline().is_over();
         self.write_what_waits();
         self.watch_room();
         let timeout = if is_late { MOMENT } else { self.read_timeout_until(deadline) };
@@ -65,6 +65,7 @@ impl Receiver {
     }
 
     /// Writes the bytes for which the receiver is responsible, and those that the caller fed.
+    #[inline]
     fn write_what_waits(&mut self) {
         self.has_pinged = false;
         if self.shared.has_unwritten() {
@@ -74,6 +75,7 @@ impl Receiver {
     }
 
     /// Notes that the peer is there.
+    #[inline]
     fn heard(&mut self, late_len: usize) -> Result<(), Error> {
         self.keepalive.heard();
         self.room_deadline = None;
@@ -86,6 +88,7 @@ impl Receiver {
 
     /// Starts the clock of a peer that does not read, unless the sender is in other hands: then
     /// that one is told.
+    #[inline]
     fn watch_room(&mut self) {
         if self.is_detached || !self.shared.is_behind() {
             self.room_deadline = None;
@@ -105,7 +108,16 @@ impl Receiver {
     }
 
     /// How long the next read may wait.
-    pub(super) fn read_timeout_until(&self, deadline: Deadline) -> Duration {
+    #[inline]
+    fn read_timeout_until(&self, deadline: Deadline) -> Duration {
+        let is_calm =
+            deadline.is_never() && self.keepalive.is_calm() && self.shared.status().is_calm();
+        if is_calm { self.calm_read_timeout } else { self.earliest_timeout(deadline) }
+    }
+
+    /// How long it is to the first of all the moments at which there is something else to do.
+    #[inline(never)]
+    pub(super) fn earliest_timeout(&self, deadline: Deadline) -> Duration {
         // Another thread may send a Close frame at any time. A read that waits no longer than the
         // peer has for its answer meets that deadline in time.
         let mut timeout = self.shared.timeouts.close;
@@ -157,6 +169,7 @@ impl Receiver {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn fill(&mut self, timeout: Duration) -> io::Result<usize> {
         self.set_read_timeout(timeout)?;
         match &self.stream {
@@ -169,6 +182,7 @@ impl Receiver {
         }
     }
 
+    #[inline]
     pub(super) fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         if self.read_timeout != Some(timeout) {
             if let Some(stream) = &self.stream {

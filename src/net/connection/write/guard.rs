@@ -31,8 +31,7 @@ use super::writer::{Flush, Writer};
 use crate::net::connection::inbox::QUEUE_MAX;
 use crate::net::connection::shared::Shared;
 use crate::net::connection::status::{
-    self, BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, FED, IN_MESSAGE, REFUSING, STALLED,
-    Snapshot,
+    BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, FED, IN_MESSAGE, REFUSING, STALLED, Snapshot,
 };
 use crate::net::deadline::{Deadline, Wait};
 use crate::net::error::is_timeout;
@@ -87,7 +86,7 @@ impl Default for ForOthers {
 
 /// Having it, and giving it back.
 impl<'a> WriteGuard<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(shared: &'a Shared, writer: MutexGuard<'a, Writer>) -> Self {
         let seen = shared.status.get();
         if seen.has(REFUSING) {
@@ -109,9 +108,36 @@ impl<'a> WriteGuard<'a> {
     /// Does what a writer owes to others, and unlocks.
     #[inline]
     pub(super) fn release(mut self) {
+        self.settle();
+        self.unlock();
+    }
+
+    #[cold]
+    pub(super) fn release_with(self, error: Error) -> Error {
+        self.release();
+        error
+    }
+
+    /// Writes what has to go out, and publishes what is left, if that is not what was published
+    /// before.
+    #[inline(always)]
+    pub(super) fn settle(&mut self) {
+        let flags = self.writer.flags();
+        let is_known = flags == self.writer.published && flags & BEHIND == 0;
+        if !is_known || self.writer.outbound.close_sent() {
+            self.settle_changed();
+        }
+    }
+
+    #[inline(never)]
+    fn settle_changed(&mut self) {
         self.write_due();
         self.publish();
-        let Self { shared, writer, others, .. } = self;
+    }
+
+    #[inline(always)]
+    pub(super) fn unlock(self) {
+        let Self { shared, writer, ref others, .. } = self;
         drop(writer);
         if shared.is_left_work() {
             shared.serve(others);
@@ -121,7 +147,6 @@ impl<'a> WriteGuard<'a> {
     /// Writes what has to go out, once: not only its own bytes, but also those that an earlier
     /// thread left, because the receiver may be in a long call of its user. A thread whose last
     /// write stalled does not try again.
-    #[inline]
     pub(super) fn write_due(&mut self) {
         if left_out("write of what is due") {
             return;
@@ -134,14 +159,11 @@ impl<'a> WriteGuard<'a> {
 
     /// Publishes what the writer leaves behind, and has it written. Ends our side of the stream if
     /// nothing more will follow.
-    #[inline]
     pub(super) fn publish(&mut self) {
         if self.writer.outbound.close_sent() {
             self.end_write_side();
         }
-        let Writer { in_message, .. } = *self.writer;
-        let (progress, is_stalled) = (self.writer.progress(), self.writer.is_stalled());
-        let published = status::of_writer(progress, in_message, is_stalled);
+        let published = self.writer.flags();
         if published != self.writer.published {
             self.writer.published = published;
             self.shared.status.replace(FED | BEHIND | IN_MESSAGE | STALLED, published);
@@ -181,8 +203,20 @@ impl<'a> WriteGuard<'a> {
         self.shared.status.set(BEHIND | STALLED);
     }
 
+    /// Does what comes before a message of the caller, if the published state says that there may
+    /// be something.
+    #[cold]
+    pub(super) fn make_way(self) -> Result<Self, Error> {
+        let (mut guard, waited) =
+            if self.writer.in_message { self.wait_for_message_end() } else { (self, Ok(())) };
+        match waited.and_then(|()| guard.take_work()).and_then(|()| guard.make_room(Wait::Block)) {
+            Ok(()) => Ok(guard),
+            Err(error) => Err(guard.release_with(error)),
+        }
+    }
+
     /// Waits until no message is in progress.
-    pub(super) fn wait_for_message_end(mut self) -> (Self, Result<(), Error>) {
+    fn wait_for_message_end(mut self) -> (Self, Result<(), Error>) {
         let deadline = Deadline::after(Some(self.shared.timeouts.write));
         // The connection may end without the writer, and so between the look and the wait.
         while self.writer.in_message && self.shared.state() == State::Open {
@@ -297,6 +331,7 @@ impl WriteGuard<'_> {
 impl WriteGuard<'_> {
     /// Writes the bytes that wait, and then `payload` from where it lies. What the peer does not
     /// take in time is kept, `payload` too, so that the stream stays in step.
+    #[inline(never)]
     pub(super) fn write(&mut self, payload: &[u8], wait: Wait) -> Result<(), Error> {
         if self.writer.is_empty() && payload.is_empty() {
             return Ok(());

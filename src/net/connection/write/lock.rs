@@ -10,7 +10,7 @@ use super::guard::{ForOthers, WriteGuard};
 use super::writer::Writer;
 use crate::net::Error;
 use crate::net::connection::shared::Shared;
-use crate::net::connection::status::CONTROL;
+use crate::net::connection::status::{CONTROL, FED};
 use crate::net::deadline::{Deadline, Wait};
 use crate::net::sync::{MutexGuard, fence, left_out};
 
@@ -24,35 +24,36 @@ impl Shared {
     }
 
     /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
-    /// being streamed. Both waits share one deadline.
-    #[inline]
+    /// being streamed, and for room. All waits share one deadline.
+    #[inline(always)]
     pub(super) fn with_writer_between_messages<T>(
         &self,
         act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut guard = self.lock();
-        if guard.writer.in_message {
-            let waited;
-            (guard, waited) = guard.wait_for_message_end();
-            return match waited {
-                Ok(()) => guard.act(act),
-                Err(error) => {
-                    guard.release();
-                    Err(error)
-                }
-            };
+        if guard.seen.has(!FED) {
+            guard = guard.make_way()?;
         }
-        guard.act(act)
+        match act(&mut guard) {
+            Ok(outcome) => {
+                guard.settle();
+                guard.unlock();
+                Ok(outcome)
+            }
+            Err(error) => Err(guard.release_with(error)),
+        }
     }
 
     /// Acts with the writer if no thread has it; `None` if one has.
+    #[inline]
     pub(in crate::net::connection) fn try_with_writer<T>(
         &self,
         act: impl FnOnce(&mut WriteGuard<'_>) -> T,
     ) -> Option<T> {
         let mut guard = self.try_lock()?;
         let outcome = act(&mut guard);
-        guard.release();
+        guard.settle();
+        guard.unlock();
         Some(outcome)
     }
 
@@ -142,7 +143,7 @@ impl Shared {
     }
 
     /// The look after the writer was unlocked: whether others have left something to write.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_left_work(&self) -> bool {
         // Pairs with the fences in the inbox: either the other thread finds the writer free, or
         // this one finds what it posted.
@@ -152,7 +153,8 @@ impl Shared {
 
     /// Writes what others have left while this thread had the writer, until the slice is over.
     #[cold]
-    pub(super) fn serve(&self, mut others: ForOthers) {
+    pub(super) fn serve(&self, others: &ForOthers) {
+        let mut others = *others;
         loop {
             let is_over = others.slice.get_or_insert_with(Deadline::slice).is_over();
             others.is_brief = others.is_brief || is_over;
@@ -177,7 +179,7 @@ impl Shared {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn lock(&self) -> WriteGuard<'_> {
         WriteGuard::new(
             self,

@@ -26,18 +26,33 @@ pub(super) struct Part<'a> {
 
 /// Messages of the caller.
 impl WriteGuard<'_> {
+    #[inline]
     pub(super) fn set_compression(&mut self, compresses: bool) {
         self.writer.outbound.set_compression(compresses);
     }
 
     /// Accepts a message; with [`Flush::Now`], writes all that waits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write_message(
         &mut self,
         message: MessageRef<'_>,
         flush: Flush,
     ) -> Result<(), Error> {
-        self.make_room(Wait::Block)?;
+        if message.as_bytes().len() > self.shared.copied_len {
+            return self.write_long(message, flush);
+        }
+        self.writer.encode_message(message)?;
+        self.shared.sent.add_message();
+        if flush == Flush::Later && !self.writer.is_full() {
+            return Ok(());
+        }
+        self.write(&[], Wait::Block)
+    }
+
+    /// As [`write_message`](Self::write_message), for one that is not always copied, or is cut into
+    /// fragments.
+    #[inline(never)]
+    fn write_long(&mut self, message: MessageRef<'_>, flush: Flush) -> Result<(), Error> {
         let (kind, payload) = (message.kind(), message.as_bytes());
         self.writer.outbound.may_begin()?;
         if payload.len() > self.shared.fragment_len {
@@ -45,18 +60,14 @@ impl WriteGuard<'_> {
         }
         let payload = self.writer.outbound.payload(kind, payload, Fin::Set)?;
         if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
-            let key = self.encode_header(kind, payload.len(), Fin::Set)?;
-            self.writer.buffer(&payload, key);
-            if !self.writer.is_full() {
-                return Ok(());
-            }
-            return self.write(&[], Wait::Block);
+            return self.buffer_frame(kind, &payload, Fin::Set);
         }
         self.write_frame(kind, &payload, Fin::Set, Wait::Block)
     }
 
     /// Accepts a message whose frame was encoded before. From a server it goes out as it is; a
     /// client has to mask it (§5.3).
+    #[inline]
     pub(super) fn write_prepared(
         &mut self,
         message: &PreparedMessage,
@@ -64,6 +75,28 @@ impl WriteGuard<'_> {
         flush: Flush,
     ) -> Result<(), Error> {
         self.make_room(wait)?;
+        let plain = message.plain();
+        let len = plain.payload_len();
+        let outbound = &mut self.writer.outbound;
+        let is_plain = outbound.role() == Role::Server
+            && outbound.deflater_for(len, Fin::Set).is_none()
+            && len <= self.shared.fragment_len;
+        if !is_plain {
+            return self.write_anew(message, wait, flush);
+        }
+        outbound.begin_prepared(false)?;
+        self.write_encoded(plain, wait, flush)
+    }
+
+    /// As [`write_prepared`](Self::write_prepared), for a connection that cannot take the frame as
+    /// it is.
+    #[inline(never)]
+    fn write_anew(
+        &mut self,
+        message: &PreparedMessage,
+        wait: Wait,
+        flush: Flush,
+    ) -> Result<(), Error> {
         let (kind, payload) = (message.kind(), message.plain().payload());
         if payload.len() > self.shared.fragment_len {
             self.writer.outbound.may_begin()?;
@@ -173,7 +206,7 @@ impl WriteGuard<'_> {
 
     /// Makes sure that the next message may wait: writes the bytes that wait if they are many.
     #[inline]
-    fn make_room(&mut self, wait: Wait) -> Result<(), Error> {
+    pub(super) fn make_room(&mut self, wait: Wait) -> Result<(), Error> {
         if self.writer.is_full() { self.write_for_room(wait) } else { Ok(()) }
     }
 

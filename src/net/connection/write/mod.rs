@@ -14,4 +14,4 @@ pub use message_writer::MessageWriter;
 pub use prepared::PreparedMessage;
 pub(in crate::net) use sender::Offer;
 pub use sender::Sender;
-pub(super) use writer::Writer;
+pub(super) use writer::{COPY_MAX, Writer};

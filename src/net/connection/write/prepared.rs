@@ -71,6 +71,11 @@ impl Frame {
         &self.bytes
     }
 
+    #[inline]
+    pub(super) fn payload_len(&self) -> usize {
+        self.bytes.len() - self.header_len
+    }
+
     pub(super) fn payload(&self) -> &[u8] {
         self.bytes.get(self.header_len..).unwrap_or_default()
     }

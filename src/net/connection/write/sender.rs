@@ -232,11 +232,11 @@ impl Sender {
                 return None;
             }
             guard.others.wait = wait;
-            let taken = guard.take_work();
-            Some(taken.and_then(|()| {
-                guard.set_compression(self.compresses);
-                guard.write_prepared(message, wait, Flush::Now)
-            }))
+            if let Err(error) = guard.take_work() {
+                return Some(Err(error));
+            }
+            guard.set_compression(self.compresses);
+            Some(guard.write_prepared(message, wait, Flush::Now))
         })??;
         match outcome {
             Err(Error::Timeout(Operation::Queue)) => None,

@@ -7,15 +7,15 @@
 use std::io;
 
 use crate::frame::{CloseFrame, MaskingKey};
-use crate::net::connection::status::Progress;
-use crate::protocol::{Fin, MessageKind, Outbound, PendingControl, SendError};
+use crate::net::connection::status::{BEHIND, FED, IN_MESSAGE, STALLED};
+use crate::protocol::{Fin, MessageKind, MessageRef, Outbound, PendingControl, SendError};
 
 /// Fed messages are written once they come to this many bytes.
 pub(super) const FLUSH_AT: usize = 64 << 10;
 /// A payload of at most this many bytes is copied behind its header, and both go out in one call.
 /// Of a larger one that goes out as it is this much is copied, and the rest is written from where
 /// it lies.
-pub(super) const COPY_MAX: usize = 16 << 10;
+pub(in crate::net::connection) const COPY_MAX: usize = 16 << 10;
 
 /// Whether a message is written at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,10 +32,9 @@ pub(in crate::net::connection) struct Writer {
     /// Whole frames. The first `written` bytes are gone.
     pending: Vec<u8>,
     written: usize,
-    /// Bytes wait that the caller did not only feed.
-    is_due: bool,
-    /// The last call to the stream left something over.
-    is_stalled: bool,
+    /// What is to be published while bytes wait: `FED`, or `BEHIND` if they have to be written, with
+    /// `STALLED` if the last call to the stream left them over.
+    waiting: u16,
     /// A message has begun that has not ended.
     pub(super) in_message: bool,
     /// What was last published of it.
@@ -53,8 +52,7 @@ impl Writer {
             outbound,
             pending: Vec::new(),
             written: 0,
-            is_due: false,
-            is_stalled: false,
+            waiting: FED,
             in_message: false,
             published: 0,
             is_close_published: false,
@@ -74,46 +72,45 @@ impl Writer {
         self.written == self.pending.len()
     }
 
+    #[inline]
     pub(super) fn unwritten_len(&self) -> usize {
-        self.unwritten().len()
+        self.pending.len() - self.written
     }
 
     /// Whether so many bytes wait that no others may join them.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.unwritten().len() >= FLUSH_AT
+        self.unwritten_len() >= FLUSH_AT
     }
 
     /// Whether a payload of this length, too, can wait for the caller.
     #[inline]
     pub(super) fn has_room_for(&self, payload_len: usize) -> bool {
-        self.unwritten().len() + payload_len < FLUSH_AT
+        self.unwritten_len() + payload_len < FLUSH_AT
     }
 
     /// Whether bytes wait that have to be written.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
-        self.is_due && !self.is_empty()
+        self.flags() & BEHIND != 0
     }
 
     /// Whether the peer did not take all at the last call to the stream.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
-        self.is_stalled && !self.is_empty()
+        self.flags() & STALLED != 0
     }
 
+    /// The flags that tell what the writer leaves behind.
     #[inline]
-    pub(super) fn progress(&self) -> Progress {
-        match (self.is_empty(), self.is_due) {
-            (true, _) => Progress::Clean,
-            (false, false) => Progress::Fed,
-            (false, true) => Progress::Behind,
-        }
+    pub(super) fn flags(&self) -> u16 {
+        let in_message = if self.in_message { IN_MESSAGE } else { 0 };
+        if self.is_empty() { in_message } else { in_message | self.waiting }
     }
 
     /// Has all bytes that wait written as soon as the peer takes them.
     pub(super) const fn set_due(&mut self) {
-        self.is_due = true;
+        self.waiting = self.waiting & !FED | BEHIND;
     }
 
     /// Encodes the control frames that were left for the writer.
@@ -121,7 +118,7 @@ impl Writer {
         &mut self,
         pending_control: &mut PendingControl,
     ) -> Result<(), SendError> {
-        self.is_due = true;
+        self.set_due();
         self.outbound.encode_pending(pending_control, &mut self.pending)
     }
 
@@ -131,6 +128,12 @@ impl Writer {
 
     pub(super) fn encode_close(&mut self, frame: &CloseFrame) -> Result<(), SendError> {
         self.outbound.encode_close(Some(frame), &mut self.pending)
+    }
+
+    /// Encodes a message behind the bytes that wait.
+    #[inline(always)]
+    pub(super) fn encode_message(&mut self, message: MessageRef<'_>) -> Result<(), SendError> {
+        self.outbound.encode_whole(message, &mut self.pending)
     }
 
     /// Encodes the header of a part of a message. The payload has to follow it, masked with the
@@ -175,8 +178,7 @@ impl Writer {
         write: impl FnOnce(&[u8]) -> io::Result<usize>,
         payload: &mut &[u8],
     ) -> io::Result<bool> {
-        self.is_due = true;
-        self.is_stalled = true;
+        self.waiting = BEHIND | STALLED;
         let has_waiting = !self.is_empty();
         let buffer = if has_waiting { self.unwritten() } else { *payload };
         let len = buffer.len();
@@ -191,8 +193,7 @@ impl Writer {
             *payload = payload.get(count..).unwrap_or_default();
         }
         if self.is_empty() && payload.is_empty() {
-            self.is_due = false;
-            self.is_stalled = false;
+            self.waiting = FED;
         }
         Ok(count == len)
     }
