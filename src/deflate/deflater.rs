@@ -19,8 +19,10 @@ pub struct Deflater {
 /// How many codes are gathered for a block: two to the power of this and 6. More is memory for
 /// longer messages than most are.
 const MEM_LEVEL: i32 = 5;
-/// The compressed data of a message is made in steps of this many bytes.
+/// The compressed data of a message is made in steps of at most this many bytes.
 const STEP: usize = 4 << 10;
+/// Room is made for so many bytes more than there are to compress: most messages need one step.
+const ROOM_MIN: usize = 32;
 /// The most bytes in a stored block (RFC 1951 §3.2.4).
 const STORED_MAX: usize = 0xFFFF;
 
@@ -107,7 +109,8 @@ fn flush(stream: &mut Stream, part: &[u8], out: &mut Vec<u8>) -> bool {
     let mut part = part;
     loop {
         let start = out.len();
-        out.resize(start + STEP, 0);
+        let room = STEP.min(part.len() + ROOM_MIN);
+        out.resize(start + room, 0);
         let (consumed, produced) = (stream.total_in(), stream.total_out());
         let space = out.get_mut(start..).unwrap_or_default();
         let outcome = stream.compress(part, space, DeflateFlush::SyncFlush);
@@ -119,7 +122,7 @@ fn flush(stream: &mut Stream, part: &[u8], out: &mut Vec<u8>) -> bool {
             return false;
         }
         // Space that is left over says that there was nothing more to put into it.
-        if step < STEP {
+        if step < room {
             return part.is_empty() && out.ends_with(&TAIL);
         }
     }

@@ -17,12 +17,18 @@ pub struct Inflater {
     recent: Vec<u8>,
     /// `recent` is kept between messages: the library will not tell us its window.
     keeps_recent: bool,
+    /// The latest step made as much as it had room for: there may be more.
+    is_full: bool,
 }
 
 /// As far back as anything can refer (RFC 1951 §2).
 const WINDOW_MAX: usize = 1 << MAX_WINDOW_BITS;
 /// A message is decompressed in steps of at most this many bytes.
 const STEP: usize = 8 << 10;
+/// Room is made for this many times as many bytes as come in, and for at least so many: to clear more
+/// for a short message would take longer than the rest.
+const GROWTH: usize = 8;
+const STEP_MIN: usize = 256;
 
 const INVALID: ProtocolError = ProtocolError::InvalidDeflate;
 
@@ -30,7 +36,13 @@ impl Inflater {
     /// Decompresses what was compressed as agreed on for this direction.
     #[must_use]
     pub const fn new(direction: DirectionParams) -> Option<Self> {
-        Some(Self { direction, stream: None, recent: Vec::new(), keeps_recent: false })
+        Some(Self {
+            direction,
+            stream: None,
+            recent: Vec::new(),
+            keeps_recent: false,
+            is_full: false,
+        })
     }
 
     /// Decompresses from the front of `input`, at most `max_len` bytes and one step at a time.
@@ -45,8 +57,14 @@ impl Inflater {
             self.recent.drain(..self.recent.len() - WINDOW_MAX);
         }
         let start = self.recent.len();
-        self.recent.resize(start + max_len.min(STEP), 0);
+        if input.is_empty() && !self.is_full {
+            return Ok(&[]);
+        }
+        let wanted = if self.is_full { STEP } else { input.len().saturating_mul(GROWTH) };
+        let room = wanted.clamp(STEP_MIN, STEP).min(max_len);
+        self.recent.resize(start + room, 0);
         let (eaten, made) = self.step(input, start)?;
+        self.is_full = made == room;
         self.recent.truncate(start + made);
         *input = input.get(eaten..).unwrap_or_default();
         self.recent.get(start..).ok_or(INVALID)
