@@ -585,9 +585,10 @@ fn a_write_goes_on_while_the_stream_has_room() {
         let mut buffer = vec![0; MIB];
         while let Ok(1..) = read(&peer, &mut buffer) {}
     });
-    // More than is encrypted at once: to take that alone would say that there was no room for
-    // more. A write is also over after a while, which a busy machine may take for one of them.
-    let data = vec![7; MIB / 4];
+    // A piece more than is encrypted at once: to take that alone would say that there was no room
+    // for more. A write is also over after a while, and the clock starts with its first piece. A
+    // machine that is busy at that moment may take as long for one of these writes.
+    let data = vec![7; 80 << 10];
     let takes_all = || Stream::write(&stream, &data).unwrap() == data.len();
     assert!((0..100).any(|_| takes_all()));
     stream.shutdown(Shutdown::Both).unwrap();

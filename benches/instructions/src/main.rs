@@ -40,7 +40,7 @@ fn main() -> Outcome {
             echo(acceptor.from_upgraded(stream, negotiated()?, Vec::new())?, depth)
         }
         "core" => core(&masked(0x82, &vec![7; len]), depth, count),
-        "broadcast" => broadcast(len, count),
+        "broadcast" => broadcast(depth, len, count),
         kind => Err(format!("no kind {kind}").into()),
     }
 }
@@ -71,13 +71,17 @@ fn core(frame: &[u8], depth: usize, count: usize) -> Outcome {
     Ok(())
 }
 
-fn broadcast(len: usize, count: usize) -> Outcome {
-    let stream = Peer::new(&[], 1, 0);
-    let ws = Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new())?;
+/// Sends each message to so many members of a hub, and counts it once for each.
+fn broadcast(members: usize, len: usize, count: usize) -> Outcome {
     let hub = Hub::new(SlowPolicy::Drop);
-    let _member = hub.join(ws.sender());
+    let mut connections = Vec::new();
+    for _ in 0..members {
+        let stream = Peer::new(&[], 1, 0);
+        let ws = Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new())?;
+        connections.push((hub.join(ws.sender()), ws));
+    }
     let message = PreparedMessage::new(vec![7; len]);
-    for _ in 0..count {
+    for _ in 0..count / members {
         hub.broadcast_prepared(&message);
     }
     Ok(())
