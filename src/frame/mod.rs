@@ -28,6 +28,7 @@ pub use close::{CloseCode, CloseFrame, ForbiddenCloseCode, ReasonTooLong};
 pub(crate) use header::DataFrame;
 pub use header::FrameHeader;
 pub use mask::MaskingKey;
+pub(crate) use mask::copy;
 pub use opcode::Opcode;
 pub(crate) use utf8::into_text;
 pub use utf8::{Utf8Check, Utf8Piece};

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::ProtocolError;
-use crate::frame::{MaskingKey, Opcode, into_text};
+use crate::frame::{MaskingKey, Opcode, copy, into_text};
 
 /// A message that was received, or that is kept (§5.6).
 ///
@@ -38,7 +38,7 @@ impl Message {
     ) -> Result<Self, ProtocolError> {
         let data = match mask {
             Some(key) => key.unmasked(payload),
-            None => payload.to_vec(),
+            None => copy(payload),
         };
         match opcode {
             Opcode::Text => into_text(data).map(Self::Text),

@@ -51,13 +51,13 @@ impl<'a> Round<'a> {
     /// Whether all was done with this member that there is to do, or never is.
     pub(super) fn is_over_for(&mut self, delivery: &Delivery<'_>) -> bool {
         let waits = self.waits();
-        let has_got_it = !delivery.sender.is_behind();
+        let has_got_it = || !delivery.sender.is_behind();
         match delivery.offer {
-            Offer::Taken => !waits || has_got_it,
+            Offer::Taken => !waits || has_got_it(),
             Offer::Kept => {
                 let is_over = self.slice.is_none_or(Deadline::is_over);
                 self.slice.get_or_insert_with(Deadline::slice);
-                has_got_it || !waits && is_over
+                has_got_it() || !waits && is_over
             }
             Offer::Busy | Offer::Slow => false,
             Offer::Closed => true,

@@ -10,12 +10,10 @@ use crate::protocol::{Event, Message};
 
 impl Receiver {
     /// The next message, if it is one frame that lies whole in what was read. Most are, and they
-    /// call for nothing else.
+    /// call for nothing else. While a message is in progress, or once the peer has said its last
+    /// word, there is none.
     #[inline(always)]
     pub(super) fn take_unfragmented(&mut self) -> Option<Message> {
-        if !matches!(self.phase, Phase::Messages) {
-            return None;
-        }
         let mut input = self.buffer.get_unread()?;
         let message = self.inbound.take_unfragmented(&mut input)?;
         let left = input.len();

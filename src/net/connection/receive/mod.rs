@@ -294,16 +294,24 @@ impl Receiver {
     }
 
     pub(super) fn recv_by(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
+        match self.take_unfragmented() {
+            Some(message) => Ok(Some(message)),
+            None => self.recv_or_wait(deadline),
+        }
+    }
+
+    #[inline(never)]
+    fn recv_or_wait(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
         let mut has_waited = false;
         loop {
-            if let Some(message) = self.take_unfragmented() {
-                return Ok(Some(message));
-            }
             if let ControlFlow::Break(message) = self.recv_other(deadline, has_waited)? {
                 return Ok(message);
             }
             self.wait(deadline)?;
             has_waited = true;
+            if let Some(message) = self.take_unfragmented() {
+                return Ok(Some(message));
+            }
         }
     }
 

@@ -169,7 +169,7 @@ impl Receiver {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn fill(&mut self, timeout: Duration) -> io::Result<usize> {
         self.set_read_timeout(timeout)?;
         match &self.stream {
@@ -184,12 +184,15 @@ impl Receiver {
 
     #[inline]
     pub(super) fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        if self.read_timeout != Some(timeout) {
-            if let Some(stream) = &self.stream {
-                stream.set_read_timeout(Some(timeout))?;
-            }
-            self.read_timeout = Some(timeout);
+        if self.read_timeout == Some(timeout) { Ok(()) } else { self.change_read_timeout(timeout) }
+    }
+
+    #[inline(never)]
+    fn change_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        if let Some(stream) = &self.stream {
+            stream.set_read_timeout(Some(timeout))?;
         }
+        self.read_timeout = Some(timeout);
         Ok(())
     }
 }

@@ -6,11 +6,11 @@
 //!
 //! 1. It takes what is in the inbox and writes it, together with all other bytes that have to go
 //!    out. After one slice (`WRITE_SLICE`) it does so once more, and then stops.
-//! 2. It publishes what it leaves behind: `Clean`, `Fed` or `Behind`.
+//! 2. It publishes what it leaves behind: nothing, `FED` or `BEHIND`.
 //! 3. It unlocks, and then looks into the inbox again: a thread that posted before the unlocking
 //!    may have found the writer taken. The fences make sure that one of the two sees the other.
 //!
-//! Nothing is left without an owner. Bytes that the peer does not take are `Behind`, and the
+//! Nothing is left without an owner. Bytes that the peer does not take are `BEHIND`, and the
 //! flusher goes on with them, or the receiver if it leaves them on its way to a read. When
 //! broadcasts come so fast that the slice ends first, the inbox refuses more of them until another
 //! thread has the writer, and the broadcaster tries again. A control frame that comes after the
@@ -87,12 +87,21 @@ impl Default for ForOthers {
 /// Having it, and giving it back.
 impl<'a> WriteGuard<'a> {
     #[inline(always)]
-    pub(super) fn new(shared: &'a Shared, writer: MutexGuard<'a, Writer>) -> Self {
+    pub(super) fn new(
+        shared: &'a Shared,
+        writer: MutexGuard<'a, Writer>,
+        others: ForOthers,
+    ) -> Self {
         let seen = shared.status.get();
-        if seen.has(REFUSING) {
-            shared.status.clear(REFUSING);
+        Self { shared, writer, seen, deadline: None, others }
+    }
+
+    /// Lets the inbox take broadcasts again: this thread looks for them.
+    #[inline]
+    pub(super) fn accept_broadcasts(&self) {
+        if self.seen.has(REFUSING) {
+            self.shared.status.clear(REFUSING);
         }
-        Self { shared, writer, seen, deadline: None, others: ForOthers::default() }
     }
 
     #[inline]
@@ -123,21 +132,30 @@ impl<'a> WriteGuard<'a> {
     #[inline(always)]
     pub(super) fn settle(&mut self) {
         let flags = self.writer.flags();
-        let is_known = flags == self.writer.published && flags & BEHIND == 0;
-        if !is_known || self.writer.outbound.close_sent() {
-            self.settle_changed();
+        if flags & BEHIND == 0 && !self.writer.outbound.close_sent() {
+            self.publish_flags(flags);
+        } else {
+            self.settle_rest();
         }
     }
 
     #[inline(never)]
-    fn settle_changed(&mut self) {
+    fn settle_rest(&mut self) {
         self.write_due();
         self.publish();
     }
 
+    #[inline]
+    fn publish_flags(&mut self, flags: u16) {
+        if flags != self.writer.published {
+            self.writer.published = flags;
+            self.shared.status.replace(FED | BEHIND | IN_MESSAGE | STALLED, flags);
+        }
+    }
+
     #[inline(always)]
     pub(super) fn unlock(self) {
-        let Self { shared, writer, ref others, .. } = self;
+        let Self { shared, writer, others, .. } = self;
         drop(writer);
         if shared.is_left_work() {
             shared.serve(others);
@@ -163,12 +181,9 @@ impl<'a> WriteGuard<'a> {
         if self.writer.outbound.close_sent() {
             self.end_write_side();
         }
-        let published = self.writer.flags();
-        if published != self.writer.published {
-            self.writer.published = published;
-            self.shared.status.replace(FED | BEHIND | IN_MESSAGE | STALLED, published);
-        }
-        if published & BEHIND != 0 {
+        let flags = self.writer.flags();
+        self.publish_flags(flags);
+        if flags & BEHIND != 0 {
             self.hand_over();
         }
     }
@@ -207,6 +222,7 @@ impl<'a> WriteGuard<'a> {
     /// be something.
     #[cold]
     pub(super) fn make_way(self) -> Result<Self, Error> {
+        self.accept_broadcasts();
         let (mut guard, waited) =
             if self.writer.in_message { self.wait_for_message_end() } else { (self, Ok(())) };
         match waited.and_then(|()| guard.take_work()).and_then(|()| guard.make_room(Wait::Block)) {

@@ -20,7 +20,9 @@ impl Shared {
         &self,
         act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.lock().act(act)
+        let guard = self.lock();
+        guard.accept_broadcasts();
+        guard.act(act)
     }
 
     /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
@@ -50,7 +52,7 @@ impl Shared {
         &self,
         act: impl FnOnce(&mut WriteGuard<'_>) -> T,
     ) -> Option<T> {
-        let mut guard = self.try_lock()?;
+        let mut guard = self.try_lock(ForOthers::default())?;
         let outcome = act(&mut guard);
         guard.settle();
         guard.unlock();
@@ -86,14 +88,17 @@ impl Shared {
     }
 
     fn try_flush_as(&self, others: ForOthers) -> Result<(), Error> {
-        let outcome = self.try_with_writer(|guard| {
-            guard.others = others;
-            guard.take_work()?;
-            guard.write(&[], others.wait)
-        });
-        match outcome {
-            None | Some(Err(Error::Timeout(_))) => Ok(()),
-            Some(outcome) => outcome,
+        let Some(mut guard) = self.try_lock(others) else { return Ok(()) };
+        match guard.take_work().and_then(|()| guard.write(&[], others.wait)) {
+            Ok(()) => {
+                guard.settle();
+                guard.unlock();
+                Ok(())
+            }
+            Err(error) => match guard.release_with(error) {
+                Error::Timeout(_) => Ok(()),
+                error => Err(error),
+            },
         }
     }
 
@@ -125,9 +130,9 @@ impl Shared {
     /// several Pings that came together gets its Pong, and all go out in one write. The receiver
     /// calls it, and is responsible for that write.
     pub(in crate::net::connection) fn try_encode_pending(&self) {
-        let Some(mut guard) = self.try_lock() else { return };
+        let others = ForOthers { comes_back: true, ..ForOthers::default() };
+        let Some(mut guard) = self.try_lock(others) else { return };
         if guard.seen.has(CONTROL) {
-            guard.others.comes_back = true;
             // The next write meets an error again, and reports it.
             let _ = guard.take_control();
             guard.publish();
@@ -137,7 +142,7 @@ impl Shared {
     /// Gives up the bytes that wait on a connection that has ended. If another thread has the
     /// writer, its write fails, and it does so.
     pub(in crate::net::connection) fn discard_pending(&self) {
-        if let Some(mut guard) = self.try_lock() {
+        if let Some(mut guard) = self.try_lock(ForOthers::default()) {
             guard.writer.discard();
         }
     }
@@ -153,13 +158,11 @@ impl Shared {
 
     /// Writes what others have left while this thread had the writer, until the slice is over.
     #[cold]
-    pub(super) fn serve(&self, others: &ForOthers) {
-        let mut others = *others;
+    pub(super) fn serve(&self, mut others: ForOthers) {
         loop {
             let is_over = others.slice.get_or_insert_with(Deadline::slice).is_over();
             others.is_brief = others.is_brief || is_over;
-            let Some(mut guard) = self.try_lock() else { return };
-            guard.others = others;
+            let Some(mut guard) = self.try_lock(others) else { return };
             if others.is_brief {
                 self.inbox.refuse_broadcasts(&self.status);
                 guard.seen = self.status.get();
@@ -184,18 +187,20 @@ impl Shared {
         WriteGuard::new(
             self,
             self.writer.lock().unwrap_or_else(|poisoned| self.recover_poisoned(poisoned)),
+            ForOthers::default(),
         )
     }
 
-    #[inline]
-    fn try_lock(&self) -> Option<WriteGuard<'_>> {
-        match self.writer.try_lock() {
-            Ok(writer) => Some(WriteGuard::new(self, writer)),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                Some(WriteGuard::new(self, self.recover_poisoned(poisoned)))
-            }
-            Err(TryLockError::WouldBlock) => None,
-        }
+    #[inline(always)]
+    pub(super) fn try_lock(&self, others: ForOthers) -> Option<WriteGuard<'_>> {
+        let writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => self.recover_poisoned(poisoned),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let guard = WriteGuard::new(self, writer, others);
+        guard.accept_broadcasts();
+        Some(guard)
     }
 
     /// The writer after a stream has panicked inside a write: a frame may be cut, so nothing can

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::guard::ForOthers;
 use super::message_writer::MessageWriter;
 use super::prepared::PreparedMessage;
 use super::writer::Flush;
@@ -8,7 +9,7 @@ use crate::frame::{CloseCode, CloseFrame};
 use crate::net::connection::counters::Counters;
 use crate::net::connection::inbox::Post;
 use crate::net::connection::shared::Shared;
-use crate::net::connection::status::{BEHIND, BROADCAST, IN_MESSAGE, STALLED};
+use crate::net::connection::status::{FED, IN_MESSAGE, REFUSING, STALLED};
 use crate::net::deadline::Wait;
 use crate::net::{Error, Operation, State};
 use crate::protocol::{AsMessage, MessageKind, MessageRef, SendError};
@@ -195,23 +196,52 @@ impl Sender {
     }
 }
 
-/// A broadcast goes past the inbox only if none of these is so.
-const IN_THE_WAY: u16 = BEHIND | BROADCAST | IN_MESSAGE;
+/// A broadcast goes past the inbox if nothing but these is so.
+const OUT_OF_THE_WAY: u16 = FED | REFUSING;
 
 /// What the hub, the server and the streamed messages need: nothing here waits for a sender.
 impl Sender {
     /// Sends a broadcast: for the peer it waits as long as `wait` allows, and not at all if the
     /// peer has yet to take earlier bytes.
+    #[inline]
     pub(in crate::net) fn offer(&self, message: &PreparedMessage, wait: Wait) -> Offer {
-        let shared = &*self.shared;
-        let status = shared.status();
-        if status.state() != State::Open {
-            return Offer::Closed;
-        }
-        if !status.has(IN_THE_WAY) {
+        if !self.shared.status.has(!OUT_OF_THE_WAY) {
             if let Some(offer) = self.offer_at_once(message, wait) {
                 return offer;
             }
+        }
+        self.offer_in_turn(message, wait)
+    }
+
+    /// Sends a broadcast past the inbox, if nothing is in its way, as is so most of the time.
+    #[inline]
+    fn offer_at_once(&self, message: &PreparedMessage, wait: Wait) -> Option<Offer> {
+        let mut guard = self.shared.try_lock(ForOthers { wait, ..ForOthers::default() })?;
+        if guard.seen.has(!OUT_OF_THE_WAY) {
+            guard.release();
+            return None;
+        }
+        guard.set_compression(self.compresses);
+        match guard.write_prepared(message, wait, Flush::Now) {
+            Ok(()) => {
+                guard.settle();
+                guard.unlock();
+                Some(Offer::Taken)
+            }
+            Err(error) => match guard.release_with(error) {
+                Error::Timeout(Operation::Queue) => None,
+                Error::Timeout(_) => Some(Offer::Kept),
+                _ => Some(Offer::Closed),
+            },
+        }
+    }
+
+    /// Leaves a broadcast in the inbox, and has it written if no other thread does.
+    #[inline(never)]
+    fn offer_in_turn(&self, message: &PreparedMessage, wait: Wait) -> Offer {
+        let shared = &*self.shared;
+        if shared.state() != State::Open {
+            return Offer::Closed;
         }
         match shared.inbox.post_broadcast(&shared.status, message, self.compresses) {
             Post::Done => {}
@@ -223,27 +253,6 @@ impl Sender {
             let _ = shared.try_flush(wait);
         }
         if shared.is_broken() { Offer::Closed } else { Offer::Taken }
-    }
-
-    /// Sends a broadcast past the inbox, if nothing is in its way, as is so most of the time.
-    fn offer_at_once(&self, message: &PreparedMessage, wait: Wait) -> Option<Offer> {
-        let outcome = self.shared.try_with_writer(|guard| {
-            if guard.seen.has(IN_THE_WAY) {
-                return None;
-            }
-            guard.others.wait = wait;
-            if let Err(error) = guard.take_work() {
-                return Some(Err(error));
-            }
-            guard.set_compression(self.compresses);
-            Some(guard.write_prepared(message, wait, Flush::Now))
-        })??;
-        match outcome {
-            Err(Error::Timeout(Operation::Queue)) => None,
-            Ok(()) => Some(Offer::Taken),
-            Err(Error::Timeout(_)) => Some(Offer::Kept),
-            Err(_) => Some(Offer::Closed),
-        }
     }
 
     /// Goes on with the bytes that earlier calls left over.
