@@ -4,9 +4,11 @@
 mod support;
 
 use ProtocolError as E;
+#[cfg(target_pointer_width = "64")]
+use support::{KEY, no_limits};
 use support::{
-    KEY, Outcome, ROLES, assert_fails, feed, feed_every_way, frame_from, frames_from, header_from,
-    hex, limits, naive_mask, no_limits, peer,
+    Outcome, ROLES, assert_fails, feed, feed_every_way, frame_from, frames_from, header_from, hex,
+    limits, naive_mask, peer,
 };
 use tightwire::ProtocolError;
 use tightwire::frame::{CloseCode, CloseFrame, MaskingKey};
@@ -647,6 +649,29 @@ fn lengths_that_sum_past_every_integer_are_over_the_limit_all_the_same() {
         let wire = [frame_from(sender, 0x02, &[7; 100]), huge].concat();
         let error = E::MessageTooBig { limit: 100 };
         assert_fails_at_the_last_byte(role, limits, &wire, error);
+    }
+}
+
+#[test]
+fn the_rest_of_a_header_is_not_taken_for_a_frame() {
+    // Behind some cut of each header stand bytes that begin like another unfragmented message: the
+    // length or the key of a client's frame, the long length of a server's.
+    let masked = |key: [u8; 4], data: &[u8]| {
+        let payload = naive_mask(data, MaskingKey(key), 0);
+        [&[0x82, 0x80 | data.len() as u8][..], &key, &payload].concat()
+    };
+    let long = |len: usize| [&[0x82, 126][..], &(len as u16).to_be_bytes(), &vec![7; len]].concat();
+    let frames = [
+        (Role::Server, masked([0x80, 1, 2, 3], &[7; 2])),
+        (Role::Server, masked([0x81, 0x80, 2, 3], &[7; 20])),
+        (Role::Server, masked([1, 0x82, 0x81, 3], &[7; 20])),
+        (Role::Client, long(0x8105)),
+        (Role::Client, long(0x8200)),
+    ];
+    for (role, frame) in frames {
+        let outcome = feed_every_way(role, Limits::default(), &frame);
+        let [Event::Message(message)] = &outcome.events[..] else { panic!("{outcome:?}") };
+        assert!(message.as_bytes().iter().all(|&byte| byte == 7), "{frame:02x?}");
     }
 }
 
