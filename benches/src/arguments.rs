@@ -8,6 +8,7 @@ usage: cargo run --release -- [OPTIONS]
 
   --quick               few rounds, and short ones
   --rounds N            so many rounds
+  --growth              other scenarios: how the cost of a message grows
   --scenario NAME[,…]   only these scenarios
   --servers NAME[,…]    only these servers
   --out DIR             where samples.csv and the plots go (default: results)
@@ -41,6 +42,7 @@ impl Arguments {
                     let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
                     parsed.rounds = Some(rounds.ok_or("--rounds needs a number from 1")?);
                 }
+                "--growth" => parsed.scenarios = scenario::GROWTH.iter().collect(),
                 "--scenario" => parsed.scenarios = select(scenario::ALL, |s| s.name, &value()?)?,
                 "--servers" => parsed.servers = select(servers::ALL, |s| s.name, &value()?)?,
                 "--out" => parsed.out = value()?.into(),

@@ -1,4 +1,5 @@
-//! Plots of samples: how each server compares to the bound, scenario by scenario.
+//! Plots of samples: how each server compares to the bound, scenario by scenario, and how the cost
+//! of a message grows.
 
 use std::error::Error;
 use std::fs;
@@ -21,6 +22,17 @@ const PLOTS: [(&str, &str, &str); 4] = [
         "p999_ns",
     ),
     ("memory.svg", "Resident memory, relative to the bound: less is better", "resident_kib"),
+];
+
+/// What grows: the beginning of the names of scenarios, a file, and what the horizontal axis shows.
+const GROWTH: [(&str, &str, &str); 3] = [
+    ("bytes-", "growth-bytes.svg", "bytes in a message; 1 connection, 1 message on its way"),
+    (
+        "connections-",
+        "growth-connections.svg",
+        "connections, each with 1 message of 125 B on its way",
+    ),
+    ("depth-", "growth-depth.svg", "messages of 125 B on their way; 1 connection"),
 ];
 
 /// One server in one scenario.
@@ -46,6 +58,71 @@ pub fn draw(samples: &Path, out: &Path) -> Outcome<()> {
             draw_bars(&out.join(file), title, &bars)?;
         }
     }
+    for (prefix, file, label) in GROWTH {
+        let lines = lines_of(&records, prefix);
+        if !lines.is_empty() {
+            draw_lines(&out.join(file), label, &lines)?;
+        }
+    }
+    Ok(())
+}
+
+/// A server, and its nanoseconds of processor time for a message at each size.
+type Line = (String, Vec<(f64, f64)>);
+
+fn lines_of(records: &[Vec<&str>], prefix: &str) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for record in records {
+        let &[scenario, server, ..] = record.as_slice() else { continue };
+        let Some(Ok(size)) = scenario.strip_prefix(prefix).map(str::parse) else { continue };
+        let at = lines.iter().position(|(name, _)| name == server).unwrap_or_else(|| {
+            lines.push((server.to_owned(), Vec::new()));
+            lines.len() - 1
+        });
+        if lines[at].1.iter().any(|&(known, _)| known == size) {
+            continue;
+        }
+        let rounds = records.iter().filter(|r| r[..2] == [scenario, server]);
+        let cpu = median(rounds.filter_map(|r| r.get(6)?.parse().ok()).collect());
+        lines[at].1.push((size, cpu));
+    }
+    lines
+}
+
+/// Both axes are logarithmic.
+fn draw_lines(path: &Path, label: &str, lines: &[Line]) -> Outcome<()> {
+    let points = lines.iter().flat_map(|(_, points)| points);
+    let mut bounds = (f64::MAX, 0f64, f64::MAX, 0f64);
+    for &(x, y) in points {
+        bounds = (bounds.0.min(x), bounds.1.max(x), bounds.2.min(y), bounds.3.max(y));
+    }
+    let (left, right, low, high) = bounds;
+    let area = SVGBackend::new(path, (WIDTH, 420)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption("Nanoseconds of processor time for a message", ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(70)
+        .build_cartesian_2d((left..right).log_scale(), (low / 1.5..high * 1.5).log_scale())?;
+    chart
+        .configure_mesh()
+        .x_desc(label)
+        .light_line_style(WHITE)
+        .x_label_formatter(&|x| format!("{x}"))
+        .y_label_formatter(&|y| format!("{y}"))
+        .draw()?;
+    for (index, (server, points)) in lines.iter().enumerate() {
+        let color = Palette99::pick(index).to_rgba();
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?
+            .label(server.as_str())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
+    }
+    let mut labels = chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::UpperLeft);
+    labels.background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+    area.present()?;
     Ok(())
 }
 
@@ -55,7 +132,8 @@ fn bars(records: &[Vec<&str>], column: usize) -> Vec<Bar> {
     for record in records {
         let &[scenario, server, ..] = record.as_slice() else { continue };
         let is_known = bars.iter().any(|bar| bar.scenario == scenario && bar.server == server);
-        if is_known || server == BOUND {
+        let grows = GROWTH.iter().any(|(prefix, ..)| scenario.starts_with(prefix));
+        if is_known || grows || server == BOUND {
             continue;
         }
         let rounds = records.iter().filter(|r| r[..2] == [scenario, server]);

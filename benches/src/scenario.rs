@@ -40,6 +40,29 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
+/// How the cost of a message grows, each in turn: with its bytes, with connections, with messages on
+/// their way. The name of a scenario is what grows, and how far.
+pub const GROWTH: &[Scenario] = &[
+    echo("bytes-32", "1 message of 32 B", 1, 1, 32),
+    echo("bytes-256", "1 message of 256 B", 1, 1, 256),
+    echo("bytes-2048", "1 message of 2 KiB", 1, 1, 2 << 10),
+    echo("bytes-16384", "1 message of 16 KiB", 1, 1, 16 << 10),
+    echo("bytes-131072", "1 message of 128 KiB", 1, 1, 128 << 10),
+    echo("bytes-1048576", "1 message of 1 MiB", 1, 1, 1 << 20),
+    echo("bytes-16777216", "1 message of 16 MiB", 1, 1, 16 << 20),
+    echo("connections-1", "1 connection", 1, 1, 125),
+    echo("connections-10", "10 connections", 10, 1, 125),
+    echo("connections-100", "100 connections", 100, 1, 125),
+    echo("connections-1000", "1,000 connections", 1000, 1, 125),
+    echo("connections-10000", "10,000 connections", 10_000, 1, 125),
+    echo("depth-1", "1 message on its way", 1, 1, 125),
+    echo("depth-4", "4 messages on their way", 1, 4, 125),
+    echo("depth-16", "16 messages on their way", 1, 16, 125),
+    echo("depth-64", "64 messages on their way", 1, 64, 125),
+    echo("depth-256", "256 messages on their way", 1, 256, 125),
+    echo("depth-1024", "1,024 messages on their way", 1, 1024, 125),
+];
+
 const fn echo(
     name: &'static str,
     about: &'static str,

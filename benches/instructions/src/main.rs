@@ -1,5 +1,6 @@
 //! Echoes messages on a stream in memory, for `run` to count the instructions. Nothing here is
-//! timed.
+//! timed. `run` counts inside `echo`, `core`, `broadcast` and `prepared`, but not inside [`Peer`],
+//! which stands for the system.
 //!
 //! ```text
 //! tightwire-instructions KIND DEPTH LEN COUNT
@@ -40,12 +41,17 @@ fn main() -> Outcome {
             echo(acceptor.from_upgraded(stream, negotiated()?, Vec::new())?, depth)
         }
         "core" => core(&masked(0x82, &vec![7; len]), depth, count),
-        "broadcast" => broadcast(depth, len, count),
+        "broadcast" => {
+            broadcast(&connections(depth)?, &PreparedMessage::new(vec![7; len]), count);
+            Ok(())
+        }
+        "prepared" => prepared(&connections(depth)?, &PreparedMessage::new(vec![7; len]), count),
         kind => Err(format!("no kind {kind}").into()),
     }
 }
 
 /// Answers what comes together together, as `examples/echo_server.rs` does.
+#[inline(never)]
 fn echo(mut ws: WebSocket, depth: usize) -> Outcome {
     // The end of the stream is an error, as no Close frame comes.
     while let Ok(Some(message)) = ws.recv() {
@@ -55,6 +61,7 @@ fn echo(mut ws: WebSocket, depth: usize) -> Outcome {
 }
 
 /// The protocol without I/O, as an event loop drives it.
+#[inline(never)]
 fn core(frame: &[u8], depth: usize, count: usize) -> Outcome {
     let input = frame.repeat(depth);
     let mut connection = Connection::new(Outbound::server(), Limits::new());
@@ -71,18 +78,31 @@ fn core(frame: &[u8], depth: usize, count: usize) -> Outcome {
     Ok(())
 }
 
-/// Sends each message to so many members of a hub, and counts it once for each.
-fn broadcast(members: usize, len: usize, count: usize) -> Outcome {
-    let hub = Hub::new(SlowPolicy::Drop);
-    let mut connections = Vec::new();
-    for _ in 0..members {
+fn connections(count: usize) -> Result<Vec<WebSocket>, Box<dyn Error>> {
+    let open = |_| {
         let stream = Peer::new(&[], 1, 0);
-        let ws = Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new())?;
-        connections.push((hub.join(ws.sender()), ws));
+        Ok(Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new())?)
+    };
+    (0..count).map(open).collect()
+}
+
+/// Sends each message to all members of a hub. It counts as often as it is sent.
+#[inline(never)]
+fn broadcast(connections: &[WebSocket], message: &PreparedMessage, count: usize) {
+    let hub = Hub::new(SlowPolicy::Drop);
+    let _members: Vec<_> = connections.iter().map(|ws| hub.join(ws.sender())).collect();
+    for _ in 0..count / connections.len() {
+        hub.broadcast_prepared(message);
     }
-    let message = PreparedMessage::new(vec![7; len]);
-    for _ in 0..count / members {
-        hub.broadcast_prepared(&message);
+}
+
+/// The same without a hub.
+#[inline(never)]
+fn prepared(connections: &[WebSocket], message: &PreparedMessage, count: usize) -> Outcome {
+    for _ in 0..count / connections.len() {
+        for ws in connections {
+            ws.send_prepared(message)?;
+        }
     }
     Ok(())
 }
