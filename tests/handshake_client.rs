@@ -134,15 +134,16 @@ fn the_key_is_16_bytes_in_base64() {
     }
 }
 
-// proves 6455-4.1-32
+// proves 6455-11.3.1-1
 #[test]
-fn another_key_is_another_request() {
+fn the_request_has_the_key_of_the_handshake_once() {
     let uri: Uri = "ws://h/".parse().unwrap();
     let keys: Vec<_> = [[1; 16], [2; 16]]
         .into_iter()
         .map(|nonce| ClientHandshake::new(&uri, &Offer::new(), Key::new(nonce)).unwrap())
         .map(|one| one.request().headers().get("Sec-WebSocket-Key").map(ToOwned::to_owned))
         .collect();
+    // `get` joins the values of repeated fields.
     assert_ne!(keys[0], keys[1]);
     assert_eq!(keys[0].as_deref(), Some("AQEBAQEBAQEBAQEBAQEBAQ=="));
 }

@@ -314,7 +314,6 @@ fn the_key_is_hashed_as_it_was_sent() {
     assert_eq!(accept_of(" \tdGhlIHNhbXBsZSBub25jZQ==\t "), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
-// proves 6455-11.3.1-1
 #[test]
 fn two_keys_are_one_too_many() {
     let error = HandshakeError::Repeated(RepeatedHeader { name: "Sec-WebSocket-Key" });

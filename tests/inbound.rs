@@ -524,7 +524,7 @@ fn a_close_between_fragments_drops_the_message() {
     assert_events(frames, &[Event::Close(None)]);
 }
 
-// proves 6455-7.1.5-2, 6455-7.1.6-2, 6455-7.4-3, 6455-7.4.1-10
+// proves 6455-7.1.5-2, 6455-7.1.6-2, 6455-7.4-3
 #[test]
 fn a_close_without_a_body_has_no_code() {
     assert_events(&[(0x88, b"")], &[Event::Close(None)]);

@@ -3,8 +3,11 @@
 mod wire;
 
 use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tightwire::handshake::HandshakeError;
 use tightwire::{Client, Error, Message, Operation, State, Timeouts};
 use wire::{Raw, hex};
@@ -29,6 +32,28 @@ fn connect_to(answer: impl Into<String>) -> Result<tightwire::WebSocket, Error> 
         server.join().unwrap();
     }
     outcome
+}
+
+// proves 6455-4.1-32
+#[test]
+fn each_connection_has_a_nonce_that_looks_random() {
+    const COUNT: usize = 32;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let keys = (0..COUNT).map(|_| {
+            let request = wire::answer_upgrade(&mut Raw::new(listener.accept().unwrap().0));
+            wire::field(&request, "Sec-WebSocket-Key").unwrap()
+        });
+        keys.collect::<Vec<_>>()
+    });
+    for _ in 0..COUNT {
+        tightwire::connect(&url).unwrap();
+    }
+    let keys = server.join().unwrap();
+    let nonces: Vec<Vec<u8>> = keys.iter().map(|key| STANDARD.decode(key).unwrap()).collect();
+    assert!(nonces.iter().all(|nonce| nonce.len() == 16));
+    wire::assert_looks_random(&nonces);
 }
 
 // proves 6455-4.1-20, 6455-4.1-21, 6455-4.1-22, 6455-4.1-24, 6455-4.1-25, 6455-4.1-38,
@@ -150,7 +175,7 @@ fn a_server_that_answers_byte_by_byte_without_end_is_given_up_at_the_deadline() 
             if std::io::Write::write_all(&mut raw.stream, &[byte]).is_err() {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
         panic!("it waited for all of it");
     });
@@ -303,7 +328,7 @@ fn connections_to_one_address_can_be_made_one_at_a_time() {
     let port = listener.local_addr().unwrap().port();
     let (url, same) = (format!("ws://127.0.0.1:{port}/"), format!("ws://localhost:{port}/"));
     let client = Client::new().serialize_connects(true);
-    let first = std::thread::spawn({
+    let first = thread::spawn({
         let client = client.clone();
         move || client.connect(&url).unwrap()
     });
@@ -324,7 +349,7 @@ fn connections_to_one_address_can_be_made_one_at_a_time() {
 
     wire::answer_upgrade(&mut raw);
     let _first = first.join().unwrap();
-    let second = std::thread::spawn(move || client.connect(&same).unwrap());
+    let second = thread::spawn(move || client.connect(&same).unwrap());
     wire::answer_upgrade(&mut Raw::new(listener.accept().unwrap().0));
     assert_eq!(second.join().unwrap().state(), State::Open);
 }

@@ -220,6 +220,7 @@ fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
     let address = wire::run(wire::server().acceptor(wrong), wire::echo);
     let request = REQUEST.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: v1\r\n\r\n");
     assert_eq!(status(&answer_to(address, request)), "500");
+    assert_eq!(status(&answer_to(address, REQUEST)), "500", "nothing was offered at all");
 }
 
 #[test]

@@ -44,6 +44,26 @@ fn serve(acceptor: Acceptor) -> (String, Receiver<String>) {
     (format!("wss://localhost:{}/", address.port()), errors)
 }
 
+// proves 6455-5.1-2
+#[test]
+fn a_client_masks_inside_a_session_too() {
+    let (near, far) = tls::tcp();
+    let server = thread::spawn(move || {
+        let mut raw = tls::raw_server(far, tls::server_config());
+        wire::answer_upgrade(&mut raw);
+        raw.read(2 + 4 + 6)
+    });
+    let stream = TlsStream::client(near, "localhost", tls::client_config(), PATIENCE).unwrap();
+    let ws = Client::new().connect_stream("wss://localhost/", stream).unwrap();
+    ws.send("masked").unwrap();
+    let frame = server.join().unwrap();
+    assert_eq!(frame[..2], [0x81, 0x80 | 6]);
+    let (key, payload) = frame[2..].split_at(4);
+    assert_ne!(payload, b"masked");
+    let unmasked: Vec<u8> = payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k).collect();
+    assert_eq!(unmasked, b"masked");
+}
+
 fn assert_echoes(client: &Client, url: &str) {
     let mut ws = client.connect(url).unwrap();
     ws.send("Hello").unwrap();

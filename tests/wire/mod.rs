@@ -215,6 +215,30 @@ pub fn answer_upgrade<S: Read + Write>(raw: &mut Raw<S>) -> String {
     request
 }
 
+/// Asserts that these values look like random ones, one after the other: a constant, a counter and a
+/// value that the next one can be computed from by a sum or an XOR do not. A random sequence fails
+/// once in billions of runs.
+#[track_caller]
+pub fn assert_looks_random(values: &[Vec<u8>]) {
+    let bits = values.iter().map(Vec::len).sum::<usize>() * 8;
+    let ones: u32 = values.iter().flatten().map(|byte| byte.count_ones()).sum();
+    // The deviation is half of the square root of the number of bits: this is seven of it.
+    let margin = 3.5 * (bits as f64).sqrt();
+    assert!((f64::from(ones) - bits as f64 / 2.0).abs() < margin, "{ones} of {bits} bits");
+    let word = |value: &Vec<u8>| u32::from_be_bytes(value[..4].try_into().unwrap());
+    let words: Vec<u32> = values.iter().map(word).collect();
+    let pairs = || words.windows(2);
+    let differences: Vec<u32> = pairs().map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    let combinations: Vec<u32> = pairs().map(|pair| pair[1] ^ pair[0]).collect();
+    for (what, mut steps) in
+        [("values", words.clone()), ("differences", differences), ("combinations", combinations)]
+    {
+        steps.sort_unstable();
+        let repeated = steps.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        assert!(repeated <= 2, "{repeated} of {} {what} are there twice", values.len());
+    }
+}
+
 /// The value of a field in a head.
 pub fn field(head: &str, name: &str) -> Option<String> {
     head.lines().skip(1).find_map(|line| {

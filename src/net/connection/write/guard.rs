@@ -114,7 +114,8 @@ impl<'a> WriteGuard<'a> {
         outcome
     }
 
-    /// Does what a writer owes to others, and unlocks.
+    /// Does what a writer owes to others, and unlocks. A path that is to be short calls the two steps
+    /// itself: then the guard is not copied.
     #[inline]
     pub(super) fn release(mut self) {
         self.settle();
@@ -139,6 +140,7 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
+    /// As [`settle`](Self::settle), if bytes have to go out, or nothing more will.
     #[inline(never)]
     fn settle_rest(&mut self) {
         self.write_due();
@@ -153,6 +155,7 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
+    /// Unlocks, and looks for work that came meanwhile.
     #[inline(always)]
     pub(super) fn unlock(self) {
         let Self { shared, writer, others, .. } = self;
