@@ -523,6 +523,16 @@ fn bad_text_and_bad_data_fail_before_the_message_ends() {
     }
 }
 
+/// The compressed data is wrong right behind a byte that comes out of it, so the decompressor tells of
+/// the byte first. The next frame is wrong, too.
+#[test]
+fn bad_data_behind_good_data_comes_before_the_next_frame() {
+    let data = "2c8f410a45310803afd2ab4da9d885828bdc9f4ffafe462a89498718d851bd76955d";
+    let frames = [(0x42, hex(data)), (0x83, vec![])];
+    assert_error(&usual(), &frames, E::InvalidDeflate);
+    assert_error(&usual(), &frames[..1], E::InvalidDeflate);
+}
+
 // proves 7692-7.2.3.6-1
 /// Both are wrong; which of them comes first does not depend on where the bytes are cut.
 #[test]

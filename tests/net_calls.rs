@@ -172,6 +172,20 @@ fn fed_messages_go_out_once_64_kib_have_gathered() {
 }
 
 #[test]
+fn fed_messages_that_come_to_64_kib_with_their_headers_are_written() {
+    for payloads in [&[32_764, 32_764][..], &[65_532], &[1000, 64_528]] {
+        let script = Script::new([]);
+        let ws = script.server();
+        for (number, &len) in payloads.iter().enumerate() {
+            assert_eq!(script.calls(), [""; 0], "before message {number} of {payloads:?}");
+            ws.feed(vec![0; len]).unwrap();
+        }
+        assert_eq!(script.calls(), ["write"], "{payloads:?}");
+        assert!(script.written().len() >= 64 << 10);
+    }
+}
+
+#[test]
 fn a_server_writes_a_large_payload_from_where_it_lies() {
     let script = Script::new([]);
     let ws = script.server();

@@ -19,9 +19,10 @@ pub struct Deflater {
 /// How many codes are gathered for a block: two to the power of this and 6. More is memory for
 /// longer messages than most are.
 const MEM_LEVEL: i32 = 5;
-/// The compressed data of a message is made in steps of at most this many bytes.
+/// The compressed data of a message is made in steps of this many bytes.
 const STEP: usize = 4 << 10;
-/// Room is made for so many bytes more than there are to compress: most messages need one step.
+/// For the first step room is made for so many bytes more than there are to compress, if that is less:
+/// most messages need no other.
 const ROOM_MIN: usize = 32;
 /// The most bytes in a stored block (RFC 1951 §3.2.4).
 const STORED_MAX: usize = 0xFFFF;
@@ -109,7 +110,7 @@ fn flush(stream: &mut Stream, part: &[u8], out: &mut Vec<u8>) -> bool {
     let mut part = part;
     loop {
         let start = out.len();
-        let room = STEP.min(part.len() + ROOM_MIN);
+        let room = if start == 0 { STEP.min(part.len() + ROOM_MIN) } else { STEP };
         out.resize(start + room, 0);
         let (consumed, produced) = (stream.total_in(), stream.total_out());
         let space = out.get_mut(start..).unwrap_or_default();

@@ -17,8 +17,9 @@ pub struct Inflater {
     recent: Vec<u8>,
     /// `recent` is kept between messages: the library will not tell us its window.
     keeps_recent: bool,
-    /// The latest step made as much as it had room for: there may be more.
-    is_full: bool,
+    /// The latest step had no room left, or met a fault that it has yet to tell: it is to be tried
+    /// again even if no more input comes.
+    is_unfinished: bool,
 }
 
 /// As far back as anything can refer (RFC 1951 §2).
@@ -41,7 +42,7 @@ impl Inflater {
             stream: None,
             recent: Vec::new(),
             keeps_recent: false,
-            is_full: false,
+            is_unfinished: false,
         })
     }
 
@@ -57,14 +58,14 @@ impl Inflater {
             self.recent.drain(..self.recent.len() - WINDOW_MAX);
         }
         let start = self.recent.len();
-        if input.is_empty() && !self.is_full {
+        if input.is_empty() && !self.is_unfinished {
             return Ok(&[]);
         }
-        let wanted = if self.is_full { STEP } else { input.len().saturating_mul(GROWTH) };
+        let wanted = if self.is_unfinished { STEP } else { input.len().saturating_mul(GROWTH) };
         let room = wanted.clamp(STEP_MIN, STEP).min(max_len);
         self.recent.resize(start + room, 0);
         let (eaten, made) = self.step(input, start)?;
-        self.is_full = made == room;
+        self.is_unfinished |= made == room;
         self.recent.truncate(start + made);
         *input = input.get(eaten..).unwrap_or_default();
         self.recent.get(start..).ok_or(INVALID)
@@ -78,12 +79,14 @@ impl Inflater {
             let rest = input.get(eaten..).unwrap_or_default();
             let space = self.recent.get_mut(start..).unwrap_or_default();
             let stream = self.stream.get_or_insert_with(open);
-            let (count, made, is_over) = call(stream, rest, space, InflateFlush::NoFlush)?;
+            let Call { eaten: count, made, ending } =
+                call(stream, rest, space, InflateFlush::NoFlush)?;
             eaten += count;
             if made > 0 || eaten == input.len() {
+                self.is_unfinished = ending == Ending::Fault;
                 return Ok((eaten, made));
             }
-            if !is_over {
+            if ending != Ending::LastBlock {
                 // The library eats what there is, or says why not.
                 return Err(INVALID);
             }
@@ -112,13 +115,13 @@ impl Inflater {
         // and what would come out is anybody's guess.
         const PROBE: [u8; TAIL.len() + 1] = [0x00, 0x00, 0xFF, 0xFF, 0xAA];
         let mut spill = [0];
-        let (eaten, made, _) = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
+        let Call { eaten, made, .. } = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
         if (eaten, made) != (TAIL.len(), 0) {
             return Err(INVALID);
         }
         if !self.direction.context_takeover {
             self.stream = None;
-        } else if let (_, _, true) = self.end(&[], &mut spill, InflateFlush::NoFlush)? {
+        } else if self.end(&[], &mut spill, InflateFlush::NoFlush)?.ending == Ending::LastBlock {
             // The block that the tail ended said that it is the last one.
             self.restart(self.recent.len())?;
         }
@@ -133,7 +136,7 @@ impl Inflater {
         probe: &[u8],
         spill: &mut [u8],
         flush: InflateFlush,
-    ) -> Result<(usize, usize, bool), ProtocolError> {
+    ) -> Result<Call, ProtocolError> {
         match &mut self.stream {
             Some(stream) => call(stream, probe, spill, flush),
             // Not a single byte came.
@@ -148,24 +151,44 @@ fn open() -> Box<Stream> {
     Box::new(Stream::new(false, MAX_WINDOW_BITS))
 }
 
-/// Returns how many bytes were eaten, how many came out, and whether that was the last block.
+/// What a call of the library did.
+struct Call {
+    /// How many bytes went in.
+    eaten: usize,
+    /// How many came out.
+    made: usize,
+    ending: Ending,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    /// The block goes on, or another one follows.
+    Open,
+    /// That was the last block.
+    LastBlock,
+    /// What follows is wrong.
+    Fault,
+}
+
 fn call(
     stream: &mut Stream,
     input: &[u8],
     space: &mut [u8],
     flush: InflateFlush,
-) -> Result<(usize, usize, bool), ProtocolError> {
+) -> Result<Call, ProtocolError> {
     let (consumed, produced) = (stream.total_in(), stream.total_out());
     let outcome = stream.decompress(input, space, flush);
     let eaten = usize::try_from(stream.total_in() - consumed).map_err(|_| INVALID)?;
     let made = usize::try_from(stream.total_out() - produced).map_err(|_| INVALID)?;
-    match outcome {
-        Ok(status) => Ok((eaten, made, status == Status::StreamEnd)),
+    let ending = match outcome {
+        Ok(Status::StreamEnd) => Ending::LastBlock,
+        Ok(_) => Ending::Open,
         // What came out before the fault counts, and may itself be one; otherwise it would matter
         // how the input was cut. The next call meets the fault again.
-        Err(_) if made > 0 => Ok((eaten, made, false)),
-        Err(_) => Err(INVALID),
-    }
+        Err(_) if made > 0 => Ending::Fault,
+        Err(_) => return Err(INVALID),
+    };
+    Ok(Call { eaten, made, ending })
 }
 
 impl fmt::Debug for Inflater {

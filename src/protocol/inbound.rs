@@ -148,9 +148,9 @@ impl Inbound {
         self.inflater.is_some() && self.message.as_ref().is_none_or(Assembly::is_compressed)
     }
 
-    /// Takes back the memory of a message, for a later one of about its length that is longer than
-    /// 64 KiB or comes in more than one input. Only the latest is kept; to have none kept, give
-    /// back an empty message.
+    /// Takes back the memory of a message, for a later one of about its length, unless that is
+    /// shorter than 64 KiB and lies whole in an input. Only the latest is kept; to have none kept,
+    /// give back an empty message.
     ///
     /// It is for messages of hundreds of kilobytes. Where each is in new memory, the system may
     /// have to map, clear and unmap that every time, which takes as long as all the rest.

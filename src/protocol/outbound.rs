@@ -167,7 +167,6 @@ impl Outbound {
         self.is_deflating
     }
 
-    #[cold]
     fn deflate(&mut self, part: &[u8], fin: Fin) -> Vec<u8> {
         self.has_deflated = true;
         match (&mut self.deflater, fin) {
@@ -305,7 +304,7 @@ impl Outbound {
         SendError::NoMaskingKey
     }
 
-    #[cold]
+    #[inline(never)]
     fn encode_deflated(
         &mut self,
         kind: MessageKind,
@@ -314,7 +313,7 @@ impl Outbound {
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         let payload = self.deflate(payload, fin);
-        let mask = self.encode_frame_header(kind, payload.len(), true, fin, out)?;
+        let mask = self.encode_part_header(kind, payload.len(), fin, out)?;
         append(&payload, mask, out);
         Ok(())
     }
@@ -330,21 +329,9 @@ impl Outbound {
         fin: Fin,
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
-        self.encode_frame_header(kind, payload_len, self.is_deflating, fin, out)
-    }
-
-    #[inline(always)]
-    fn encode_frame_header(
-        &mut self,
-        kind: MessageKind,
-        payload_len: usize,
-        is_deflated: bool,
-        fin: Fin,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<MaskingKey>, SendError> {
         let opcode = self.opcode(kind)?;
         // The first frame says it for all (RFC 7692 §6.1).
-        let rsv1 = is_deflated && opcode != Opcode::Continuation;
+        let rsv1 = self.is_deflating && opcode != Opcode::Continuation;
         let is_last = fin == Fin::Set;
         let frame = FrameHeader {
             fin: is_last,

@@ -38,15 +38,11 @@ impl Receiver {
         self.phase = Phase::Ending(Ending { last_word, deadline, linger: None, read_len: 0 });
     }
 
-    /// Goes on with the end of the connection if that has begun. Once it is over, that is the
+    /// Goes on with the end of the connection, which has begun. Once it is over, that is the
     /// last event, or the error that brought it about.
     pub(super) fn end(&mut self, deadline: Deadline) -> Result<Option<Event>, Error> {
-        let mut ending = match mem::replace(&mut self.phase, Phase::Messages) {
-            Phase::Ending(ending) => ending,
-            phase => {
-                self.phase = phase;
-                return Ok(None);
-            }
+        let Phase::Ending(mut ending) = mem::replace(&mut self.phase, Phase::Messages) else {
+            return Ok(None);
         };
         if !self.drain(&mut ending, deadline) {
             self.phase = Phase::Ending(ending);

@@ -2,7 +2,8 @@
 //!
 //! A thread that finds the writer taken never waits for it on behalf of others: it leaves a Pong,
 //! a Ping, a Close or a broadcast in the inbox, and goes its way. So the thread that has the
-//! writer owes the others three things, and [`WriteGuard::release`] is where it pays:
+//! writer owes the others three things, and [`WriteGuard::release`], or its two steps, is where it
+//! pays:
 //!
 //! 1. It takes what is in the inbox and writes it, together with all other bytes that have to go
 //!    out. After one slice (`WRITE_SLICE`) it does so once more, and then stops.
@@ -223,7 +224,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Does what comes before a message of the caller, if the published state says that there may
     /// be something.
-    #[cold]
+    #[inline(never)]
     pub(super) fn make_way(self) -> Result<Self, Error> {
         self.accept_broadcasts();
         let (mut guard, waited) =

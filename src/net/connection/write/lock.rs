@@ -26,7 +26,8 @@ impl Shared {
     }
 
     /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
-    /// being streamed, and for room. All waits share one deadline.
+    /// being streamed, and for room if the peer has yet to take earlier bytes. All waits share one
+    /// deadline.
     #[inline(always)]
     pub(super) fn with_writer_between_messages<T>(
         &self,

@@ -60,7 +60,9 @@ impl WriteGuard<'_> {
         }
         let payload = self.writer.outbound.payload(kind, payload, Fin::Set)?;
         if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
-            return self.buffer_frame(kind, &payload, Fin::Set);
+            self.buffer_frame(kind, &payload, Fin::Set)?;
+            // With its header it may come to what is written at once.
+            return if self.writer.is_full() { self.write(&[], Wait::Block) } else { Ok(()) };
         }
         self.write_frame(kind, &payload, Fin::Set, Wait::Block)
     }

@@ -9,7 +9,7 @@ use crate::frame::{CloseCode, CloseFrame};
 use crate::net::connection::counters::Counters;
 use crate::net::connection::inbox::Post;
 use crate::net::connection::shared::Shared;
-use crate::net::connection::status::{FED, IN_MESSAGE, REFUSING, STALLED};
+use crate::net::connection::status::{CONTROL, FED, IN_MESSAGE, REFUSING, STALLED};
 use crate::net::deadline::Wait;
 use crate::net::{Error, Operation, State};
 use crate::protocol::{AsMessage, MessageKind, MessageRef, SendError};
@@ -197,7 +197,7 @@ impl Sender {
 }
 
 /// A broadcast goes past the inbox if nothing but these is so.
-const OUT_OF_THE_WAY: u16 = FED | REFUSING;
+const OUT_OF_THE_WAY: u16 = CONTROL | FED | REFUSING;
 
 /// What the hub, the server and the streamed messages need: nothing here waits for a sender.
 impl Sender {
@@ -222,7 +222,8 @@ impl Sender {
             return None;
         }
         guard.set_compression(self.compresses);
-        match guard.write_prepared(message, wait, Flush::Now) {
+        let taken = guard.take_work();
+        match taken.and_then(|()| guard.write_prepared(message, wait, Flush::Now)) {
             Ok(()) => {
                 guard.settle();
                 guard.unlock();
