@@ -248,6 +248,27 @@ fn every_requirement_has_a_test_or_a_reason() {
     assert!(!stale, "{} is stale: BLESS=1 cargo test --test matrix", path.display());
 }
 
+/// `tests/proofs/run` breaks the library in each of these ways, and expects the test to fail.
+#[test]
+fn each_violation_can_be_tried() {
+    let (tags, _) = tags_below("tests");
+    let table = fs::read_to_string("tests/proofs/violations.tsv").unwrap();
+    for line in table.lines().skip(1) {
+        let cells: Vec<_> = line.split('\t').collect();
+        let &[rows, file, text, replacement, test] = cells.as_slice() else { panic!("{line}") };
+        let source = fs::read_to_string(file).unwrap();
+        let count = source.matches(&text.replace("\\n", "\n")).count();
+        assert_eq!(count, 1, "{rows}: the text {text:?} in {file}");
+        assert_ne!(text, replacement, "{rows}");
+        let (program, test) = test.split_once("::").unwrap();
+        let file = format!("tests/{program}.rs");
+        for row in rows.split(' ') {
+            let is_proof = |tag: &Tag| tag.id == row && tag.file == file && tag.test == test;
+            assert!(tags.iter().any(is_proof), "{row} is not proved by {program}::{test}");
+        }
+    }
+}
+
 #[test]
 fn a_table_and_tests_that_do_not_agree_are_found_out() {
     const HEAD: &str = "id\tsection\tlevel\trole\trequirement\tstatus\twhere\n";
