@@ -79,7 +79,8 @@ fn the_examples_of_the_rfc_are_what_is_sent() {
     }
 }
 
-// proves 7692-7-15, 7692-7.1.1.1-3, 7692-7.1.1.2-7, 7692-7.1.1.2-9, 7692-7.2.1-13, 7692-7.2.1-16
+// proves 7692-7-15, 7692-7.1.1.1-3, 7692-7.1.1.2-3, 7692-7.1.1.2-7, 7692-7.1.1.2-9, 7692-7.2.1-13,
+// 7692-7.2.1-16
 #[test]
 fn without_takeover_the_same_message_is_the_same_bytes() {
     let no_takeover = eager().send_context_takeover(false);

@@ -57,7 +57,8 @@ fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
     }
 }
 
-// proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1, 6455-7.1.7-3, 6455-10.7-2, 6455-7.1.7-4
+// proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1, 6455-7.1.7-3, 6455-10.7-2, 6455-10.7-3,
+// 6455-7.1.7-4
 #[test]
 fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
     let unmasked = hex("81 05 48 65 6c 6c 6f");
@@ -106,7 +107,8 @@ fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
     }
 }
 
-// proves 6455-5.1-6, 6455-5.1-7, 6455-7.1.7-1, 6455-7.1.7-2, 6455-7.2.1-1, 6455-10.7-2
+// proves 6455-5.1-6, 6455-5.1-7, 6455-7.1.7-1, 6455-7.1.7-2, 6455-7.2.1-1, 6455-10.7-2,
+// 6455-10.7-3
 #[test]
 fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
     let cases = [
