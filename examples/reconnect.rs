@@ -23,7 +23,7 @@ use tightwire::{Client, CloseCode, Sender, Timeouts, WebSocket};
 /// The first pause, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// After a connection of this duration the pauses begin anew.
+/// After a connection of this duration the pauses start at the shortest again.
 const IS_STABLE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {

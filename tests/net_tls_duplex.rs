@@ -585,9 +585,8 @@ fn a_write_goes_on_while_the_stream_has_room() {
         let mut buffer = vec![0; MIB];
         while let Ok(1..) = read(&peer, &mut buffer) {}
     });
-    // A piece more than is encrypted at once: to take that alone would say that there was no room
-    // for more. A write is also over after a while, and the clock starts with its first piece. A
-    // machine that is busy at that moment may take as long for one of these writes.
+    // The stream encrypts 64 KiB at once, and has room for more. A write also ends 10 ms after its
+    // first call to the stream, so a machine that is busy at that moment may cut one short.
     let data = vec![7; 80 << 10];
     let takes_all = || Stream::write(&stream, &data).unwrap() == data.len();
     assert!((0..100).any(|_| takes_all()));

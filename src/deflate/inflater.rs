@@ -53,14 +53,14 @@ impl Inflater {
         input: &mut &[u8],
         max_len: usize,
     ) -> Result<&[u8], ProtocolError> {
+        if input.is_empty() && !self.is_unfinished {
+            return Ok(&[]);
+        }
         // So a vector that doubles its memory stays within two windows.
         if self.recent.len() + STEP > 2 * WINDOW_MAX {
             self.recent.drain(..self.recent.len() - WINDOW_MAX);
         }
         let start = self.recent.len();
-        if input.is_empty() && !self.is_unfinished {
-            return Ok(&[]);
-        }
         let wanted = if self.is_unfinished { STEP } else { input.len().saturating_mul(GROWTH) };
         let room = wanted.clamp(STEP_MIN, STEP).min(max_len);
         self.recent.resize(start + room, 0);

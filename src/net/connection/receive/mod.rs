@@ -300,6 +300,7 @@ impl Receiver {
         }
     }
 
+    /// As [`recv_by`](Self::recv_by), if the next message does not lie whole in what was read.
     #[inline(never)]
     fn recv_or_wait(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
         let mut has_waited = false;

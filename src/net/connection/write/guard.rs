@@ -18,11 +18,11 @@
 //! slice was posted by the receiver, which looks before it reads; only a Close may come from
 //! elsewhere, and for that the writer is taken once more.
 //!
-//! `lock.rs` has the first and the last of it: how a thread gets the writer, and the look.
+//! `lock.rs` has the first and the last of it: how a thread gets the writer, and the look. `calls.rs`
+//! has the calls to the stream.
 //!
 //! To change this file, change `model` with it: it has an invariant for each sentence above.
 
-use std::io;
 use std::net::Shutdown;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -35,8 +35,6 @@ use crate::net::connection::status::{
     BEHIND, BROADCAST, BROKEN, CLOSE_SENT, CONTROL, FED, IN_MESSAGE, REFUSING, STALLED, Snapshot,
 };
 use crate::net::deadline::{Deadline, Wait};
-use crate::net::error::is_timeout;
-use crate::net::stream::WRITE_SLICE;
 use crate::net::sync::{MutexGuard, left_out};
 use crate::net::{Error, Operation, Stream};
 use crate::protocol::{SendError, State};
@@ -54,7 +52,7 @@ pub(in crate::net::connection) struct WriteGuard<'a> {
     /// still; work may have come.
     pub(super) seen: Snapshot,
     /// The end of the caller's own call, once it has waited.
-    deadline: Option<Deadline>,
+    pub(super) deadline: Option<Deadline>,
     pub(super) others: ForOthers,
 }
 
@@ -217,7 +215,7 @@ impl<'a> WriteGuard<'a> {
 
     /// Publishes that bytes wait for the peer to read, while this thread waits with them.
     #[cold]
-    fn publish_stalled(&mut self) {
+    pub(super) fn publish_stalled(&mut self) {
         self.writer.published |= BEHIND | STALLED;
         self.shared.status.set(BEHIND | STALLED);
     }
@@ -331,7 +329,7 @@ impl WriteGuard<'_> {
     /// Publishes that a Close frame is about to be written. Not afterwards: the peer's answer can
     /// be read before the write has returned, and has to be known for an answer.
     #[inline]
-    fn publish_close(&mut self) {
+    pub(super) fn publish_close(&mut self) {
         if self.writer.outbound.close_sent() && !self.writer.is_close_published {
             self.writer.is_close_published = true;
             self.shared.status.set(CLOSE_SENT);
@@ -344,89 +342,5 @@ impl WriteGuard<'_> {
             self.shared.abort();
         }
         error.into()
-    }
-}
-
-/// Writing.
-impl WriteGuard<'_> {
-    /// Writes the bytes that wait, and then `payload` from where it lies. What the peer does not
-    /// take in time is kept, `payload` too, so that the stream stays in step.
-    #[inline(never)]
-    pub(super) fn write(&mut self, payload: &[u8], wait: Wait) -> Result<(), Error> {
-        if self.writer.is_empty() && payload.is_empty() {
-            return Ok(());
-        }
-        self.publish_close();
-        let mut payload = payload;
-        let Some(stream) = self.shared.stream() else {
-            self.writer.discard();
-            return Err(SendError::Closed.into());
-        };
-        if let Err(error) = self.write_until_end(&*stream, &mut payload, wait) {
-            self.writer.discard();
-            return Err(self.shared.note_broken(error));
-        }
-        if self.writer.is_empty() && payload.is_empty() {
-            return Ok(());
-        }
-        self.writer.buffer(payload, None);
-        Err(Error::Timeout(Operation::Flush))
-    }
-
-    /// Calls the stream until all is gone, or the time is over.
-    #[inline]
-    fn write_until_end(
-        &mut self,
-        stream: &dyn Stream,
-        payload: &mut &[u8],
-        wait: Wait,
-    ) -> io::Result<()> {
-        self.others.has_tried = true;
-        loop {
-            let outcome = match wait {
-                Wait::Never => self.try_once(stream, payload),
-                Wait::Block | Wait::Slice => {
-                    let write = |bytes: &[u8]| self.shared.count(stream.write(bytes), bytes);
-                    self.writer.write_once(write, payload)
-                }
-            };
-            let is_over = match outcome {
-                Ok(_) if self.writer.is_empty() && payload.is_empty() => return Ok(()),
-                // The payload goes out in another call than the bytes before it.
-                Ok(true) => continue,
-                Ok(false) => self.is_over(wait),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.is_over(wait),
-                // The call has waited as long as a slice, or was not to wait.
-                Err(error) if is_timeout(&error) => wait != Wait::Block || self.is_over(wait),
-                Err(error) => return Err(error),
-            };
-            if is_over {
-                return Ok(());
-            }
-            // Threads that must not wait learn at once that there is something to wait for.
-            self.publish_stalled();
-        }
-    }
-
-    /// Whether the time of a write is over that a call to the stream has not finished. The clock
-    /// starts here: most writes are finished by one call, and need none.
-    fn is_over(&mut self, wait: Wait) -> bool {
-        match wait {
-            Wait::Block => {
-                let left = self.shared.timeouts.write.saturating_sub(WRITE_SLICE);
-                self.deadline.get_or_insert_with(|| Deadline::after(Some(left))).is_over()
-            }
-            Wait::Slice => self.others.slice.get_or_insert_with(Deadline::slice).is_over(),
-            Wait::Never => true,
-        }
-    }
-
-    #[cold]
-    fn try_once(&mut self, stream: &dyn Stream, payload: &mut &[u8]) -> io::Result<bool> {
-        let Self { shared, writer, .. } = self;
-        let try_write = |bytes: &[u8]| {
-            shared.count(shared.try_writes.during(|| stream.try_write(bytes)), bytes)
-        };
-        writer.write_once(try_write, payload)
     }
 }

@@ -1,6 +1,7 @@
 //! The half of a connection that sends: a [`Writer`] makes and keeps the bytes, the guard decides
 //! which thread writes them and for how long, and a [`Sender`] is what the user holds.
 
+mod calls;
 mod flusher;
 mod guard;
 mod lock;

@@ -1,8 +1,10 @@
+mod control;
+
 use std::borrow::Cow;
 
-use super::{MessageKind, MessageRef, PendingControl, Role, SendError};
+use super::{MessageKind, MessageRef, Role, SendError};
 use crate::deflate::Deflater;
-use crate::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode};
+use crate::frame::{FrameHeader, MaskingKey, Opcode};
 
 /// Where a client gets its masking keys from: each one fresh, and nobody can foresee it (§5.3).
 ///
@@ -45,7 +47,7 @@ enum Stage {
     WithinText,
     /// The rest of a fragmented binary message.
     WithinBinary,
-    /// Nothing: a Close frame was sent, or one was owed and there was no key for it.
+    /// Nothing. A Close frame was sent, or it could not be sent because there was no masking key.
     Over,
 }
 
@@ -277,45 +279,47 @@ impl Outbound {
         fin: Fin,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let (kind, payload) = (part.kind(), part.as_bytes());
+        let part @ (kind, payload) = (part.kind(), part.as_bytes());
         let opcode = self.opcode(kind)?;
         if self.deflates(payload.len(), fin) {
-            return self.encode_deflated(kind, payload, fin, out);
+            return self.encode_deflated(opcode, part, fin, out);
         }
-        let is_last = fin == Fin::Set;
-        let frame =
-            FrameHeader { fin: is_last, ..FrameHeader::new(opcode, None, payload.len() as u64) };
-        if let Some(next_key) = self.keys {
-            let key = next_key().ok_or_else(|| self.no_key())?;
-            FrameHeader { mask: Some(key), ..frame }.encode(out);
-            key.append(payload, 0, out);
-        } else {
-            frame.encode(out);
-            out.extend_from_slice(payload);
-        }
-        self.stage = Stage::after(kind, fin);
-        Ok(())
+        self.encode_frame(opcode, part, false, fin, out)
     }
 
-    #[cold]
-    fn no_key(&mut self) -> SendError {
-        // The peer will not get what the following messages would refer to.
-        self.deflater.iter_mut().for_each(Deflater::reset);
-        SendError::NoMaskingKey
+    /// Appends a part as it is to go out in a frame of its own.
+    #[inline(always)]
+    fn encode_frame(
+        &mut self,
+        opcode: Opcode,
+        (kind, payload): (MessageKind, &[u8]),
+        is_deflated: bool,
+        fin: Fin,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let header = part_header(opcode, payload.len(), is_deflated, fin);
+        self.append(header, payload, out).map_err(|error| self.lose_frame(error))?;
+        self.stage = Stage::after(kind, fin);
+        Ok(())
     }
 
     #[inline(never)]
     fn encode_deflated(
         &mut self,
-        kind: MessageKind,
-        payload: &[u8],
+        opcode: Opcode,
+        (kind, payload): (MessageKind, &[u8]),
         fin: Fin,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         let payload = self.deflate(payload, fin);
-        let mask = self.encode_part_header(kind, payload.len(), fin, out)?;
-        append(&payload, mask, out);
-        Ok(())
+        self.encode_frame(opcode, (kind, &payload), true, fin, out)
+    }
+
+    /// Gives up what the following messages would refer to: the peer will not get it.
+    #[cold]
+    fn lose_frame(&mut self, error: SendError) -> SendError {
+        self.deflater.iter_mut().for_each(Deflater::reset);
+        error
     }
 
     /// Sends the header of a part of a message, whose payload was made ready before. Text may be
@@ -330,15 +334,9 @@ impl Outbound {
         out: &mut Vec<u8>,
     ) -> Result<Option<MaskingKey>, SendError> {
         let opcode = self.opcode(kind)?;
-        // The first frame says it for all (RFC 7692 §6.1).
-        let rsv1 = self.is_deflating && opcode != Opcode::Continuation;
-        let is_last = fin == Fin::Set;
-        let frame = FrameHeader {
-            fin: is_last,
-            rsv1,
-            ..FrameHeader::new(opcode, None, payload_len as u64)
-        };
-        let mask = self.header(frame, out).map_err(|_| self.no_key())?;
+        let mask = self.mask().map_err(|error| self.lose_frame(error))?;
+        let header = part_header(opcode, payload_len, self.is_deflating, fin);
+        FrameHeader { mask, ..header }.encode(out);
         self.stage = Stage::after(kind, fin);
         Ok(mask)
     }
@@ -356,140 +354,39 @@ impl Outbound {
         }
     }
 
-    /// Sends a Ping, also between the fragments of a message (§5.5.2).
-    ///
-    /// # Errors
-    ///
-    /// `Closed`, `ControlTooLong`, `NoMaskingKey`.
-    pub fn encode_ping(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
-        self.control(Opcode::Ping, data, out)
-    }
-
-    /// Sends a Pong that answers nothing (§5.5.3). Those that do are in [`PendingControl`].
-    ///
-    /// # Errors
-    ///
-    /// `Closed`, `ControlTooLong`, `NoMaskingKey`.
-    pub fn encode_pong(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
-        self.control(Opcode::Pong, data, out)
-    }
-
-    /// Sends a Close frame, and with it the last thing that may be sent (§5.5.1). A fragmented
-    /// message that is not finished is abandoned.
-    ///
-    /// # Errors
-    ///
-    /// `Closed` if one was sent before, `ForbiddenCloseCode` for 1010 from a server,
-    /// `NoMaskingKey`.
-    pub fn encode_close(
-        &mut self,
-        frame: Option<&CloseFrame>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
-        let code = frame.map(CloseFrame::code);
-        if code == Some(CloseCode::MANDATORY_EXTENSION) && self.role() == Role::Server {
-            return Err(SendError::ForbiddenCloseCode(CloseCode::MANDATORY_EXTENSION));
-        }
-        self.close_unchecked(frame, out)
-    }
-
-    /// Says what is owed, a Close last. Nothing is owed afterwards.
-    ///
-    /// # Errors
-    ///
-    /// `NoMaskingKey`: then the rest stays unsaid, and if that is a Close frame, nothing but one
-    /// may be sent any more.
-    pub fn encode_pending(
-        &mut self,
-        pending_control: &mut PendingControl,
-        out: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
-        if pending_control.close.is_some() {
-            self.stage = Stage::Over;
-        }
-        // Our own Close does not free us from answering, one received does (§5.5.2). If both
-        // have passed, nothing may follow.
-        let pong = pending_control
-            .pong
-            .take()
-            .filter(|_| !(self.close_sent && pending_control.close.is_some()));
-        if let Some(data) = pong {
-            self.control_unchecked(Opcode::Pong, &data, out)?;
-        }
-        let ping = pending_control.ping.take().filter(|_| !self.close_sent);
-        if let Some(data) = ping {
-            self.control_unchecked(Opcode::Ping, &data, out)?;
-        }
-        if let Some(frame) = pending_control.close.take() {
-            if !self.close_sent {
-                // What a client may say, its server may repeat: here 1010 passes.
-                self.close_unchecked(frame.as_ref(), out)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn close_unchecked(
-        &mut self,
-        frame: Option<&CloseFrame>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
-        if self.close_sent {
-            return Err(SendError::Closed);
-        }
-        let mut body = Vec::new();
-        if let Some(frame) = frame {
-            frame.encode(&mut body);
-        }
-        self.control_unchecked(Opcode::Close, &body, out)?;
-        self.close_sent = true;
-        self.stage = Stage::Over;
-        Ok(())
-    }
-
-    fn control(&self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
-        if self.stage == Stage::Over {
-            return Err(SendError::Closed);
-        }
-        if payload.len() > FrameHeader::MAX_CONTROL_PAYLOAD {
-            return Err(SendError::ControlTooLong { len: payload.len() });
-        }
-        self.control_unchecked(opcode, payload, out)
-    }
-
-    fn control_unchecked(
+    /// Appends a frame, masked from a client.
+    #[inline(always)]
+    fn append(
         &self,
-        opcode: Opcode,
+        header: FrameHeader,
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let header = FrameHeader::new(opcode, None, payload.len() as u64);
-        let mask = self.header(header, out)?;
-        append(payload, mask, out);
+        if let Some(key) = self.mask()? {
+            FrameHeader { mask: Some(key), ..header }.encode(out);
+            key.append(payload, 0, out);
+        } else {
+            header.encode(out);
+            out.extend_from_slice(payload);
+        }
         Ok(())
     }
 
-    /// Appends a header, with a masking key from a client.
+    /// The masking key of the next frame, from a client.
     #[inline(always)]
-    fn header(
-        &self,
-        header: FrameHeader,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<MaskingKey>, SendError> {
-        let mask = match self.keys {
-            Some(next_key) => Some(next_key().ok_or(SendError::NoMaskingKey)?),
-            None => None,
-        };
-        FrameHeader { mask, ..header }.encode(out);
-        Ok(mask)
+    fn mask(&self) -> Result<Option<MaskingKey>, SendError> {
+        match self.keys {
+            Some(next_key) => next_key().map(Some).ok_or(SendError::NoMaskingKey),
+            None => Ok(None),
+        }
     }
 }
 
-/// Appends the payload, masked if there is a key.
-#[inline]
-fn append(payload: &[u8], mask: Option<MaskingKey>, out: &mut Vec<u8>) {
-    match mask {
-        Some(key) => key.append(payload, 0, out),
-        None => out.extend_from_slice(payload),
-    }
+/// The header of a part of a message, without a masking key.
+#[inline(always)]
+fn part_header(opcode: Opcode, payload_len: usize, is_deflated: bool, fin: Fin) -> FrameHeader {
+    // The first frame says it for all (RFC 7692 §6.1).
+    let rsv1 = is_deflated && opcode != Opcode::Continuation;
+    let header = FrameHeader::new(opcode, None, payload_len as u64);
+    FrameHeader { fin: fin == Fin::Set, rsv1, ..header }
 }
