@@ -1,5 +1,7 @@
 //! A blocking WebSocket (RFC 6455) client and server: plain threads on `std`, no async runtime.
 //!
+//! # A client
+//!
 //! ```no_run
 //! let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
 //! ws.send("Hello")?;
@@ -10,42 +12,84 @@
 //! # Ok::<(), tightwire::Error>(())
 //! ```
 //!
-//! # Where to begin
+//! # A server
 //!
-//! - [`connect`] and [`Client`] open a connection. [`Server`] listens and serves each connection in a
-//!   thread. [`Acceptor`] has the settings of a server, and accepts streams that you opened yourself.
-//! - [`WebSocket`] sends and receives. [`WebSocket::split`] gives a [`Sender`] and a [`Receiver`], for
-//!   two threads at once. [`Message`] is text or bytes.
-//! - [`Timeouts`] and [`Limits`] bound the time and the memory that a peer can take.
-//! - [`Hub`] sends one message to many connections. A slow member does not delay the others.
-//! - [`Error`] is everything that can go wrong; [`CloseStatus`] says how a connection ended.
+//! Each connection has its own thread. If a handler fails or panics, only its own connection ends.
 //!
-//! With the feature `tls`, off by default, `wss:` URIs work too; see `Client::tls`, `Acceptor::tls`
-//! and `TlsStream`.
+//! ```no_run
+//! let server = tightwire::Server::bind("127.0.0.1:8080")?
+//!     .on_error(|peer, error| eprintln!("{peer:?}: {error:#}"));
+//! server.run(|ws, request| {
+//!     println!("a client asked for {}", request.path());
+//!     while let Some(message) = ws.recv()? {
+//!         ws.send(&message)?;
+//!     }
+//!     Ok(())
+//! })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
-//! # What it is not
+//! # Two threads
 //!
-//! This crate has no async runtime, no HTTP server and no HTTP/2. A connection blocks the thread
-//! that uses it, and every call except [`WebSocket::recv`] has a deadline.
+//! One thread receives while others send. Neither direction waits for the other.
+//!
+//! ```no_run
+//! let (sender, mut receiver) = tightwire::connect("ws://127.0.0.1:8080/")?.split();
+//! let writer = std::thread::spawn(move || {
+//!     sender.send("from another thread")?;
+//!     sender.close()
+//! });
+//! while let Some(message) = receiver.recv()? {
+//!     println!("{message}");
+//! }
+//! writer.join().expect("the writer does not panic")?;
+//! # Ok::<(), tightwire::Error>(())
+//! ```
+//!
+//! # What is in this crate
+//!
+//! | to | use |
+//! | --- | --- |
+//! | open a connection | [`connect`], or [`Client`] with headers, subprotocols, a proxy or TLS |
+//! | serve connections | [`Server`], with settings in an [`Acceptor`]; [`ServerHandle`] stops it |
+//! | accept on a stream of your own | [`Acceptor::accept`], on any [`Stream`] |
+//! | send and receive | [`WebSocket`]; a [`Message`] is text or bytes |
+//! | do both at the same time | a [`Sender`] and a [`Receiver`], from [`WebSocket::split`] |
+//! | send one message to many connections | [`Hub`], [`PreparedMessage`] |
+//! | write or read a message piece by piece | [`MessageWriter`], [`MessageReader`] |
+//! | set deadlines and limits | [`Timeouts`], [`Limits`], [`handshake::HeadLimits`] |
+//! | know why something failed or ended | [`Error`], [`ProtocolError`], [`CloseStatus`] |
+//! | do the I/O yourself | [`protocol`], [`handshake`], [`deflate`], [`frame`] |
+//!
+//! [`recipes`] has code for common tasks. [`migration`] is for users of other libraries. [`guide`]
+//! explains WebSocket from the beginning, on real bytes.
+//!
+//! # Deadlines and limits
+//!
+//! Every call has a deadline, except [`WebSocket::recv`], [`WebSocket::recv_reader`] and the
+//! readers and iterators built on them: these wait while the peer is alive. A timeout loses no
+//! data: the next call resumes at the byte where the last one stopped. [`Timeouts`] lists the
+//! defaults. [`Limits`] bounds the messages that a peer can make the library buffer, by default to
+//! 16 MiB each.
 //!
 //! # Features
 //!
-//! None is on by default.
+//! All are off by default.
 //!
-//! - `deflate`: compressed messages (permessage-deflate, RFC 7692), with one more crate, `zlib-rs`.
-//!   `Client::deflate` and `Acceptor::deflate` turn compression on; they exist with the feature only.
-//! - `tls`: `wss:` URIs, `Client::tls` and `Acceptor::tls`, on `rustls`.
-//! - `simd`: long text is checked with the crate `simdutf8`, about ten times as fast where it is
-//!   not ASCII. That crate has `unsafe` code inside; this one has none.
+//! - `deflate`: compressed messages (permessage-deflate, RFC 7692), with the crate `zlib-rs`.
+//!   [`Client::deflate`] and [`Acceptor::deflate`] turn compression on.
+//! - `tls`: `wss:` URIs, with the crate `rustls`. [`Client::tls`] and [`Acceptor::tls`] have the
+//!   settings, and [`TlsStream`] is for streams that you opened yourself.
+//! - `simd`: checks long text with the crate `simdutf8`, which is about ten times as fast if the
+//!   text is not ASCII.
 //!
-//! # For readers
+//! This crate forbids `unsafe` code. Some of its dependencies contain it, those of the features
+//! among them.
 //!
-//! [`recipes`] show how to do what programs often need. [`migration`] is for users of other
-//! libraries. [`guide`] explains WebSocket from the beginning, on real bytes. The folder `docs` of
-//! the repository has the architecture and more.
+//! # Layers
 //!
-//! `§n` means section n of RFC 6455; other documents are named. The code is in layers, each of
-//! which only looks down:
+//! `§n` means section n of RFC 6455; other documents are named. Each layer uses only the layers
+//! below it:
 //!
 //! ```text
 //!              net           sockets, threads, time, entropy
@@ -58,11 +102,18 @@
 //!               ProtocolError   the ways in which a peer can break the rules
 //! ```
 //!
-//! Only `net` does I/O; the others turn bytes into values and back, and can be used without it.
-//! They read best from the bottom up.
+//! Only `net` does I/O. The other layers turn bytes into values and back, and you can use them
+//! without it. Read the source from the bottom up.
+//!
+// Without a feature, links to its items lead to the list of features.
+#![cfg_attr(not(feature = "deflate"), doc = "[`Client::deflate`]: #features")]
+#![cfg_attr(not(feature = "deflate"), doc = "[`Acceptor::deflate`]: #features")]
+#![cfg_attr(not(feature = "tls"), doc = "[`Client::tls`]: #features")]
+#![cfg_attr(not(feature = "tls"), doc = "[`Acceptor::tls`]: #features")]
+#![cfg_attr(not(feature = "tls"), doc = "[`TlsStream`]: #features")]
 // On docs.rs, items show the feature that they need.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// No input panics, whoever it is from. Tests may.
+// The library does not panic, whatever the input. Tests may.
 #![cfg_attr(
     not(test),
     deny(
@@ -115,10 +166,9 @@ pub use net::{TlsStream, rustls};
 #[doc(inline)]
 pub use protocol::{AsMessage, Limits, Message, MessageKind, MessageRef, Role, SendError, State};
 
-/// The code in the documents is compiled too.
+/// Compiles the code in the documents.
 #[cfg(doctest)]
 mod documents {
-    #[cfg(feature = "deflate")]
     #[doc = include_str!("../README.md")]
     struct Readme;
     #[doc = include_str!("../docs/decisions.md")]
