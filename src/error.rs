@@ -1,19 +1,24 @@
-//! The ways in which a peer can break the protocol.
+//! The rules of the protocol that a peer can break, one variant for each.
+//!
+//! The decoders return a [`ProtocolError`]. The connection fails with it, and the Close frame that
+//! the peer gets is made from it. So each variant has a section of an RFC, and a text that fits
+//! into a Close frame.
 
 use core::fmt;
 
-/// How a peer broke the protocol: the reason to _Fail the WebSocket Connection_ (§7.1.7).
+/// A violation of the protocol by the peer, which is a reason to _Fail the WebSocket Connection_
+/// (RFC 6455 §7.1.7).
 ///
-/// Each variant is one rule. [`section`](Self::section) says where the rule stands, and
-/// [`CloseCode::from`](crate::frame::CloseCode) which close code tells the peer about it.
+/// Each variant is one rule. [`section`](Self::section) names the section that contains the rule.
+/// [`CloseCode::from`](crate::frame::CloseCode) gives the code of the Close frame that reports it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// A reserved bit is set and no negotiated extension gives it a meaning.
     ReservedBits,
-    /// The opcode, given here, is none that the RFC defines.
+    /// The opcode is reserved. Its four bits are given here.
     ReservedOpcode(u8),
-    /// The payload length is not written in the least number of bytes.
+    /// The payload length is not encoded in the fewest possible bytes.
     NonMinimalLength,
     /// The most significant bit of the 64-bit payload length is set.
     LengthTooLarge,
@@ -21,9 +26,9 @@ pub enum ProtocolError {
     Unmasked,
     /// A client received a masked frame.
     Masked,
-    /// A continuation frame came while no message was in progress.
+    /// A continuation frame arrived while no message was in progress.
     UnexpectedContinuation,
-    /// A new data frame came before the message in progress was finished.
+    /// A new data frame arrived before the message in progress was finished.
     ExpectedContinuation,
     /// A control frame has FIN clear.
     FragmentedControl,
@@ -31,7 +36,7 @@ pub enum ProtocolError {
     ControlTooLong,
     /// The body of a Close frame is one byte: too short for a status code.
     TruncatedClose,
-    /// A Close frame carries a status code, given here, that never goes on the wire.
+    /// A Close frame contains a status code, given here, that must not be sent.
     ForbiddenCloseCode(u16),
     /// A compressed message cannot be decompressed.
     InvalidDeflate,
@@ -42,12 +47,12 @@ pub enum ProtocolError {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// A message grew over the limit.
+    /// A message is longer than the limit.
     MessageTooBig {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// A message came in more frames than the limit.
+    /// A message has more frames than the limit.
     TooManyFragments {
         /// The limit, in frames.
         limit: u32,
@@ -55,7 +60,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// Names the section that holds the broken rule, for instance `RFC 6455 §5.2`.
+    /// Names the section that contains the broken rule, for example `RFC 6455 §5.2`.
     #[must_use]
     pub const fn section(self) -> &'static str {
         match self {

@@ -1,7 +1,9 @@
-//! Text of a peer in errors.
+//! Text from a peer, made safe to print in an error.
 
-/// The start of what a peer sent, in quotes and escaped: errors end up in logs and on terminals,
-/// and it may be as long as a head.
+/// Returns the first 200 characters of `text`, in quotes and escaped.
+///
+/// Errors end up in logs and on terminals, so control characters must not get there. The text of a
+/// peer can be as long as a whole HTTP head.
 pub(crate) fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 200;
     match text.char_indices().nth(MAX_CHARS) {

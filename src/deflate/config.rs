@@ -1,15 +1,20 @@
+//! The configuration of compression, as a program sets it.
+//!
+//! "Send" and "receive" are seen from the endpoint that has the configuration. The negotiation in
+//! `params` translates them to "server" and "client", the words of RFC 7692.
+
 use super::DirectionParams;
 
-/// What one end wishes of permessage-deflate, seen from that end.
+/// The configuration of permessage-deflate for one endpoint, seen from that endpoint.
 ///
-/// The defaults compress well and cost memory: for a connection in use 273 KiB to send and
-/// 47 KiB to receive, from the first compressed message on (`docs/compression.md` has the
-/// figures). With many connections [`no_context_takeover`](Self::no_context_takeover) is the
-/// better choice: nothing is kept between messages then.
+/// The defaults compress well, and cost memory: from the first compressed message on, a connection
+/// in use takes 273 KiB to send and 47 KiB to receive (see `docs/compression.md`). With many
+/// connections [`no_context_takeover`](Self::no_context_takeover) is the better choice, because it
+/// keeps nothing between messages.
 ///
-/// Compressed data tells something about its content by its length. Where secrets go together
-/// with what an attacker may choose, do not compress (RFC 7692 §8), or send them through
-/// [`Sender::uncompressed`](crate::Sender::uncompressed).
+/// The length of compressed data reveals something about its content. Where secrets are sent
+/// together with data that an attacker can choose, do not compress them (RFC 7692 §8), or send them
+/// through [`Sender::uncompressed`](crate::Sender::uncompressed).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct DeflateConfig {
@@ -21,8 +26,9 @@ pub struct DeflateConfig {
     pub(crate) recv_window_bits: u8,
 }
 
-/// The bits of the smallest window and of the largest (RFC 7692 §7.1.2).
+/// The bits of the smallest window (RFC 7692 §7.1.2).
 pub(super) const MIN_WINDOW_BITS: u8 = 8;
+/// The bits of the largest window (RFC 7692 §7.1.2).
 pub(super) const MAX_WINDOW_BITS: u8 = 15;
 
 impl Default for DeflateConfig {
@@ -32,7 +38,8 @@ impl Default for DeflateConfig {
 }
 
 impl DeflateConfig {
-    /// The best compression that the peer agrees to.
+    /// Creates the default configuration: context takeover and the largest windows in both
+    /// directions, as far as the peer agrees.
     pub const fn new() -> Self {
         Self {
             level: 4,
@@ -44,51 +51,61 @@ impl DeflateConfig {
         }
     }
 
-    /// How hard to try, from 0 for not at all to 9; 4 by default, which comes within 7 percent of
-    /// 9 in a third to two thirds of the time. Other values are taken as the nearest of these.
+    /// Sets the effort of compression, from 0 (none) to 9; 4 by default. A level above 9 counts
+    /// as 9.
+    ///
+    /// Level 4 comes within 7 percent of level 9 in a third to two thirds of the time.
     pub const fn level(mut self, level: u8) -> Self {
         self.level = if level > 9 { 9 } else { level };
         self
     }
 
-    /// Sends messages of fewer bytes as they are; 128 by default. One that is written piece by
-    /// piece is always compressed, since nobody knows how long it will be.
+    /// Sets the length, in bytes, below which messages are sent uncompressed; 128 by default.
+    ///
+    /// A message that is written piece by piece is always compressed, because its length is not
+    /// known in advance.
     pub const fn min_len(mut self, len: usize) -> Self {
         self.min_len = len;
         self
     }
 
-    /// Whether messages that are sent may refer to earlier ones (RFC 7692 §7.1.1); they may by
-    /// default, unless the peer does not want it.
+    /// Sets whether sent messages may refer to earlier ones (RFC 7692 §7.1.1). By default they may,
+    /// unless the peer refuses it.
     pub const fn send_context_takeover(mut self, takeover: bool) -> Self {
         self.send_context_takeover = takeover;
         self
     }
 
-    /// Whether messages that are received may refer to earlier ones; they may by default. A
-    /// client that says no is connected to servers only that agree, or do not compress.
+    /// Sets whether received messages may refer to earlier ones (RFC 7692 §7.1.1). By default they
+    /// may.
+    ///
+    /// With `false`, a client connects only to servers that agree, or that do not compress.
     pub const fn recv_context_takeover(mut self, takeover: bool) -> Self {
         self.recv_context_takeover = takeover;
         self
     }
 
-    /// Lets messages refer to themselves only, both those sent and those received.
+    /// Lets sent and received messages refer only to themselves.
     pub const fn no_context_takeover(self) -> Self {
         self.send_context_takeover(false).recv_context_takeover(false)
     }
 
-    /// How far back sent messages may refer: two to the power of this many bytes, 8 to 15; 15
-    /// by default, unless the peer wants less. With 8, only runs of the same byte are
-    /// compressed. Other values are taken as the nearest of these.
+    /// Sets how far back sent messages may refer: 2 to the power of `bits` bytes, 8 to 15. The
+    /// default is 15, unless the peer asks for less (RFC 7692 §7.1.2).
+    ///
+    /// With 8, only runs of the same byte are compressed. Any other value counts as the nearest in
+    /// the range.
     pub const fn send_window_bits(mut self, bits: u8) -> Self {
         self.send_window_bits = window_bits(bits);
         self
     }
 
-    /// How far back received messages may refer, as for
-    /// [`send_window_bits`](Self::send_window_bits). A client is connected to servers only
-    /// that agree, or do not compress. A server says so to clients that can be told, and lets
-    /// others have their way. It spares the peer some memory, and this end none.
+    /// Sets how far back received messages may refer, in the unit of
+    /// [`send_window_bits`](Self::send_window_bits).
+    ///
+    /// A client then connects only to servers that agree, or that do not compress. A server asks
+    /// those clients for it that support the parameter, and accepts larger windows from others. A
+    /// smaller window saves the peer some memory, and this endpoint none.
     pub const fn recv_window_bits(mut self, bits: u8) -> Self {
         self.recv_window_bits = window_bits(bits);
         self

@@ -1,39 +1,47 @@
+//! Compression of messages with `zlib-rs` (RFC 7692 §7.2.1).
+//!
+//! Each part of a message ends with a flush, which ends on a byte. The last four bytes of a message
+//! (`TAIL`) are cut off. Tricky: an empty part needs a block too, the library has no window of 8
+//! bits, and a message is sent even if the library fails.
+
 use core::fmt;
 
 use zlib_rs::{Deflate as Stream, DeflateConfig as StreamConfig, DeflateFlush, Strategy};
 
 use super::{DeflateConfig, DirectionParams, TAIL};
 
-/// Compresses messages (RFC 7692 §7.2.1).
+/// A compressor for the messages of one direction (RFC 7692 §7.2.1).
 ///
-/// It holds no memory until the first message, and none between messages unless these may refer
-/// to each other.
+/// It holds no memory before the first message, and none between messages unless they may refer to
+/// each other.
 pub struct Deflater {
     direction: DirectionParams,
     level: u8,
     min_len: usize,
-    /// The window, once there is something in it.
+    /// The state of the library with its window, or `None` while the window is empty.
     stream: Option<Box<Stream>>,
 }
 
-/// How many codes are gathered for a block: two to the power of this and 6. More is memory for
-/// longer messages than most are.
+/// The memory level of the library: a block collects up to 2 to the power of this plus 6 codes.
+/// A higher level takes memory that only long messages use.
 const MEM_LEVEL: i32 = 5;
-/// The compressed data of a message is made in steps of this many bytes.
+/// The number of output bytes for which one step makes room.
 const STEP: usize = 4 << 10;
-/// For the first step room is made for so many bytes more than there are to compress, if that is less:
-/// most messages need no other.
+/// The first step makes room for this many bytes more than the input has, if that is less than a
+/// step. Most messages need no second step.
 const ROOM_MIN: usize = 32;
-/// The most bytes in a stored block (RFC 1951 §3.2.4).
+/// The maximum length of a stored block, in bytes (RFC 1951 §3.2.4).
 const STORED_MAX: usize = 0xFFFF;
 
 impl Deflater {
-    /// Compresses as was agreed on for this direction; how hard it tries, and for which
-    /// messages, is one's own wish.
+    /// Creates a compressor for a direction with these negotiated parameters. The level and the
+    /// minimum length come from `config`.
+    ///
+    /// The result is `None` only without the feature `deflate`.
     #[must_use]
     pub fn new(direction: DirectionParams, config: &DeflateConfig) -> Option<Self> {
         let (level, min_len) = (config.level, config.min_len);
-        // To take less than is allowed is always allowed.
+        // A sender may always use less than was negotiated.
         let direction = DirectionParams {
             context_takeover: direction.context_takeover && config.send_context_takeover,
             window_bits: direction.window_bits.min(config.send_window_bits),
@@ -41,17 +49,17 @@ impl Deflater {
         Some(Self { direction, level, min_len, stream: None })
     }
 
-    /// Shorter messages are not worth it.
+    /// Returns the length, in bytes, below which messages are not compressed.
     pub(crate) const fn min_len(&self) -> usize {
         self.min_len
     }
 
-    /// All that decides about the result, but for earlier messages.
+    /// Returns everything that determines the result, except for earlier messages.
     pub(crate) const fn settings(&self) -> (u8, u8) {
         (self.level, self.direction.window_bits)
     }
 
-    /// Another one with the same settings, that knows of no message yet.
+    /// Creates a compressor with the same settings and without earlier messages.
     pub(crate) const fn alike(&self) -> Self {
         Self { stream: None, ..*self }
     }
@@ -77,8 +85,8 @@ impl Deflater {
             let level = self.level;
             let stream = self.stream.get_or_insert_with(|| Box::new(open(level, window_bits)));
             if !flush(stream, part, &mut out) {
-                // The library has no reason to fail. If it does, the message goes out all the
-                // same.
+                // The library has no reason to fail. If it does, the message is sent in blocks that
+                // are not compressed.
                 out = stored(part);
                 self.stream = None;
             }
@@ -86,7 +94,7 @@ impl Deflater {
         out
     }
 
-    /// Gives up the memory of earlier messages. Those that follow do not refer to them.
+    /// Releases the memory of earlier messages. Later messages do not refer to them.
     pub(crate) fn reset(&mut self) {
         self.stream = None;
     }
@@ -95,17 +103,18 @@ impl Deflater {
 fn open(level: u8, window_bits: u8) -> Stream {
     let mut config = StreamConfig::new(level.into());
     config.mem_level = MEM_LEVEL;
-    // The library's smallest window is of 9 bits. Runs of one byte refer no farther than that
-    // byte, so they fit into any.
+    // The smallest window of the library has 9 bits. A run of one byte refers back by one byte, so
+    // it fits into any window.
     if window_bits < 9 {
         config.strategy = Strategy::Rle;
     }
-    // Negative: without the header and checksum of zlib (RFC 7692 §7.3).
+    // A negative value means: without the header and the checksum of zlib (RFC 7692 §7.3).
     config.window_bits = -i32::from(window_bits.max(9));
     Stream::new_with_config(config)
 }
 
-/// Appends all of `part`, up to and with the empty block that ends it on a byte.
+/// Compresses all of `part`, and appends it with the empty block that makes it end on a byte.
+/// Returns whether the library did so.
 fn flush(stream: &mut Stream, part: &[u8], out: &mut Vec<u8>) -> bool {
     let mut part = part;
     loop {
@@ -122,14 +131,14 @@ fn flush(stream: &mut Stream, part: &[u8], out: &mut Vec<u8>) -> bool {
         if outcome.is_err() {
             return false;
         }
-        // Space that is left over says that there was nothing more to put into it.
+        // Unused space means that the library has nothing more to write.
         if step < room {
             return part.is_empty() && out.ends_with(&TAIL);
         }
     }
 }
 
-/// The part in blocks that are not compressed, and the empty one that ends it.
+/// Encodes a part in blocks that are not compressed, and the empty block that ends it.
 fn stored(part: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for block in part.chunks(STORED_MAX).chain([&[][..]]) {

@@ -1,3 +1,14 @@
+//! Decompression of messages with `zlib-rs` (RFC 7692 §7.2.2).
+//!
+//! Tricky: the library stops after a block that claims to be the last (BFINAL), but here the
+//! message may go on after it, and later data may refer to earlier data. So `restart` resets the
+//! library, and gives it the latest output as its window. The library does not reveal its window,
+//! so we keep that output ourselves, from the first message with such a block on. The output of
+//! the messages before it is then unknown, and a reference to that output fails.
+//!
+//! The outcome must not depend on how the input is cut. So a step that fills its room, or that has
+//! output before an error, is repeated even without new input (`is_unfinished`).
+
 use core::fmt;
 
 use zlib_rs::{Inflate as Stream, InflateFlush, Status};
@@ -6,35 +17,38 @@ use super::config::MAX_WINDOW_BITS;
 use super::{DirectionParams, TAIL};
 use crate::error::ProtocolError;
 
-/// Decompresses messages (RFC 7692 §7.2.2).
+/// A decompressor for the messages of one direction (RFC 7692 §7.2.2).
 ///
-/// It holds no memory until the first compressed message, and none between messages unless
-/// these may refer to each other.
+/// It holds no memory before the first compressed message, and none between messages unless they
+/// may refer to each other.
 pub struct Inflater {
     direction: DirectionParams,
     stream: Option<Box<Stream>>,
     /// The latest output.
     recent: Vec<u8>,
-    /// `recent` is kept between messages: the library will not tell us its window.
+    /// Whether `recent` is kept between messages, because the library does not reveal its window.
     keeps_recent: bool,
-    /// The latest step had no room left, or met a fault that it has yet to tell: it is to be tried
-    /// again even if no more input comes.
+    /// Whether the last step filled its room, or has an error to report. It must be repeated even
+    /// without new input.
     is_unfinished: bool,
 }
 
-/// As far back as anything can refer (RFC 1951 §2).
+/// The largest distance of a reference, in bytes (RFC 1951 §2).
 const WINDOW_MAX: usize = 1 << MAX_WINDOW_BITS;
-/// A message is decompressed in steps of at most this many bytes.
+/// The maximum number of bytes that one step produces.
 const STEP: usize = 8 << 10;
-/// Room is made for this many times as many bytes as come in, and for at least so many: to clear more
-/// for a short message would take longer than the rest.
+/// The number of bytes for which a step makes room, for each byte of input. For a short message, to
+/// clear more memory would take longer than everything else.
 const GROWTH: usize = 8;
+/// The minimum number of bytes for which a step makes room.
 const STEP_MIN: usize = 256;
 
 const INVALID: ProtocolError = ProtocolError::InvalidDeflate;
 
 impl Inflater {
-    /// Decompresses what was compressed as agreed on for this direction.
+    /// Creates a decompressor for a direction with these negotiated parameters.
+    ///
+    /// The result is `None` only without the feature `deflate`.
     #[must_use]
     pub const fn new(direction: DirectionParams) -> Option<Self> {
         Some(Self {
@@ -46,8 +60,8 @@ impl Inflater {
         })
     }
 
-    /// Decompresses from the front of `input`, at most `max_len` bytes and one step at a time.
-    /// Nothing comes out any more once all of `input` is eaten and was decompressed.
+    /// Decompresses one step from the front of `input`, and returns at most `max_len` bytes. The
+    /// result is empty once all of `input` is consumed and decompressed.
     pub(crate) fn inflate(
         &mut self,
         input: &mut &[u8],
@@ -56,7 +70,7 @@ impl Inflater {
         if input.is_empty() && !self.is_unfinished {
             return Ok(&[]);
         }
-        // So a vector that doubles its memory stays within two windows.
+        // A vector that doubles its memory stays within two windows if its length does.
         if self.recent.len() + STEP > 2 * WINDOW_MAX {
             self.recent.drain(..self.recent.len() - WINDOW_MAX);
         }
@@ -71,8 +85,8 @@ impl Inflater {
         self.recent.get(start..).ok_or(INVALID)
     }
 
-    /// Decompresses to where `recent` has been made room from `start` on. Returns how many
-    /// bytes were eaten and how many came out.
+    /// Decompresses into the room that `recent` has from `start` on. Returns the number of bytes
+    /// consumed, and the number of bytes produced.
     fn step(&mut self, input: &[u8], start: usize) -> Result<(usize, usize), ProtocolError> {
         let mut eaten = 0;
         loop {
@@ -87,15 +101,15 @@ impl Inflater {
                 return Ok((eaten, made));
             }
             if ending != Ending::LastBlock {
-                // The library eats what there is, or says why not.
+                // Without a reason, the library should have consumed all of the input.
                 return Err(INVALID);
             }
             self.restart(start)?;
         }
     }
 
-    /// Goes on after a block that says it is the last one (BFINAL, RFC 7692 §7.2.3.4). The
-    /// library takes that for the end of its work; here, what follows may refer to what was.
+    /// Continues after a block that claims to be the last (BFINAL, RFC 7692 §7.2.3.4), with the
+    /// latest output as the window.
     fn restart(&mut self, end: usize) -> Result<(), ProtocolError> {
         self.keeps_recent = self.direction.context_takeover;
         let recent = self.recent.get(..end).unwrap_or_default();
@@ -108,11 +122,11 @@ impl Inflater {
         Ok(())
     }
 
-    /// Ends a message, all of which was decompressed.
+    /// Ends a message after all of its data was decompressed.
     pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
-        // A byte follows the tail, and the library is told to stop after a block. So it leaves
-        // that byte if the tail ended a block, as it must. Otherwise the message was cut short,
-        // and what would come out is anybody's guess.
+        // The library must stop after a block, and gets one byte more than the tail. It leaves that
+        // byte if the tail ends a block, as it should. If not, the message was cut short, and its
+        // output would be meaningless.
         const PROBE: [u8; TAIL.len() + 1] = [0x00, 0x00, 0xFF, 0xFF, 0xAA];
         let mut spill = [0];
         let Call { eaten, made, .. } = self.end(&PROBE, &mut spill, InflateFlush::Block)?;
@@ -122,7 +136,7 @@ impl Inflater {
         if !self.direction.context_takeover {
             self.stream = None;
         } else if self.end(&[], &mut spill, InflateFlush::NoFlush)?.ending == Ending::LastBlock {
-            // The block that the tail ended said that it is the last one.
+            // The block that the tail ended claims to be the last.
             self.restart(self.recent.len())?;
         }
         if !self.keeps_recent {
@@ -139,37 +153,39 @@ impl Inflater {
     ) -> Result<Call, ProtocolError> {
         match &mut self.stream {
             Some(stream) => call(stream, probe, spill, flush),
-            // Not a single byte came.
+            // The message has no data.
             None => Err(INVALID),
         }
     }
 }
 
 fn open() -> Box<Stream> {
-    // The largest window, whatever was agreed on. Peers that agree on 8 bits and compress with
-    // zlib use 9; and a smaller window takes the library no less memory.
+    // Always the largest window. Peers that agree on 8 bits and compress with zlib use 9, and with
+    // a smaller window the library takes as much memory.
     Box::new(Stream::new(false, MAX_WINDOW_BITS))
 }
 
-/// What a call of the library did.
+/// The result of a call of the library.
 struct Call {
-    /// How many bytes went in.
+    /// The number of bytes consumed.
     eaten: usize,
-    /// How many came out.
+    /// The number of bytes produced.
     made: usize,
     ending: Ending,
 }
 
+/// The state of the compressed data after a call of the library.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Ending {
-    /// The block goes on, or another one follows.
+    /// The block continues, or another one follows.
     Open,
-    /// That was the last block.
+    /// A block ended that claims to be the last.
     LastBlock,
-    /// What follows is wrong.
+    /// The data after the output is invalid.
     Fault,
 }
 
+/// Calls the library once.
 fn call(
     stream: &mut Stream,
     input: &[u8],
@@ -183,8 +199,8 @@ fn call(
     let ending = match outcome {
         Ok(Status::StreamEnd) => Ending::LastBlock,
         Ok(_) => Ending::Open,
-        // What came out before the fault counts, and may itself be one; otherwise it would matter
-        // how the input was cut. The next call meets the fault again.
+        // Output before the error counts, and can itself be invalid text or over a limit. Otherwise
+        // the outcome would depend on how the input is cut. The next call reports the error again.
         Err(_) if made > 0 => Ending::Fault,
         Err(_) => return Err(INVALID),
     };

@@ -1,11 +1,16 @@
-//! permessage-deflate (RFC 7692): messages that are compressed one by one.
+//! The extension permessage-deflate (RFC 7692), which compresses messages one by one.
 //!
-//! What two ends settle on in the opening handshake is [`Params`], and what one of them wishes is a
-//! [`DeflateConfig`]: both are always there, and pure. The [`Deflater`] and [`Inflater`] that do
-//! the work need the feature `deflate`; without it they exist in name only, and cannot be made.
+//! A [`DeflateConfig`] is the configuration of one endpoint. [`Params`] are the parameters that
+//! both endpoints negotiate in the opening handshake. These two types are always there. A
+//! [`Deflater`] compresses and an [`Inflater`] decompresses; both need the feature `deflate`.
+//! Without it the two types exist, but no values of them.
 //!
-//! The algorithm (RFC 1951) is that of a library. What is done here is what RFC 7692 adds: where a
-//! message ends in the stream of compressed bytes, and which messages may refer to earlier ones.
+//! The crate `zlib-rs` implements the algorithm (RFC 1951). The code here adds the rules of RFC
+//! 7692: where a message ends in the stream of compressed bytes, and which messages may refer to
+//! earlier ones.
+//!
+//! Read `config` and `params` first, which are the negotiation. Then read `deflater`, and at last
+//! `inflater`, which has the difficult part: blocks that claim to be the last.
 
 mod config;
 #[cfg(feature = "deflate")]
@@ -25,20 +30,21 @@ pub use params::{Params, ParamsError};
 #[cfg(not(feature = "deflate"))]
 pub use stub::{Deflater, Inflater};
 
-/// The name of the extension (RFC 7692 §7).
+/// The registered name of the extension (RFC 7692 §7).
 pub const EXTENSION: &str = "permessage-deflate";
 
-/// How one direction of a connection is compressed.
+/// The negotiated parameters of one direction of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DirectionParams {
-    /// Whether a message may refer to what earlier ones held (RFC 7692 §7.1.1).
+    /// Whether a message may refer to the content of earlier ones (RFC 7692 §7.1.1).
     pub context_takeover: bool,
-    /// How far back it may refer: two to the power of this many bytes, 8 to 15 (RFC 7692 §7.1.2).
+    /// The size of the window: a message may refer back by up to 2 to the power of this many bytes,
+    /// 8 to 15 (RFC 7692 §7.1.2).
     pub window_bits: u8,
 }
 
-/// The four bytes that end the compressed data of every message, and are not sent (RFC 7692
-/// §7.2.1).
+/// The four bytes that end the compressed data of every message, and that are not sent
+/// (RFC 7692 §7.2.1).
 #[cfg(feature = "deflate")]
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];

@@ -1,33 +1,39 @@
+//! The negotiation of permessage-deflate (RFC 7692 §7.1): offer, acceptance and verification.
+//!
+//! Tricky: a parameter means different things in an offer and in a response. In an offer, the
+//! `server_` parameters are demands, and the `client_` parameters are hints that the server may
+//! take up. In a response, all of them are binding.
+
 use core::fmt;
 
 use super::config::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 use super::{DeflateConfig, DirectionParams};
 use crate::excerpt::excerpt;
 
-/// What both ends settled on (RFC 7692 §7.1).
+/// The negotiated parameters of permessage-deflate (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Params {
-    /// How the messages of the server are compressed.
+    /// The parameters of messages from the server.
     pub server: DirectionParams,
-    /// How the messages of the client are compressed.
+    /// The parameters of messages from the client.
     pub client: DirectionParams,
 }
 
-/// Parameters as they stand in a field, those without a value as `None`.
+/// Parameters as they are in the header field. The value is `None` if there is none.
 type RawParams = Vec<(String, Option<String>)>;
 
-/// Why parameters cannot be agreed on (RFC 7692 §7).
+/// The reason why parameters of permessage-deflate are refused (RFC 7692 §7).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ParamsError {
-    /// A parameter that RFC 7692 does not define.
+    /// RFC 7692 does not define the parameter.
     Unknown(String),
-    /// A parameter that stands twice.
+    /// The parameter is repeated.
     Repeated(String),
-    /// A parameter without the value it needs, or with one it cannot have.
+    /// The parameter lacks the value that it needs, or has an invalid one.
     Value(String),
-    /// A server did not grant what was asked for.
+    /// The server did not grant the parameter that the client asked for.
     NotGranted(&'static str),
 }
 
@@ -36,13 +42,13 @@ const CLIENT_NO_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_BITS: &str = "server_max_window_bits";
 const CLIENT_BITS: &str = "client_max_window_bits";
 
-/// The parameters of an offer or a response, each checked by itself.
+/// The parameters of an offer or a response, each valid on its own.
 #[derive(Clone, Copy, Debug, Default)]
 struct ParsedParams {
     server_no_takeover: bool,
     client_no_takeover: bool,
     server_bits: Option<u8>,
-    /// In an offer it may stand without a value.
+    /// `Some(None)` is the parameter without a value, which only an offer may have.
     client_bits: Option<Option<u8>>,
 }
 
@@ -70,7 +76,7 @@ impl ParsedParams {
     }
 }
 
-/// A decimal number from 8 to 15, without a zero in front.
+/// Decodes a decimal number from 8 to 15, without a leading zero.
 fn window_bits(value: &str) -> Option<u8> {
     let is_number = value.bytes().all(|byte| byte.is_ascii_digit()) && !value.starts_with('0');
     let bits = value.parse().ok().filter(|_| is_number)?;
@@ -78,19 +84,19 @@ fn window_bits(value: &str) -> Option<u8> {
 }
 
 impl Params {
-    /// The parameters that a client offers.
+    /// Returns the parameters that a client offers.
     pub(crate) fn offer(config: &DeflateConfig) -> RawParams {
         let mut params = Vec::new();
         push(&mut params, config.recv(), SERVER_NO_TAKEOVER, SERVER_BITS);
         push(&mut params, config.send(), CLIENT_NO_TAKEOVER, CLIENT_BITS);
-        // To say so costs nothing, and a server may ask for less only if it was said.
+        // This costs nothing, and a server may ask for a smaller window only if it was offered.
         if config.send_window_bits == MAX_WINDOW_BITS {
             params.push((CLIENT_BITS.to_owned(), None));
         }
         params
     }
 
-    /// Judges an offer as a server: what is settled then, and the parameters that say so.
+    /// Evaluates an offer as a server. Returns the negotiated parameters, and those to respond.
     pub(crate) fn accept(
         config: &DeflateConfig,
         offer: &[(String, Option<String>)],
@@ -98,17 +104,17 @@ impl Params {
         let offer = ParsedParams::new(offer)?;
         let server = DirectionParams {
             context_takeover: config.send_context_takeover && !offer.server_no_takeover,
-            // Allowed without an offer too (RFC 7692 §7.1.2.1), but some clients then refuse. The
-            // deflater keeps to the smaller window by itself, which needs no agreement.
+            // RFC 7692 §7.1.2.1 allows the parameter without an offer too, but some clients refuse
+            // it. The deflater uses the smaller window anyway, which needs no agreement.
             window_bits: match offer.server_bits {
                 Some(bits) => bits.min(config.send_window_bits),
                 None => MAX_WINDOW_BITS,
             },
         };
         let client = DirectionParams {
-            // A hint to take up: it spares us the memory.
+            // We take up the hint of the client, because it saves us memory.
             context_takeover: config.recv_context_takeover && !offer.client_no_takeover,
-            // What was not offered may not be answered (RFC 7692 §7.1.2.2).
+            // Only a parameter that was offered may be in the response (RFC 7692 §7.1.2.2).
             window_bits: match offer.client_bits {
                 Some(hint) => hint.unwrap_or(MAX_WINDOW_BITS).min(config.recv_window_bits),
                 None => MAX_WINDOW_BITS,
@@ -116,7 +122,7 @@ impl Params {
         };
         let mut params = Vec::new();
         push(&mut params, server, SERVER_NO_TAKEOVER, SERVER_BITS);
-        // A client that asked for at most 15 bits waits for the answer to it.
+        // A client that asked for at most 15 bits expects the parameter in the response.
         if offer.server_bits.is_some() && server.window_bits == MAX_WINDOW_BITS {
             params.push((SERVER_BITS.to_owned(), Some(MAX_WINDOW_BITS.to_string())));
         }
@@ -124,7 +130,7 @@ impl Params {
         Ok((Self { server, client }, params))
     }
 
-    /// Judges a response as the client that made an offer of these wishes.
+    /// Validates a response, as the client that offered this configuration.
     pub(crate) fn verify(
         config: &DeflateConfig,
         response: &[(String, Option<String>)],
@@ -137,7 +143,7 @@ impl Params {
         if server_bits > config.recv_window_bits {
             return Err(ParamsError::NotGranted(SERVER_BITS));
         }
-        // We offer it always; without a value it says nothing in a response.
+        // Our offers always have the parameter. In a response it must have a value.
         let client_bits = match response.client_bits {
             Some(None) => return Err(ParamsError::Value(CLIENT_BITS.to_owned())),
             Some(Some(bits)) => bits,
@@ -151,7 +157,7 @@ impl Params {
     }
 }
 
-/// Writes down in what a direction falls short of the most.
+/// Adds the parameters by which a direction differs from the defaults of RFC 7692.
 fn push(params: &mut RawParams, direction: DirectionParams, no_takeover: &str, bits: &str) {
     if !direction.context_takeover {
         params.push((no_takeover.to_owned(), None));
@@ -172,8 +178,8 @@ impl fmt::Display for ParamsError {
             Self::NotGranted(name) => {
                 write!(
                     f,
-                    "the server did not grant {name}: add a second offer without it, as with a \
-                     further call of Client::deflate, to connect all the same"
+                    "the server did not grant {name}: add a second offer without it, for example \
+                     with another call of Client::deflate, to connect anyway"
                 )
             }
         }?;

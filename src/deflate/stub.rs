@@ -1,4 +1,4 @@
-//! The names of what the feature `deflate` would add: there are no values of these types.
+//! Stand-ins for the types of the feature `deflate`. No values of them exist.
 
 #![allow(clippy::needless_pass_by_ref_mut, reason = "the signatures are those with the feature")]
 
@@ -7,16 +7,16 @@ use core::convert::Infallible;
 use super::{DeflateConfig, DirectionParams};
 use crate::error::ProtocolError;
 
-/// Compresses messages; there is none without the feature `deflate`.
+/// A compressor for messages. Without the feature `deflate`, no value of this type exists.
 #[derive(Debug)]
 pub struct Deflater(Infallible);
 
-/// Decompresses messages; there is none without the feature `deflate`.
+/// A decompressor for messages. Without the feature `deflate`, no value of this type exists.
 #[derive(Debug)]
 pub struct Inflater(Infallible);
 
 impl Deflater {
-    /// `None`, without the feature `deflate`.
+    /// Returns `None` without the feature `deflate`.
     #[must_use]
     pub const fn new(_coding: DirectionParams, _wishes: &DeflateConfig) -> Option<Self> {
         None
@@ -48,7 +48,7 @@ impl Deflater {
 }
 
 impl Inflater {
-    /// `None`, without the feature `deflate`.
+    /// Returns `None` without the feature `deflate`.
     #[must_use]
     pub const fn new(_coding: DirectionParams) -> Option<Self> {
         None

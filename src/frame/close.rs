@@ -1,44 +1,50 @@
+//! Close codes, and the body of a Close frame (RFC 6455 §5.5.1, §7.4).
+//!
+//! A [`CloseCode`] exists only for a number that may be sent, so a function that has one need not
+//! check it. Tricky: the codes that an endpoint reports but never sends (1005, 1006, 1015), and the
+//! codes that were registered after the RFC (1012 to 1014).
+
 use core::fmt;
 
 use crate::error::ProtocolError;
 
-/// A status code that may stand in a Close frame (§7.4).
+/// A status code that may be sent in a Close frame (RFC 6455 §7.4).
 ///
-/// Codes that never go on the wire cannot be made: 1005 ("no code") is an absent
-/// [`CloseFrame`], 1006 ("no Close frame") is an error, 1015 ("TLS failed") has no connection
-/// to be sent on. Codes 1012 to 1014 are allowed: they were registered after the RFC.
+/// No value exists for a code that must not be sent: 1005 ("no code") is an absent [`CloseFrame`],
+/// 1006 ("no Close frame") is an error, and after 1015 ("TLS failed") there is no connection to
+/// send it on. Codes 1012 to 1014 are allowed, because they were registered after the RFC.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
     /// 1000: the purpose of the connection is fulfilled.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the endpoint goes away, as a server that shuts down.
+    /// 1001: the endpoint goes away, for example because a server shuts down.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// 1003: the endpoint cannot accept this type of data.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// 1007: the content of a message does not fit its type, as text that is not UTF-8.
+    /// 1007: the content of a message does not match its type, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// 1008: a message violates the policy of the endpoint.
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// 1009: a message is too big to process.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
-    /// 1010: the server did not negotiate an extension that the client needs. Clients only.
+    /// 1010: the server did not negotiate an extension that the client needs. Only clients send it.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
-    /// 1011: an unexpected condition keeps the endpoint from going on.
+    /// 1011: an unexpected condition prevents the endpoint from continuing.
     pub const INTERNAL_ERROR: Self = Self(1011);
 
     /// 1012: the server restarts.
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// 1013: the server is overloaded: try again later.
+    /// 1013: the server is overloaded, and the client should try again later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: the server is a gateway, and got an invalid response from the server behind it.
+    /// 1014: the server is a gateway, and received an invalid response from the server behind it.
     pub const BAD_GATEWAY: Self = Self(1014);
 
-    /// The code with this number, or `None` if it may not be sent: below 1000, 1004 to 1006,
-    /// 1015 to 2999, 5000 and above.
+    /// Returns the code with this number, or `None` if it must not be sent: below 1000, 1004 to
+    /// 1006, 1015 to 2999, 5000 and above.
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         match code {
@@ -47,13 +53,13 @@ impl CloseCode {
         }
     }
 
-    /// The number of the code.
+    /// Returns the number of the code.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// The name in the registry (§11.7), if the code has one.
+    /// Returns the name of the code in the registry (RFC 6455 §11.7), if it has one.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
@@ -74,7 +80,7 @@ impl CloseCode {
     }
 }
 
-/// The number, and the name if there is one: `1001 Going Away`.
+/// Formats the number, and the name if there is one: `1001 Going Away`.
 impl fmt::Display for CloseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -90,7 +96,7 @@ impl fmt::Debug for CloseCode {
     }
 }
 
-/// Fails, as [`CloseCode::new`], for a number that may not be sent.
+/// Fails for a number that must not be sent, like [`CloseCode::new`].
 impl TryFrom<u16> for CloseCode {
     type Error = ForbiddenCloseCode;
 
@@ -117,7 +123,7 @@ impl PartialEq<CloseCode> for u16 {
     }
 }
 
-/// A number that may not stand in a Close frame (§7.4).
+/// The error for a number that must not be sent as a close code (RFC 6455 §7.4).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ForbiddenCloseCode(pub u16);
 
@@ -129,7 +135,7 @@ impl fmt::Display for ForbiddenCloseCode {
 
 impl core::error::Error for ForbiddenCloseCode {}
 
-/// The code that tells the peer what it did wrong (§7.4.1).
+/// Gives the code that reports the violation to the peer (RFC 6455 §7.4.1).
 impl From<ProtocolError> for CloseCode {
     fn from(error: ProtocolError) -> Self {
         match error {
@@ -142,7 +148,7 @@ impl From<ProtocolError> for CloseCode {
     }
 }
 
-/// What a Close frame with a body says: why the connection ends (§5.5.1).
+/// The body of a Close frame: a code and a reason for closing (RFC 6455 §5.5.1).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CloseFrame {
     code: CloseCode,
@@ -150,10 +156,10 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
-    /// The most bytes that a reason may have: what two bytes of code leave of 125.
+    /// The maximum length of a reason, in bytes: the 125 of a control frame less two for the code.
     pub const MAX_REASON_LEN: usize = 123;
 
-    /// A close frame with a code and a reason, which may be empty.
+    /// Creates a body from a code and a reason, which may be empty.
     ///
     /// # Errors
     ///
@@ -166,23 +172,24 @@ impl CloseFrame {
         Ok(Self { code, reason })
     }
 
-    /// The status code.
+    /// Returns the status code.
     #[must_use]
     pub const fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// The reason, meant for people who look for the cause; often empty.
+    /// Returns the reason. It is meant for people who look for the cause, and is often empty.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Reads the body of a Close frame; an empty one says nothing, which is `None`.
+    /// Decodes the body of a Close frame. `None` stands for an empty body.
     ///
     /// # Errors
     ///
-    /// `TruncatedClose`, `ForbiddenCloseCode` and `InvalidUtf8`.
+    /// `TruncatedClose` if the body is one byte, `ForbiddenCloseCode` if the code must not be sent,
+    /// and `InvalidUtf8` if the reason is not UTF-8.
     pub fn decode(payload: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some((code, reason)) = payload.split_first_chunk() else {
             return if payload.is_empty() { Ok(None) } else { Err(ProtocolError::TruncatedClose) };
@@ -200,23 +207,23 @@ impl CloseFrame {
     }
 }
 
-/// A close frame without a reason.
+/// Creates a body without a reason.
 impl From<CloseCode> for CloseFrame {
     fn from(code: CloseCode) -> Self {
         Self { code, reason: String::new() }
     }
 }
 
-/// The close frame that fails the connection (§7.1.7): the fitting code, and the broken rule
-/// in words.
+/// Creates the body of the Close frame that fails the connection (RFC 6455 §7.1.7): the code for
+/// the violation, and the broken rule in words.
 impl From<ProtocolError> for CloseFrame {
     fn from(error: ProtocolError) -> Self {
-        // No rule takes more than 80 bytes to say; a test holds every variant to that.
+        // The reason fits: no description of a rule is longer than 80 bytes, which a test checks.
         Self { code: error.into(), reason: error.to_string() }
     }
 }
 
-/// A reason for closing that does not fit into a Close frame.
+/// The error for a reason that does not fit into a Close frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ReasonTooLong {
     /// The length of the reason, in bytes.

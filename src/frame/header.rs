@@ -1,13 +1,28 @@
+//! The header of a frame (RFC 6455 §5.2).
+//!
+//! ```text
+//!   payload length        byte 0    byte 1    length    masking key
+//!   0 to 125              FRRRoooo  Mlllllll            4 bytes if M is set
+//!   126 to 65,535         FRRRoooo  M1111110  2 bytes   4 bytes if M is set
+//!   65,536 to 2^63 - 1    FRRRoooo  M1111111  8 bytes   4 bytes if M is set
+//! ```
+//!
+//! F is FIN, R a reserved bit, o the opcode, M the MASK bit, and l the length. Lengths are
+//! big-endian. Only the shortest form of a length is valid.
+//!
+//! There are two decoders. [`FrameHeader::decode`] knows every frame. [`DataFrame::split`] knows
+//! only the most frequent ones, and is faster. If you change a rule, change it in both.
+
 use super::{MaskingKey, Opcode};
 use crate::error::ProtocolError;
 
-/// The fields that stand before the payload of a frame (§5.2).
+/// The header of a frame: all fields that precede the payload (RFC 6455 §5.2).
 ///
 /// ```
 /// use tightwire::frame::{FrameHeader, Opcode};
 ///
 /// let bytes = [0x81, 0x05, b'H', b'e', b'l', b'l', b'o'];
-/// let (header, header_len) = FrameHeader::decode(&bytes)?.expect("it is whole");
+/// let (header, header_len) = FrameHeader::decode(&bytes)?.expect("a complete header");
 /// assert_eq!(header.opcode, Opcode::Text);
 /// assert_eq!(header.payload_len, 5);
 /// assert!(header.fin);
@@ -19,20 +34,20 @@ use crate::error::ProtocolError;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FrameHeader {
-    /// This is the last, or the only, fragment of a message.
+    /// Whether this is the last or only fragment of a message.
     pub fin: bool,
-    /// Free for extensions.
+    /// The first reserved bit. With permessage-deflate it marks a compressed message (RFC 7692 §6).
     pub rsv1: bool,
-    /// Free for extensions.
+    /// The second reserved bit, free for extensions.
     pub rsv2: bool,
-    /// Free for extensions.
+    /// The third reserved bit, free for extensions.
     pub rsv3: bool,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: Opcode,
-    /// The key that the payload is masked with: always there in frames of a client, never in
-    /// frames of a server.
+    /// The key that masks the payload. Frames from a client always have one, and frames from a
+    /// server never do (RFC 6455 §5.1).
     pub mask: Option<MaskingKey>,
-    /// The number of payload bytes that follow the header.
+    /// The length of the payload that follows the header, in bytes.
     pub payload_len: u64,
 }
 
@@ -47,34 +62,35 @@ const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
 
 impl FrameHeader {
-    /// The most bytes that a header has: 2, then 8 of length, then 4 of masking key.
+    /// The maximum length of a header, in bytes: 2, then 8 for the length, then 4 for the key.
     pub const MAX_LEN: usize = 14;
 
-    /// The most payload bytes that a control frame may have (§5.5).
+    /// The maximum payload length of a control frame, in bytes (RFC 6455 §5.5).
     pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
-    /// The header of a whole message, or of a control frame, without reserved bits.
+    /// Creates the header of a message in one frame, or of a control frame. FIN is set, and no
+    /// reserved bit.
     #[must_use]
     pub const fn new(opcode: Opcode, mask: Option<MaskingKey>, payload_len: u64) -> Self {
         Self { fin: true, rsv1: false, rsv2: false, rsv3: false, opcode, mask, payload_len }
     }
 
-    /// Whether any of the three reserved bits is set.
+    /// Returns whether any of the three reserved bits is set.
     #[must_use]
     pub const fn has_reserved_bits(&self) -> bool {
         self.rsv1 || self.rsv2 || self.rsv3
     }
 
-    /// Reads the header that `input` begins with, and says how many bytes it took.
+    /// Decodes the header at the start of `input`, and returns it with its length in bytes.
     ///
-    /// `None` means that more bytes are needed. Rules that need no context are checked here,
-    /// each as soon as its field is there; masking, reserved bits and the order of fragments
-    /// depend on the connection and are left to [`Inbound`](crate::protocol::Inbound).
+    /// `None` means that more bytes are needed. Rules that need no context are checked here, each
+    /// as soon as its field has arrived. Masking, reserved bits and the order of fragments depend
+    /// on the connection; [`Inbound`](crate::protocol::Inbound) checks them.
     ///
     /// # Errors
     ///
-    /// `ReservedOpcode`, `FragmentedControl`, `ControlTooLong`, `NonMinimalLength` and
-    /// `LengthTooLarge`.
+    /// `ReservedOpcode`, `FragmentedControl`, `ControlTooLong`, `NonMinimalLength` or
+    /// `LengthTooLarge`, for the first rule that the header breaks.
     #[inline]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some((&first, rest)) = input.split_first() else {
@@ -116,7 +132,7 @@ impl FrameHeader {
         Ok(Some((header, input.len() - rest.len())))
     }
 
-    /// Appends the header to `out`, its length in the shortest form.
+    /// Appends the header to `out`, with the length in its shortest form (RFC 6455 §5.2).
     #[inline(always)]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
@@ -126,7 +142,7 @@ impl FrameHeader {
             | flag(self.rsv3, RSV3)
             | self.opcode.bits();
         let [low, high, ..] = self.payload_len.to_le_bytes();
-        // All is appended at once: appended field by field, each would look for room.
+        // The header is appended at once. Appended one by one, each field would check for room.
         match (self.payload_len, self.mask) {
             (0..126, None) => out.extend_from_slice(&[first, low]),
             (0..126, Some(MaskingKey([k0, k1, k2, k3]))) => {
@@ -141,7 +157,7 @@ impl FrameHeader {
     }
 }
 
-/// Appends a header whose length takes 64 bits.
+/// Appends a header whose length needs 64 bits.
 #[cold]
 fn encode_long(first: u8, len: u64, mask: Option<MaskingKey>, out: &mut Vec<u8>) {
     out.extend_from_slice(&[first, if mask.is_some() { MASK | LEN_64 } else { LEN_64 }]);
@@ -151,21 +167,22 @@ fn encode_long(first: u8, len: u64, mask: Option<MaskingKey>, out: &mut Vec<u8>)
     }
 }
 
-/// A data frame that is a message by itself, and has no bit set that asks for more: the first byte
-/// of such a frame is one of two (§5.4, §5.6).
+/// A message in one frame without reserved bits. Such a frame begins with one of two bytes: FIN and
+/// the opcode of text, or FIN and the opcode of binary (§5.4, §5.6).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DataFrame<'a> {
     pub(crate) opcode: Opcode,
-    /// Zero, which changes nothing, if the frame is not masked.
+    /// The masking key. If the frame is not masked, it is zero, which changes nothing.
     pub(crate) mask: MaskingKey,
-    /// As it is in the frame: not unmasked.
+    /// The payload as it is in the frame, still masked.
     pub(crate) payload: &'a [u8],
 }
 
 impl<'a> DataFrame<'a> {
-    /// Splits `input` behind such a frame if it begins with one, masked or not, that is all there
-    /// and whose length takes no more than 16 bits. All else, and all that is wrong, is `None`, and
-    /// is left to [`FrameHeader::decode`].
+    /// Splits `input` after such a frame, if it begins with one that is complete, is masked or not
+    /// as `MASKED` requires, and has a length of at most 16 bits.
+    ///
+    /// Every other frame and every violation gives `None`, and is left to [`FrameHeader::decode`].
     #[inline(always)]
     pub(crate) fn split<const MASKED: bool>(input: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (&[first, second], rest) = input.split_first_chunk()?;
@@ -174,7 +191,8 @@ impl<'a> DataFrame<'a> {
             BINARY_FRAME => Opcode::Binary,
             _ => return None,
         };
-        // The bit becomes zero if it is as it has to be, and else a part of a length that is none.
+        // If the MASK bit is as required, the XOR clears it. Otherwise the XOR leaves it set, and
+        // the value is above 127, which is not a length.
         let (len, rest) = match second ^ if MASKED { MASK } else { 0 } {
             len @ 0..LEN_16 => (usize::from(len), rest),
             LEN_16 => {
@@ -201,7 +219,8 @@ impl<'a> DataFrame<'a> {
 const TEXT_FRAME: u8 = FIN | Opcode::Text.bits();
 const BINARY_FRAME: u8 = FIN | Opcode::Binary.bits();
 
-/// Reads the payload length and returns it with what follows it.
+/// Decodes the payload length, and returns it with the bytes after it. `None` means that more bytes
+/// are needed.
 #[inline]
 fn decode_len(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
     match short_len {

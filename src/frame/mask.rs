@@ -1,18 +1,25 @@
-/// The four bytes that a client draws anew for each frame it sends (§5.3).
+//! Masking: XOR with a key of four bytes (RFC 6455 §5.3).
+//!
+//! The operation is simple, and the difficulty is its speed. The code is written so that compilers
+//! make vector instructions of it, without `unsafe`. Every block has a length that is a multiple of
+//! four, so all of them begin at the same byte of the key.
+
+/// The masking key of a frame: four unpredictable bytes, new for each frame that a client sends
+/// (RFC 6455 §5.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MaskingKey(pub [u8; 4]);
 
 impl MaskingKey {
     /// Masks or unmasks `data` in place; the two are the same operation.
     ///
-    /// `offset` is the position of `data` in the payload of the frame, so that a payload may
-    /// be worked on in pieces of any size.
+    /// `offset` is the position of `data` in the payload of the frame, in bytes. With it, a payload
+    /// can be processed in pieces of any size.
     #[inline(always)]
     pub fn apply(self, data: &mut [u8], offset: usize) {
         let key = self.wide(offset);
-        // Arrays of a fixed length are what compilers turn into a few vector instructions, without
-        // the preparation of a loop over words, which a short payload would pay for. Each length
-        // is a multiple of four, so the rest begins with the key's first byte again.
+        // Compilers turn an array of fixed length into a few vector instructions. A loop over words
+        // would need some preparation first, which is expensive for a short payload. Each length is
+        // a multiple of four, so the rest begins with the key's first byte again.
         let mut rest = data;
         while rest.len() >= 128 {
             rest = mask_front::<128>(rest, key);
@@ -26,17 +33,18 @@ impl MaskingKey {
         }
     }
 
-    /// Appends `data` to `out`, masked or unmasked, as [`apply`](Self::apply) does it in place.
+    /// Appends `data` to `out`, masked or unmasked as by [`apply`](Self::apply).
     #[inline(always)]
     pub fn append(self, data: &[u8], offset: usize, out: &mut Vec<u8>) {
         let rest = if data.len() <= SHORT { data } else { self.append_blocks(data, offset, out) };
-        // A block is a multiple of four, so the rest begins at the same byte of the key.
+        // The length of a block is a multiple of four, so the rest begins at the same byte of the
+        // key.
         let start = out.len();
         out.extend_from_slice(rest);
         self.apply(out.get_mut(start..).unwrap_or_default(), offset);
     }
 
-    /// A copy of a payload, masked or unmasked from its beginning.
+    /// Returns a copy of a payload, masked or unmasked from its beginning.
     #[inline(always)]
     pub(crate) fn unmasked(self, payload: &[u8]) -> Vec<u8> {
         if payload.len() <= SHORT {
@@ -49,7 +57,7 @@ impl MaskingKey {
         data
     }
 
-    /// Appends the whole blocks of `data`, and returns the rest.
+    /// Appends the whole blocks of `data`, masked, and returns the rest.
     #[inline(never)]
     fn append_blocks<'a>(self, data: &'a [u8], offset: usize, out: &mut Vec<u8>) -> &'a [u8] {
         let key = self.wide(offset);
@@ -57,8 +65,8 @@ impl MaskingKey {
         let mut blocks = data.chunks_exact(BLOCK);
         for from in &mut blocks {
             if let Some(block) = from.first_chunk::<BLOCK>() {
-                // A copy on the stack, or in registers, is masked without a look at the length,
-                // and no memory is cleared first.
+                // The copy on the stack or in registers has a fixed length, so masking it needs no
+                // check of the length, and no memory is cleared first.
                 let mut block = *block;
                 mask_words(&mut block, key);
                 out.extend_from_slice(&block);
@@ -67,7 +75,7 @@ impl MaskingKey {
         blocks.remainder()
     }
 
-    /// The key twice, as it falls on the bytes from `offset` on; the first byte is the lowest.
+    /// Returns the key twice, rotated so that its lowest byte masks the payload byte at `offset`.
     #[inline]
     fn wide(self, offset: usize) -> u64 {
         let skipped = match offset % 4 {
@@ -81,13 +89,13 @@ impl MaskingKey {
     }
 }
 
-/// As `to_vec`, in twenty instructions less.
+/// Copies like `to_vec`, in twenty fewer instructions.
 #[inline(always)]
 pub(crate) fn copy(data: &[u8]) -> Vec<u8> {
     Box::<[u8]>::from(data).into_vec()
 }
 
-/// Masks the first bytes, if there are so many, and returns the rest.
+/// Masks the first `N` bytes, if there are that many, and returns the rest.
 #[inline(always)]
 fn mask_front<const N: usize>(data: &mut [u8], key: u64) -> &mut [u8] {
     if data.len() < N {
@@ -98,7 +106,7 @@ fn mask_front<const N: usize>(data: &mut [u8], key: u64) -> &mut [u8] {
     rest
 }
 
-/// Masks whole words.
+/// Masks an array of whole words.
 #[inline(always)]
 fn mask_words<const N: usize>(words: &mut [u8; N], key: u64) {
     for word in words.chunks_exact_mut(WORD) {
@@ -108,9 +116,10 @@ fn mask_words<const N: usize>(words: &mut [u8; N], key: u64) {
     }
 }
 
-/// A payload of this length is copied and then masked: the copy is still in the nearest cache.
+/// The maximum length of a payload that is copied and then masked. The copy is then still in the
+/// nearest cache. Longer payloads are masked and appended block by block.
 const SHORT: usize = 1 << 10;
-/// So many bytes are masked before they are appended.
+/// The number of bytes in such a block.
 const BLOCK: usize = 128;
-/// The bytes masked at once.
+/// The number of bytes that one XOR masks.
 const WORD: usize = size_of::<u64>();

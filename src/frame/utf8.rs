@@ -1,10 +1,17 @@
+//! Validation of UTF-8 that arrives in pieces (RFC 6455 §8.1).
+//!
+//! `std` and `simdutf8` validate whole texts. Here a piece can end inside a character, so the
+//! validator keeps the first bytes of that character for the next piece. Tricky: invalid text must
+//! fail at the same byte however the pieces are cut.
+
 use core::str;
 
 use crate::error::ProtocolError;
 
-/// Checks UTF-8 that arrives in pieces, and fails at the first byte that cannot be right (§8.1).
+/// A validator of UTF-8 that arrives in pieces. It fails at the first byte that cannot be valid
+/// (RFC 6455 §8.1).
 ///
-/// A character may be cut anywhere: at most three bytes of it are kept for the next piece.
+/// A piece can end inside a character. At most three bytes of it are kept for the next piece.
 ///
 /// ```
 /// use tightwire::frame::Utf8Check;
@@ -20,7 +27,7 @@ use crate::error::ProtocolError;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8Check {
-    /// The character that the last piece cut off: `cut[..cut_len]`, a valid beginning.
+    /// The start of the character that the last piece cut off: `cut[..cut_len]`, valid so far.
     cut: [u8; 4],
     cut_len: usize,
 }
@@ -28,9 +35,9 @@ pub struct Utf8Check {
 /// The characters that one piece of input completed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Utf8Piece<'a> {
-    /// The character that earlier pieces began and this one finished.
+    /// The character that earlier pieces began and this piece finished.
     pub carried: Option<char>,
-    /// The whole characters that follow it.
+    /// The complete characters after it.
     pub rest: &'a str,
 }
 
@@ -43,18 +50,18 @@ impl Utf8Piece<'_> {
 }
 
 impl Utf8Check {
-    /// A check at the beginning of a text.
+    /// Creates a validator at the beginning of a text.
     #[must_use]
     pub const fn new() -> Self {
         Self { cut: [0; 4], cut_len: 0 }
     }
 
-    /// Takes the next piece and returns the characters that are complete with it.
+    /// Validates the next piece, and returns the characters that it completes.
     ///
     /// # Errors
     ///
-    /// `InvalidUtf8` as soon as no continuation could make the text valid. The check is of no
-    /// more use then.
+    /// `InvalidUtf8` as soon as no continuation could make the text valid. Do not use the validator
+    /// after that.
     pub fn check<'a>(&mut self, piece: &'a [u8]) -> Result<Utf8Piece<'a>, ProtocolError> {
         let mut piece = piece;
         let mut carried = None;
@@ -65,7 +72,7 @@ impl Utf8Check {
             piece = rest;
             carried = self.push(byte)?;
         }
-        // Cutting first spares a second look at what stands before the cut.
+        // Without the character that the end cuts off, the rest is validated in one pass.
         let (whole, cut) = piece.split_at_checked(whole_len(piece)).ok_or(INVALID)?;
         let rest = text(whole)?;
         for &byte in cut {
@@ -78,12 +85,12 @@ impl Utf8Check {
     ///
     /// # Errors
     ///
-    /// `InvalidUtf8` if it ends inside a character.
+    /// `InvalidUtf8` if the text ends inside a character.
     pub const fn finish(self) -> Result<(), ProtocolError> {
         if self.cut_len == 0 { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }
     }
 
-    /// Adds a byte to the character that was cut off, and returns it once it is whole.
+    /// Adds a byte to the character that was cut off, and returns it once it is complete.
     fn push(&mut self, byte: u8) -> Result<Option<char>, ProtocolError> {
         *self.cut.get_mut(self.cut_len).ok_or(INVALID)? = byte;
         self.cut_len += 1;
@@ -98,11 +105,11 @@ impl Utf8Check {
     }
 }
 
-/// From so many bytes on `simdutf8` is the faster one; on short ASCII that is `std`.
+/// The length, in bytes, from which `simdutf8` is used. On short ASCII text, `std` is faster.
 #[cfg(feature = "simd")]
 const SIMD_MIN: usize = 128;
 
-/// The text that these bytes are.
+/// Validates bytes as UTF-8, and returns them as text.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
     #[cfg(feature = "simd")]
     if bytes.len() >= SIMD_MIN {
@@ -111,10 +118,10 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
     str::from_utf8(bytes).map_err(|_| INVALID)
 }
 
-/// The text that these bytes are, as a `String`.
+/// Validates bytes as UTF-8, and returns them as a `String`.
 pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, ProtocolError> {
-    // In safe code only `std` makes a `String` of bytes without a copy, and it checks them by
-    // itself. To copy them costs less than that.
+    // In safe code, only `String::from_utf8` makes a `String` without a copy, and it validates the
+    // bytes a second time. A copy costs less than that.
     #[cfg(feature = "simd")]
     if bytes.len() >= SIMD_MIN {
         return text(&bytes).map(str::to_owned);
@@ -124,7 +131,7 @@ pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, ProtocolError> {
 
 const INVALID: ProtocolError = ProtocolError::InvalidUtf8;
 
-/// The length of `piece` without the character that its end cuts off, if it cuts off one.
+/// Returns the length of `piece` without the character that its end cuts off, if there is one.
 fn whole_len(piece: &[u8]) -> usize {
     for (missing, &byte) in (1..4).zip(piece.iter().rev()) {
         let char_len = match byte {

@@ -1,4 +1,7 @@
-//! Who may connect, as far as the request tells: the checks of §10.2 and §10.5.
+//! Checks of the origin (RFC 6455 §10.2) and of the credentials (§10.5) in a request.
+//!
+//! Tricky: credentials are compared in constant time, and an `Authorization` field that is repeated
+//! is not used at all.
 
 use core::fmt;
 use core::hint::black_box;
@@ -9,27 +12,28 @@ use super::server::Upgrade;
 use crate::excerpt::excerpt;
 
 impl Upgrade<'_> {
-    /// Whether the request comes from one of these origins, or from no browser (§10.2).
+    /// Returns whether the request has one of these origins, or has none, as from a program that is
+    /// not a browser (RFC 6455 §10.2).
     ///
-    /// An element with a scheme, as `https://example.com:8443`, is an origin as browsers send
-    /// it. One without, as `example.com`, is a host, whatever the scheme and the port. Case does
-    /// not matter.
+    /// An element with a scheme, such as `https://example.com:8443`, is an origin as browsers send
+    /// it. An element without one, such as `example.com`, is a host, with any scheme and port. Case
+    /// does not matter.
     ///
-    /// It keeps the scripts of other sites out, which a browser would send the user's cookies
-    /// for. Programs that are no browsers need send no origin, or may send a false one, so it
-    /// takes the place of no authentication.
+    /// This keeps out the scripts of other sites, with whose requests a browser would send the
+    /// user's cookies (cross-site WebSocket hijacking). It does not replace authentication, because
+    /// a program that is not a browser can send any origin or none.
     pub fn is_from(&self, allowed: &[impl AsRef<str>]) -> bool {
         self.request().is_from(allowed)
     }
 }
 
 impl Request {
-    /// As [`Upgrade::origin`], for a request that may not be one for a WebSocket.
+    /// Works like [`Upgrade::origin`], for a request that need not be a valid handshake.
     pub(crate) fn origin(&self) -> Option<String> {
         self.headers().get("Origin").map(str::to_ascii_lowercase)
     }
 
-    /// As [`Upgrade::is_from`], for a request that may not be one for a WebSocket.
+    /// Works like [`Upgrade::is_from`], for a request that need not be a valid handshake.
     pub(crate) fn is_from(&self, allowed: &[impl AsRef<str>]) -> bool {
         let Some(origin) = self.origin() else { return true };
         let host = origin.split_once("://").map(|(_, authority)| host(authority));
@@ -39,9 +43,9 @@ impl Request {
         })
     }
 
-    /// Whether the request carries this name and password as Basic authorization (RFC 7617).
+    /// Returns whether the request has this name and password as Basic authorization (RFC 7617).
     ///
-    /// How long it takes tells nothing about where a wrong password differs from the right one.
+    /// The time that it takes does not depend on where a wrong password differs from the right one.
     ///
     /// ```
     /// use tightwire::Acceptor;
@@ -65,9 +69,9 @@ impl Request {
             .is_some_and(|given| is_same(&given, expected.as_bytes()))
     }
 
-    /// Whether the request carries this bearer token (RFC 6750 §2.1).
+    /// Returns whether the request has this bearer token (RFC 6750 §2.1).
     ///
-    /// How long it takes tells nothing about where a wrong token differs from the right one.
+    /// The time that it takes does not depend on where a wrong token differs from the right one.
     ///
     /// ```
     /// use tightwire::Acceptor;
@@ -84,20 +88,22 @@ impl Request {
     /// ```
     #[must_use]
     pub fn is_bearer(&self, token: &str) -> bool {
-        // An empty one would let everybody in who says "Bearer".
+        // If `token` is empty by mistake, an empty credential must not let everybody in.
         let given = self.credentials("Bearer").filter(|given| !given.is_empty());
         given.is_some_and(|given| is_same(given.as_bytes(), token.as_bytes()))
     }
 
-    /// What the one `Authorization` field says in this scheme (RFC 9110 §11.4).
+    /// Returns the credentials of this scheme in the only `Authorization` field (RFC 9110 §11.4).
     fn credentials(&self, scheme: &str) -> Option<&str> {
         let value = self.headers().single("Authorization").ok()??;
         let (given, credentials) = value.split_once(' ')?;
         given.eq_ignore_ascii_case(scheme).then(|| credentials.trim_start_matches(' '))
     }
 
-    /// The value of the cookie with this name, without quotes around it (RFC 6265 §4.2). Of
-    /// several with the same name the first counts, which browsers choose for the longest path.
+    /// Returns the value of the cookie with this name, without quotes around it (RFC 6265 §4.2).
+    ///
+    /// Of several cookies with the same name, the first counts. Browsers send the one with the
+    /// longest path first.
     ///
     /// ```
     /// use tightwire::handshake::Request;
@@ -111,8 +117,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// `InvalidCookie` if the value holds a character that a cookie cannot have. Other cookies of
-    /// the request are not looked at.
+    /// `InvalidCookie` if the value contains a character that a cookie cannot have. Other cookies
+    /// of the request are not checked.
     pub fn cookie(&self, name: &str) -> Result<Option<&str>, InvalidCookie> {
         let pairs = self.headers().get_all("Cookie").flat_map(|field| field.split(';'));
         let mut named = pairs.filter_map(|pair| {
@@ -130,12 +136,13 @@ impl Request {
     }
 }
 
-/// A character of a cookie's value (RFC 6265 §4.1.1).
+/// Returns whether the value of a cookie may contain this byte (RFC 6265 §4.1.1).
 const fn is_cookie_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }
 
-/// A cookie whose value holds a character that cookies cannot have: see [`Request::cookie`].
+/// The error for a cookie whose value contains a character that cookies cannot have. See
+/// [`Request::cookie`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidCookie {
     /// The name of the cookie.
@@ -145,14 +152,14 @@ pub struct InvalidCookie {
 impl fmt::Display for InvalidCookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = excerpt(&self.name);
-        write!(f, "the value of the cookie {name} holds a character that has to be encoded")?;
+        write!(f, "the value of the cookie {name} contains a character that must be encoded")?;
         f.write_str(" (RFC 6265 §4.1.1)")
     }
 }
 
 impl core::error::Error for InvalidCookie {}
 
-/// The host of `host[:port]`; an IPv6 address keeps its brackets.
+/// Returns the host of `host[:port]`. An IPv6 address keeps its brackets.
 fn host(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -160,7 +167,7 @@ fn host(authority: &str) -> &str {
     }
 }
 
-/// Compares in a time that depends on what is given alone.
+/// Compares in a time that depends only on the length of `given`.
 fn is_same(given: &[u8], expected: &[u8]) -> bool {
     let mut differs = u8::from(given.len() != expected.len());
     for (i, byte) in given.iter().enumerate() {

@@ -1,3 +1,9 @@
+//! The client side of the opening handshake (RFC 6455 §4.1): the request, and the verification of
+//! the response.
+//!
+//! The program can add header fields, but none that the handshake sets itself, and none that would
+//! give the request a body. Extensions and subprotocols in the response must have been offered.
+
 use std::fmt;
 
 use crate::deflate::{self, DeflateConfig, Params};
@@ -8,7 +14,8 @@ use super::http::{Headers, Request, Response, Uri, debug_fields, grammar};
 use super::key::{Key, accept_value};
 use super::negotiated::Negotiated;
 
-/// What a client asks for besides the URI (§4.1).
+/// The options of a client's request: header fields, subprotocols, an origin, extensions and
+/// compression (RFC 6455 §4.1).
 ///
 /// ```
 /// use tightwire::handshake::Offer;
@@ -27,73 +34,75 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// An offer of nothing in particular.
+    /// Creates an offer without options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a field to the request, such as `Cookie`. [`ClientHandshake::new`] refuses one that
-    /// cannot be sent, or that the handshake makes by itself.
+    /// Adds a header field to the request, such as `Cookie`. [`ClientHandshake::new`] refuses a
+    /// field that cannot be sent, or that the handshake sets itself.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Asks for one of these subprotocols, the preferred one first (§1.9).
+    /// Sets the subprotocols to choose from, the preferred one first (RFC 6455 §1.9).
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Names the origin of the code that connects. Browsers must; others may (§4.1).
+    /// Sets the origin of the code that connects. Browsers must send one, other clients may
+    /// (RFC 6455 §4.1).
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Offers these extensions, which the caller implements, the preferred one first (§9.1).
+    /// Sets the extensions to offer, the preferred one first (RFC 6455 §9.1). The caller must
+    /// implement them.
     pub fn extensions(mut self, extensions: impl IntoIterator<Item = Extension>) -> Self {
         self.extensions = extensions.into_iter().collect();
         self
     }
 
-    /// Offers these ways to compress messages, the preferred one first (RFC 7692 §5). Without the
-    /// feature `deflate` there is nothing that would do it.
+    /// Sets the offers of permessage-deflate, the preferred one first (RFC 7692 §5). Without the
+    /// feature `deflate`, this crate cannot decompress the messages of a server that accepts one.
     pub fn deflate(mut self, configs: impl IntoIterator<Item = DeflateConfig>) -> Self {
         self.deflate = configs.into_iter().collect();
         self
     }
 
-    /// The names and values of the fields that were added, in their order.
+    /// Returns the names and values of the added fields, in order.
     pub fn get_headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The subprotocols, the preferred one first.
+    /// Returns the subprotocols, the preferred one first.
     #[must_use]
     pub fn get_subprotocols(&self) -> &[String] {
         &self.subprotocols
     }
 
-    /// The origin, if there is one.
+    /// Returns the origin, if one was set.
     #[must_use]
     pub fn get_origin(&self) -> Option<&str> {
         self.origin.as_deref()
     }
 
-    /// The extensions of one's own, the preferred one first.
+    /// Returns the extensions that the caller implements, the preferred one first.
     #[must_use]
     pub fn get_extensions(&self) -> &[Extension] {
         &self.extensions
     }
 
-    /// The ways to compress messages, the preferred one first.
+    /// Returns the offers of permessage-deflate, the preferred one first.
     pub fn get_deflate(&self) -> &[DeflateConfig] {
         &self.deflate
     }
 }
 
-/// Passwords and cookies stay out of a log.
+/// Hides passwords and cookies, because `Debug` output ends up in logs.
 impl fmt::Debug for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         struct Fields<'a>(&'a [(String, String)]);
@@ -113,7 +122,8 @@ impl fmt::Debug for Offer {
     }
 }
 
-/// The client's side of an opening handshake (§4.1): the request, and what may answer it.
+/// The client side of an opening handshake (RFC 6455 §4.1): it has the request, and verifies the
+/// response.
 ///
 /// ```
 /// use tightwire::handshake::{ClientHandshake, HeadLimits, Key, Offer, Response, Uri};
@@ -129,7 +139,7 @@ impl fmt::Debug for Offer {
 ///     Upgrade: websocket\r\n\
 ///     Connection: Upgrade\r\n\
 ///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-/// let (response, _) = Response::decode(bytes, &HeadLimits::default())?.expect("it is whole");
+/// let (response, _) = Response::decode(bytes, &HeadLimits::default())?.expect("a complete head");
 /// let negotiated = handshake.verify(&response)?;
 /// assert_eq!(negotiated.subprotocol, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -145,13 +155,13 @@ pub struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    /// A handshake that asks for the resource of `uri`. The key has to be made of random
-    /// bytes, new for each connection.
+    /// Creates a handshake that asks for the resource of `uri`. The key must be random, and new for
+    /// each connection.
     ///
     /// # Errors
     ///
-    /// `Header`, `OwnedHeader`, `Subprotocol`, `RepeatedSubprotocol` or `Extensions` for an
-    /// offer that cannot be made.
+    /// `Header`, `OwnedHeader`, `Subprotocol`, `RepeatedSubprotocol` or `Extensions` for an offer
+    /// that cannot be sent.
     pub fn new(uri: &Uri, offer: &Offer, key: Key) -> Result<Self, HandshakeError> {
         check_subprotocols(&offer.subprotocols)?;
         let key = key.encoded();
@@ -180,7 +190,7 @@ impl ClientHandshake {
             }
             headers.append(name, value)?;
         }
-        // A field of the caller's says more than the URI.
+        // A field from the caller has precedence over the URI.
         if let (None, Some(value)) = (headers.get("Authorization"), uri.authorization()) {
             headers.push("Authorization", value);
         }
@@ -193,7 +203,7 @@ impl ClientHandshake {
         })
     }
 
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub const fn request(&self) -> &Request {
         &self.request
@@ -204,11 +214,11 @@ impl ClientHandshake {
         self.request.encode(out);
     }
 
-    /// Says what the response agrees to, if it is one that opens the connection.
+    /// Verifies that a response opens the connection, and returns what was negotiated.
     ///
     /// # Errors
     ///
-    /// `Refused` for any status but 101; otherwise the rule that the response breaks.
+    /// `Refused` for any status except 101; otherwise the rule that the response breaks.
     pub fn verify(&self, response: &Response) -> Result<Negotiated, HandshakeError> {
         // The checks of §4.1, in its order.
         if response.status() != 101 {
@@ -235,7 +245,7 @@ impl ClientHandshake {
         Ok(Negotiated { subprotocol, extensions, deflate })
     }
 
-    /// Extensions may be spread over several fields (erratum 3433).
+    /// Verifies that all extensions were offered. They may be in several fields (erratum 3433).
     fn judge_extensions(&self, headers: &Headers) -> Result<Vec<Extension>, HandshakeError> {
         let extensions = Extension::decode_list(headers.get_all("Sec-WebSocket-Extensions"))?;
         match extensions.iter().find(|extension| !self.extensions.contains(&extension.name)) {
@@ -244,7 +254,8 @@ impl ClientHandshake {
         }
     }
 
-    /// Which of the offers was taken is not said, and need not be known (RFC 7692 §5).
+    /// Verifies the parameters of permessage-deflate. The response does not name the offer that the
+    /// server took, so they must fit any one of them (RFC 7692 §5).
     fn judge_deflate(&self, extensions: &[Extension]) -> Result<Option<Params>, HandshakeError> {
         let mut answers =
             extensions.iter().filter(|extension| extension.name == deflate::EXTENSION);
@@ -259,7 +270,7 @@ impl ClientHandshake {
         for config in &self.deflate {
             match Params::verify(config, &answer.params) {
                 Ok(params) => return Ok(Some(params)),
-                // What is wrong with the preferred one is worth to be told.
+                // The error is about the preferred offer.
                 Err(error) if outcome.is_ok() => outcome = Err(error.into()),
                 Err(_) => {}
             }
@@ -267,6 +278,7 @@ impl ClientHandshake {
         outcome
     }
 
+    /// Verifies that the subprotocol was offered, if there is one.
     fn judge_subprotocol(&self, headers: &Headers) -> Result<Option<String>, HandshakeError> {
         let Some(name) = headers.single("Sec-WebSocket-Protocol")? else {
             return Ok(None);
@@ -278,6 +290,7 @@ impl ClientHandshake {
     }
 }
 
+/// Checks that all names are tokens, and different (§4.1).
 fn check_subprotocols(names: &[String]) -> Result<(), HandshakeError> {
     let mut seen = Vec::new();
     for name in names {
@@ -292,11 +305,11 @@ fn check_subprotocols(names: &[String]) -> Result<(), HandshakeError> {
     Ok(())
 }
 
-/// The value that offers these extensions.
+/// Encodes the value of the field that offers these extensions.
 fn encode_extensions(extensions: &[Extension]) -> Result<String, HandshakeError> {
     let list: Vec<_> = extensions.iter().map(ToString::to_string).collect();
     let value = list.join(", ");
-    // Names and values are whatever the caller says; the peer has to read what was meant.
+    // The caller chooses names and values freely. The peer must read the same list from them.
     let read = Extension::decode_list([value.as_str()])?;
     if read == extensions { Ok(value) } else { Err(ExtensionSyntaxError.into()) }
 }

@@ -1,3 +1,7 @@
+//! Errors of the opening handshake, and the HTTP responses by which a server reports them (§4.2.2).
+//!
+//! An error that contains another one prints it as its own text, so `source` does not return it.
+
 use core::fmt;
 
 use crate::deflate::ParamsError;
@@ -6,50 +10,52 @@ use crate::excerpt::excerpt;
 use super::extension::ExtensionSyntaxError;
 use super::http::{HttpError, InvalidHeader, RepeatedHeader, Response};
 
-/// Why an opening handshake came to nothing.
+/// The reason why an opening handshake failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The head of the peer is not the HTTP that we take.
+    /// The head from the peer is not acceptable HTTP.
     Http(HttpError),
-    /// The peer left out this field.
+    /// The peer left out this header field.
     Missing(&'static str),
-    /// The peer sent this field with a value that it must not have.
+    /// The peer sent this header field with an invalid value.
     Invalid(&'static str),
-    /// The peer repeated a field that may be there once.
+    /// The peer repeated a header field that may occur only once.
     Repeated(RepeatedHeader),
-    /// The peer's extensions break the grammar, or those that we were to offer.
+    /// The extensions break the grammar: those of the peer, or those of our offer.
     Extensions(ExtensionSyntaxError),
-    /// The server answered with another status than 101. The response holds the start of its
-    /// body; a redirect says in `Location` where to go.
+    /// The server answered with a status other than 101. The response contains the start of its
+    /// body; the field `Location` of a redirect has its target.
     Refused(Box<Response>),
-    /// The server named a subprotocol that was not offered, or a decision of ours did.
+    /// The server chose a subprotocol that was not offered. On a server, the program did
+    /// ([`AcceptOptions::subprotocol`](super::AcceptOptions::subprotocol)).
     UnofferedSubprotocol(String),
     /// The server named an extension that was not offered.
     UnofferedExtension(String),
     /// The server named an extension twice.
     RepeatedExtension(String),
-    /// The server answered our offer of permessage-deflate with parameters that do not fit it.
+    /// The server answered our offer of permessage-deflate with parameters that do not match it.
     Deflate(ParamsError),
-    /// The client asks for no WebSocket.
+    /// The request does not ask for WebSocket.
     NoUpgrade,
-    /// The client asks with another method than GET.
+    /// The method of the request is not GET.
     Method,
-    /// The client asks for another version of the protocol than 13.
+    /// The request asks for a version of the protocol other than 13.
     Version,
-    /// The client announces a body with its request.
+    /// The request announces a body.
     Body,
-    /// The client's origin, given here, is not one that we serve (§10.2).
+    /// The origin of the client, given here, is not allowed (RFC 6455 §10.2).
     Origin(String),
-    /// We decided to answer with a response of our own, with this status.
+    /// The program answered the request with a response of its own, with this status
+    /// ([`Answer::Respond`](super::Answer::Respond)).
     Answered(u16),
-    /// We were to send a field that cannot be sent.
+    /// The program set a header field that cannot be sent.
     Header(InvalidHeader),
-    /// We were to send a field that the handshake makes by itself.
+    /// The program set a header field that the handshake sets itself.
     OwnedHeader(String),
-    /// We were to offer a subprotocol whose name is no token.
+    /// The program offered a subprotocol whose name is not a token.
     Subprotocol(String),
-    /// We were to offer a subprotocol twice.
+    /// The program offered a subprotocol twice.
     RepeatedSubprotocol(String),
 }
 
@@ -82,7 +88,7 @@ impl fmt::Display for HandshakeError {
             }
             Self::Deflate(error) => error.fmt(f),
             Self::NoUpgrade => f.write_str(
-                "the request asks for no WebSocket: it needs Connection: Upgrade and \
+                "the request does not ask for WebSocket: it needs Connection: Upgrade and \
                  Upgrade: websocket (RFC 6455 §4.2.1)",
             ),
             Self::Method => f.write_str("the method is not GET (RFC 6455 §4.2.1)"),
@@ -94,10 +100,10 @@ impl fmt::Display for HandshakeError {
             Self::Answered(status) => write!(f, "answered with status {status}"),
             Self::Header(error) => error.fmt(f),
             Self::OwnedHeader(name) => {
-                write!(f, "the field {name} cannot be set: the handshake makes it by itself")
+                write!(f, "the field {name} cannot be set: the handshake sets it itself")
             }
             Self::Subprotocol(name) => {
-                write!(f, "{name:?} cannot name a subprotocol: it is no token (RFC 6455 §4.1)")
+                write!(f, "{name:?} cannot name a subprotocol: it is not a token (RFC 6455 §4.1)")
             }
             Self::RepeatedSubprotocol(name) => {
                 write!(f, "the subprotocol {name:?} is offered twice (RFC 6455 §4.1)")
@@ -106,7 +112,7 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-/// An error inside prints itself in place of this one, so it is not a source as well.
+/// An error inside this one prints itself, so `source` does not return it.
 impl core::error::Error for HandshakeError {}
 
 impl From<HttpError> for HandshakeError {
@@ -139,7 +145,7 @@ impl From<ExtensionSyntaxError> for HandshakeError {
     }
 }
 
-/// A request that is not accepted: the reason, and the response that says so (§4.2.2).
+/// A refused request: the reason, and the response to send (RFC 6455 §4.2.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rejection {
     error: HandshakeError,
@@ -147,36 +153,36 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// The response to send to the client.
+    /// Returns the response to send to the client.
     pub const fn response(&self) -> &Response {
         &self.response
     }
 
-    /// The reason.
+    /// Returns the reason.
     #[must_use]
     pub const fn error(&self) -> &HandshakeError {
         &self.error
     }
 
-    /// The reason alone.
+    /// Converts the rejection into its reason.
     #[must_use]
     pub fn into_error(self) -> HandshakeError {
         self.error
     }
 
-    /// As [`Response::omit_body`].
+    /// Applies [`Response::omit_body`] to the response.
     pub(crate) fn omit_body(&mut self) {
         self.response.omit_body();
     }
 
-    /// A rejection that is not the client's fault: it need not know more.
+    /// Creates a rejection that is the fault of this server. The client does not get the reason.
     pub(super) fn own_fault(error: HandshakeError) -> Self {
         let response = text_response(500, "the server's answer is faulty\n");
         Self { error, response }
     }
 }
 
-/// The reason alone.
+/// Formats the reason.
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
@@ -184,7 +190,7 @@ impl fmt::Display for Rejection {
 }
 
 impl core::error::Error for Rejection {
-    // The reason prints itself above, and so is not its own source.
+    // The reason is the text of this error, so it is not its source.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         self.error.source()
     }
@@ -226,10 +232,10 @@ fn text_response(status: u16, text: &str) -> Response {
     response
 }
 
-/// Whether a field is one that both sides of the handshake make by themselves, or one that
-/// would give the head a body.
+/// Returns whether the handshake sets a field itself on both sides, or the field would announce a
+/// body.
 pub(super) fn owned_by_handshake(name: &str) -> bool {
-    // `Expect` would have the server answer twice.
+    // `Expect` would make the server answer twice.
     const OWNED: [&str; 5] =
         ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Expect"];
     const PREFIX: &str = "Sec-WebSocket-";

@@ -1,35 +1,40 @@
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1): a list of names with parameters.
+//!
+//! Tricky: once it is unescaped, a quoted value must be a token, like a value without quotes. So it
+//! cannot contain a comma, a semicolon or white space.
+
 use core::fmt;
 
 use crate::deflate::{self, DeflateConfig, Params};
 
 use super::http::grammar;
 
-/// One element of `Sec-WebSocket-Extensions` (§9.1): a name and its parameters.
+/// One element of `Sec-WebSocket-Extensions` (RFC 6455 §9.1): a name and its parameters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Extension {
     /// The registered name.
     pub name: String,
-    /// The parameters in their order, those without a value as `None`.
+    /// The names and values of the parameters, in order. The value is `None` if there is none.
     pub params: Vec<(String, Option<String>)>,
 }
 
-/// A `Sec-WebSocket-Extensions` field that breaks the grammar of §9.1.
+/// The error for a `Sec-WebSocket-Extensions` field that breaks the grammar of RFC 6455 §9.1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ExtensionSyntaxError;
 
 impl Extension {
-    /// An extension without parameters.
+    /// Creates an extension without parameters.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), params: Vec::new() }
     }
 
-    /// What a client offers that has these wishes (RFC 7692 §5).
+    /// Creates the offer of a client with this configuration (RFC 7692 §5).
     pub(super) fn offer_deflate(config: &DeflateConfig) -> Self {
         Self { name: deflate::EXTENSION.to_owned(), params: Params::offer(config) }
     }
 
-    /// Reads a list of extensions that is spread over any number of fields; several fields say
-    /// the same as one with all their values.
+    /// Decodes a list of extensions that may be spread over any number of fields. Several fields
+    /// mean the same as one with all their values.
     ///
     /// ```
     /// use tightwire::handshake::Extension;
@@ -42,8 +47,7 @@ impl Extension {
     ///
     /// # Errors
     ///
-    /// `ExtensionSyntaxError`. A quoted value that is no token once unescaped breaks the
-    /// grammar too.
+    /// `ExtensionSyntaxError`, also for a quoted value that is not a token once it is unescaped.
     pub fn decode_list<'a>(
         values: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Self>, ExtensionSyntaxError> {
@@ -53,7 +57,7 @@ impl Extension {
             let before = list.len();
             loop {
                 scanner.skip_blanks();
-                // Empty elements are to be skipped (RFC 9110 §5.6.1.2).
+                // Empty elements must be skipped (RFC 9110 §5.6.1.2).
                 if !matches!(scanner.peek(), None | Some(b',')) {
                     list.push(scanner.extension()?);
                 }
@@ -92,7 +96,7 @@ impl fmt::Display for ExtensionSyntaxError {
 
 impl core::error::Error for ExtensionSyntaxError {}
 
-/// What is left of a field value.
+/// The rest of a field value that is not decoded yet.
 struct Scanner<'a>(&'a str);
 
 impl Scanner<'_> {
@@ -102,7 +106,7 @@ impl Scanner<'_> {
 
     fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
-        // No byte that is looked for is part of a longer character.
+        // Only ASCII is valid here. After any other byte the value is malformed, whatever follows.
         self.0 = self.0.get(1..).unwrap_or_default();
         Some(byte)
     }
@@ -111,7 +115,7 @@ impl Scanner<'_> {
         self.0 = self.0.trim_start_matches([' ', '\t']);
     }
 
-    /// An extension with its parameters, and the blanks behind it.
+    /// Decodes an extension with its parameters, and skips the white space after it.
     fn extension(&mut self) -> Result<Extension, ExtensionSyntaxError> {
         let mut extension = Extension::new(self.token()?);
         while self.peek() == Some(b';') {
@@ -130,7 +134,7 @@ impl Scanner<'_> {
         Ok(extension)
     }
 
-    /// A token, and the blanks behind it.
+    /// Decodes a token, and skips the white space after it.
     fn token(&mut self) -> Result<String, ExtensionSyntaxError> {
         let len = self.0.bytes().take_while(|&byte| grammar::is_token_byte(byte)).count();
         let (token, rest) = self.0.split_at_checked(len).ok_or(ExtensionSyntaxError)?;
@@ -142,7 +146,7 @@ impl Scanner<'_> {
         Ok(token.to_owned())
     }
 
-    /// A quoted string whose content is a token (§9.1), and the blanks behind it.
+    /// Decodes a quoted string whose content is a token (§9.1), and skips the white space after it.
     fn quoted(&mut self) -> Result<String, ExtensionSyntaxError> {
         self.next();
         let mut content = String::new();

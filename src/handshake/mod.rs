@@ -1,10 +1,10 @@
-//! The opening handshake (§3, §4, §9.1): an HTTP request that asks for WebSocket, and the
-//! response that agrees or not.
+//! The opening handshake (RFC 6455 §3, §4, §9.1), without I/O: an HTTP request that asks for
+//! WebSocket, and the response that accepts or refuses it.
 //!
-//! No I/O: heads are decoded from bytes and encoded into bytes. A client makes a
-//! [`ClientHandshake`] from a [`Uri`] and an [`Offer`], and verifies the [`Response`]. A server
-//! makes an [`Upgrade`] from a [`Request`], and accepts it. An invalid request becomes a
-//! [`Rejection`], which contains the response to send.
+//! Heads are decoded from bytes and encoded into bytes. A client creates a [`ClientHandshake`] from
+//! a [`Uri`] and an [`Offer`], and verifies the [`Response`]. A server creates an [`Upgrade`] from
+//! a [`Request`], and accepts it. An invalid request gives a [`Rejection`], which contains the
+//! response to send.
 //!
 //! Both sides, without a socket:
 //!
@@ -22,7 +22,7 @@
 //!
 //! // The server. `None` from `decode` means that more bytes are needed.
 //! let decoded = Request::decode(&to_server, &HeadLimits::default())?;
-//! let (request, _len) = decoded.expect("it is whole");
+//! let (request, _len) = decoded.expect("a complete head");
 //! let upgrade = Upgrade::from_request(&request)?;
 //! let (response, agreed) = upgrade.accept(&AcceptOptions::new().subprotocol("chat"))?;
 //! let mut to_client = Vec::new();
@@ -30,15 +30,19 @@
 //!
 //! // The client again. Bytes after the head are frames.
 //! let decoded = Response::decode(&to_client, &HeadLimits::default())?;
-//! let (response, _len) = decoded.expect("it is whole");
+//! let (response, _len) = decoded.expect("a complete head");
 //! assert_eq!(handshake.verify(&response)?, agreed);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! [`protocol::Connection`](crate::protocol::Connection) continues from there.
 //!
-//! The HTTP here is what a handshake needs of RFC 9110 and RFC 9112, and strict: heads that
-//! implementations might read in different ways are refused.
+//! The HTTP code implements the parts of RFC 9110 and RFC 9112 that a handshake needs. It is
+//! strict: it refuses heads that two implementations could read in different ways.
+//!
+//! Read the folder `http` first, then `key` and `extension`. The two sides of the handshake are
+//! `client` and `server`; `access`, `negotiated` and `error` belong to them. The folder `proxy` is
+//! independent of the rest.
 
 mod access;
 mod client;

@@ -1,3 +1,9 @@
+//! The server side of the opening handshake (RFC 6455 §4.2): the validation of a request, and the
+//! response to it.
+//!
+//! An [`Upgrade`] proves that a request is valid, because [`Upgrade::from_request`] is the only way
+//! to create one. Every rule that a request can break has its status in `error`.
+
 use crate::deflate::{self, DeflateConfig, Params};
 
 use super::error::{HandshakeError, Rejection, owned_by_handshake};
@@ -7,7 +13,7 @@ use super::http::{Headers, Request, Response, grammar, uri};
 use super::key::{accept_value, is_encoded_key};
 use super::negotiated::Negotiated;
 
-/// Options for accepting a handshake: further response fields, a subprotocol, compression.
+/// Options for accepting a handshake: more header fields, a subprotocol, compression.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct AcceptOptions {
@@ -17,26 +23,25 @@ pub struct AcceptOptions {
 }
 
 impl AcceptOptions {
-    /// No options.
+    /// Creates options that add nothing to the response.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a field to the response. One that cannot be sent, or that the handshake makes by
-    /// itself, turns the acceptance into a failure of the server (500).
+    /// Adds a header field to the response. If it cannot be sent, or if the handshake sets it
+    /// itself, the client gets status 500 instead.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Agrees on this subprotocol. One that the client did not offer turns the acceptance into
-    /// a failure of the server (500).
+    /// Selects this subprotocol. If the client did not offer it, it gets status 500 instead.
     pub fn subprotocol(self, name: impl Into<String>) -> Self {
         Self { subprotocol: Some(name.into()), ..self }
     }
 
-    /// Agrees to compress messages, if the client offers a way that can be taken (RFC 7692 §5).
-    /// Without the feature `deflate` there is nothing that would do it.
+    /// Agrees to compress messages, if the client makes an acceptable offer (RFC 7692 §5). Without
+    /// the feature `deflate`, this crate cannot decompress the messages of such a client.
     pub fn deflate(self, config: DeflateConfig) -> Self {
         self.with_deflate(Some(config))
     }
@@ -45,13 +50,13 @@ impl AcceptOptions {
         Self { deflate, ..self }
     }
 
-    /// How messages may be compressed, if that was said.
+    /// Returns the configuration of compression, if one was set.
     #[must_use]
     pub const fn chosen_deflate(&self) -> Option<&DeflateConfig> {
         self.deflate.as_ref()
     }
 
-    /// The subprotocol, if one was chosen.
+    /// Returns the subprotocol, if one was selected.
     #[must_use]
     pub fn chosen_subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
@@ -64,7 +69,7 @@ impl AcceptOptions {
 pub enum Answer {
     /// Open a WebSocket connection, if the request is a valid opening handshake.
     Upgrade(AcceptOptions),
-    /// Send this response, and end the connection: a page, a redirect, or a refusal.
+    /// Send this response, and close the connection: a page, a redirect, or a refusal.
     Respond(Response),
 }
 
@@ -80,7 +85,7 @@ impl From<Response> for Answer {
     }
 }
 
-/// A request that is a valid opening handshake (§4.2.1): there is no other `Upgrade`.
+/// A request that is known to be a valid opening handshake (RFC 6455 §4.2.1).
 ///
 /// ```
 /// use tightwire::handshake::{AcceptOptions, Request, Upgrade};
@@ -101,7 +106,8 @@ impl From<Response> for Answer {
 /// if let Some(name) = upgrade.select_subprotocol(&["superchat"]) {
 ///     accept = accept.subprotocol(name);
 /// }
-/// let (response, negotiated) = upgrade.accept(&accept).map_err(|rejection| rejection.into_error())?;
+/// let outcome = upgrade.accept(&accept);
+/// let (response, negotiated) = outcome.map_err(|rejection| rejection.into_error())?;
 /// assert_eq!(response.status(), 101);
 /// assert_eq!(negotiated.subprotocol.as_deref(), Some("superchat"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -116,20 +122,20 @@ pub struct Upgrade<'a> {
 }
 
 impl<'a> Upgrade<'a> {
-    /// Judges a request.
+    /// Validates a request.
     ///
     /// # Errors
     ///
-    /// A rejection that names the broken rule and holds the response to answer with: 400, 405
-    /// for another method than GET, 426 for a request that asks for no WebSocket or for another
-    /// version.
+    /// A rejection with the broken rule and the response to send. The status is 405 for a method
+    /// other than GET, 426 for a request that does not ask for WebSocket or asks for another
+    /// version, and 400 otherwise.
     pub fn from_request(request: &'a Request) -> Result<Self, Rejection> {
         Ok(Self::verify(request)?)
     }
 
     fn verify(request: &'a Request) -> Result<Self, HandshakeError> {
         let headers = request.headers();
-        // 1. HTTP: a host, and nothing that would make bytes of ours the body of a request.
+        // 1. HTTP/1.1 requires a valid host.
         check_host(request)?;
         // 2. Is it for us at all?
         if !asks_for_websocket(headers) {
@@ -160,43 +166,44 @@ impl<'a> Upgrade<'a> {
         Ok(Self { request, key, subprotocols, extensions })
     }
 
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub const fn request(&self) -> &'a Request {
         self.request
     }
 
-    /// The subprotocols that the client offers, its preferred one first.
+    /// Returns the subprotocols that the client offers, its preferred one first.
     #[must_use]
     pub fn subprotocols(&self) -> &[&'a str] {
         &self.subprotocols
     }
 
-    /// The extensions that the client offers, its preferred one first.
+    /// Returns the extensions that the client offers, its preferred one first.
     #[must_use]
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
 
-    /// The origin of the code that connects, in lower case (§4.2.2). Browsers say it, and say
-    /// the truth; others may say what they like (§10.2).
+    /// Returns the origin of the code that connects, in lower case (RFC 6455 §4.2.2). Browsers send
+    /// the true origin. Other clients can send any origin or none (RFC 6455 §10.2).
     #[must_use]
     pub fn origin(&self) -> Option<String> {
         self.request.origin()
     }
 
-    /// The first of these subprotocols that the client offers.
+    /// Returns the first of these subprotocols that the client offers.
     pub fn select_subprotocol(&self, supported: &[impl AsRef<str>]) -> Option<&'a str> {
         let mut supported = supported.iter().map(AsRef::as_ref);
         supported.find_map(|name| self.subprotocols.iter().copied().find(|&o| o == name))
     }
 
-    /// The response that opens the connection (§4.2.2), and what it agrees to.
+    /// Creates the response that opens the connection (RFC 6455 §4.2.2), and returns it with the
+    /// options that it agrees to.
     ///
     /// # Errors
     ///
-    /// A rejection with 500 if the acceptance itself is faulty: a subprotocol that was not
-    /// offered, or a field that cannot be sent.
+    /// A rejection with status 500 if `accept` has a subprotocol that was not offered, or a header
+    /// field that cannot be sent.
     pub fn accept(&self, accept: &AcceptOptions) -> Result<(Response, Negotiated), Rejection> {
         let mut response = Response::new(101);
         let headers = response.headers_mut();
@@ -228,8 +235,8 @@ impl<'a> Upgrade<'a> {
         Ok((response, Negotiated { subprotocol, extensions, deflate }))
     }
 
-    /// The answer to the first offer of permessage-deflate that can be taken. Others are
-    /// declined by not answering them (RFC 7692 §7).
+    /// Returns the answer to the first acceptable offer of permessage-deflate. Other offers are
+    /// declined by leaving them unanswered (RFC 7692 §7).
     fn select_deflate(&self, config: &DeflateConfig) -> Option<(Extension, Params)> {
         let mut offers = self.extensions.iter().filter(|offer| offer.name == deflate::EXTENSION);
         offers.find_map(|offer| {
@@ -239,13 +246,14 @@ impl<'a> Upgrade<'a> {
     }
 }
 
-/// Checks what every request of HTTP/1.1 needs: one valid `Host` field (RFC 9112 §3.2).
+/// Checks that there is exactly one valid `Host` field, as HTTP/1.1 requires (RFC 9112 §3.2).
 pub(crate) fn check_host(request: &Request) -> Result<(), HandshakeError> {
     let host = request.headers().single("Host")?.ok_or(HandshakeError::Missing("Host"))?;
     if uri::is_authority(host) { Ok(()) } else { Err(HandshakeError::Invalid("Host")) }
 }
 
-/// The tokens of all `Sec-WebSocket-Protocol` fields; a field with none is malformed (§4.3).
+/// Decodes the names in all `Sec-WebSocket-Protocol` fields. A field without one is malformed
+/// (§4.3).
 fn decode_subprotocols(headers: &Headers) -> Result<Vec<&str>, HandshakeError> {
     const NAME: &str = "Sec-WebSocket-Protocol";
     let mut names = Vec::new();

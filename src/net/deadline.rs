@@ -1,28 +1,28 @@
-//! How long a call may wait.
+//! Deadlines of calls.
 //!
-//! A call makes one [`Deadline`] from its time-out, and everything it consists of shares it.
-//! Time-outs for a stream are computed from what is left. What a thread does for other threads is
-//! bounded by a slice instead, and [`Wait`] says which of the two holds for a write.
+//! A call makes one [`Deadline`] from its timeout, and everything that it does shares it. Timeouts
+//! of the stream are computed from the time that is left. Work for other threads is bounded by a
+//! slice instead. [`Wait`] tells which of the two bounds a write.
 
 use std::time::{Duration, Instant};
 
 use super::stream::WRITE_SLICE;
 
-/// The moment at which a blocking operation gives up, whatever it consists of.
+/// The moment at which a call gives up, whatever steps it consists of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// `None` waits for ever.
+    /// Creates a deadline at the end of `timeout`. With `None` it is never over.
     pub(super) fn after(timeout: Option<Duration>) -> Self {
-        // The model has no clock: there a deadline is over from the beginning, or never.
+        // The model has no clock: there a deadline is over from the start, or never.
         #[cfg(loom)]
         let timeout = timeout.filter(Duration::is_zero);
-        // A time-out too long for the clock is as good as none.
+        // A timeout that is too long for the clock is as good as none.
         Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
-    /// The end of a slice: of the time in which a thread does something for others.
+    /// Creates the deadline of a slice, which is the time for which a thread works for others.
     pub(super) fn slice() -> Self {
         #[cfg(loom)]
         if crate::net::sync::slices_are_over() {
@@ -57,7 +57,8 @@ impl Deadline {
         self.0.is_some_and(|instant| instant <= Instant::now())
     }
 
-    /// What is left, as a time-out for a stream: never zero, which streams refuse.
+    /// Returns the time that is left, as a timeout for a stream: at least 1 ms, because streams
+    /// refuse zero.
     pub(super) fn left(self) -> Option<Duration> {
         let left = self.0?.saturating_duration_since(Instant::now());
         Some(left.max(Duration::from_millis(1)))
@@ -69,8 +70,8 @@ impl Deadline {
 pub(super) enum Wait {
     /// Until the deadline of the call.
     Block,
-    /// For one slice: the thread has something better to do.
+    /// For one slice, because the thread has other work to do.
     Slice,
-    /// Not at all: other connections wait for the same thread.
+    /// Not at all, because other connections wait for the same thread.
     Never,
 }

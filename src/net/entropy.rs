@@ -11,8 +11,8 @@ use rand::rngs::SysRng;
 
 use crate::frame::MaskingKey;
 
-/// Random bytes of the operating system, drawn for 64 masking keys at a time: each key is used
-/// once, and a frame does not pay for a system call (§5.3).
+/// Random bytes of the operating system for 64 masking keys. Each key is used once, and most frames
+/// need no system call (§5.3).
 struct Batch {
     bytes: [u8; 256],
     used: usize,
@@ -22,13 +22,14 @@ thread_local! {
     static BATCH: RefCell<Batch> = const { RefCell::new(Batch { bytes: [0; 256], used: 256 }) };
 }
 
-/// A fresh masking key, or `None` if the system has no entropy to give.
+/// Returns a fresh masking key, or `None` if the system has no entropy to give.
 pub(super) fn masking_key() -> Option<MaskingKey> {
-    // It fails only while the thread is being torn down, when nobody should send.
+    // The access fails only while the thread is being torn down, when nobody should send.
     BATCH.try_with(|batch| batch.try_borrow_mut().ok()?.next()).ok()?
 }
 
-/// The 16 bytes of a handshake's key (§4.1), or `None` if the system has no entropy to give.
+/// Returns the 16 bytes of a handshake's key (§4.1), or `None` if the system has no entropy to
+/// give.
 pub(super) fn nonce() -> Option<[u8; 16]> {
     let mut nonce = [0; 16];
     SysRng.try_fill_bytes(&mut nonce).ok()?;

@@ -1,5 +1,7 @@
-//! Every error of a connection in one type, and the three questions that a caller asks of it: did a
-//! deadline pass, does the connection live, and may another attempt help?
+//! The error type of connections, and three questions that a caller can ask of an error: did a
+//! deadline pass, is the connection over, and may another attempt help?
+//!
+//! A new variant needs an answer to each of the three, a `Display` text and its `source`.
 
 use std::{error, fmt, io};
 
@@ -9,66 +11,69 @@ use crate::protocol::SendError;
 
 /// Everything that can go wrong with a connection.
 ///
-/// Three kinds are told apart: the peer broke a rule (`Protocol`, `Handshake`, `Tls`), the caller
-/// asked for something that cannot be (`Uri`, `Send`, `TlsUnsupported`), or the wire broke or was
-/// too slow (`Io`, `Timeout`, `SlowPeer`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
+/// There are three kinds. The peer broke a rule (`Protocol`, `Handshake`, `Tls`). The caller asked
+/// for something impossible (`Uri`, `Send`, `TlsUnsupported`). Or the transport failed or was too
+/// slow (`Io`, `Timeout`, `SlowPeer`). A proxy has errors of its own (`Proxy`, `ProxyIo`).
+///
+/// [`Display`](fmt::Display) prints what failed, without the cause. The alternate form `{:#}`
+/// appends the cause.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The transport failed, or ended without a closing handshake (`UnexpectedEof`; §7.1.5
-    /// calls it code 1006).
+    /// The transport failed, or ended without a closing handshake. The latter is `UnexpectedEof`,
+    /// and §7.1.5 calls it code 1006.
     Io(io::Error),
-    /// The address is no WebSocket URI.
+    /// The address is not a valid WebSocket URI.
     Uri(UriError),
     /// The opening handshake failed.
     Handshake(HandshakeError),
-    /// The proxy opened no tunnel to the server, or its address cannot be used.
+    /// The proxy did not open a tunnel to the server, or its address cannot be used.
     Proxy(ProxyError),
-    /// The connection to the proxy could not be made, or broke before there was a tunnel.
+    /// The connection to the proxy failed, or broke before there was a tunnel.
     ProxyIo(io::Error),
-    /// The peer broke the protocol. The connection was failed, and the peer told why (§7.1.7).
+    /// The peer broke the protocol. The connection was failed, and the peer was told why (§7.1.7).
     Protocol(ProtocolError),
     /// The message or control frame cannot be sent. Nothing of it was written.
     Send(SendError),
     /// A deadline passed.
     Timeout(Operation),
-    /// A [`Hub`](crate::Hub) ended the connection, because its peer read too slowly
+    /// A [`Hub`](crate::Hub) ended the connection because the peer read too slowly
     /// ([`SlowPolicy::Disconnect`](crate::SlowPolicy::Disconnect)).
     SlowPeer,
-    /// TLS failed before there was a connection (§7.4.1 calls it code 1015), for instance because
-    /// the server's certificate is not trusted, or because the server wants one of ours. It holds
-    /// the error of the TLS library.
+    /// TLS failed before there was a connection (§7.4.1 calls it code 1015). For instance, the
+    /// server's certificate is not trusted, or the server wants one of ours. The value is the error
+    /// of the TLS library.
     Tls(Box<dyn error::Error + Send + Sync>),
-    /// The URI begins with `wss:`, and this build has no TLS: the feature `tls` is off. A stream
-    /// that is encrypted by other means can be handed to
+    /// The URI begins with `wss:`, but this build has no TLS, because the feature `tls` is off. You
+    /// can hand a stream that is encrypted by other means to
     /// [`Client::connect_stream`](crate::Client::connect_stream).
     TlsUnsupported,
 }
 
-/// What did not end within its deadline.
+/// The operation that did not end within its deadline.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Finding the address of the host and opening the TCP connection, to the proxy if there is
+    /// Looking up the address of the host and opening the TCP connection, to the proxy if there is
     /// one.
     Connect,
-    /// The opening handshake, that with a proxy included.
+    /// The opening handshake, including the one with a proxy.
     Handshake,
-    /// Waiting for a message. None was lost: the next call goes on where this one stopped.
+    /// Waiting for a message. None was lost: the next call continues where this one stopped.
     Receive,
     /// Making room for a message while earlier ones wait for the peer to read. Nothing of the
     /// message was accepted.
     Queue,
-    /// Writing. What was accepted is kept, and goes on with the next call that writes.
+    /// Writing. The unwritten bytes are kept, and the next call that writes continues with them.
     Flush,
     /// Waiting for the peer's part of the closing handshake. The connection was cut.
     Close,
-    /// Waiting for a sign of life after a Ping. The connection was cut.
+    /// Waiting for any byte of the peer after a Ping. The connection was cut.
     Pong,
 }
 
 impl Error {
-    /// Whether a deadline passed: ours, or that of the operating system.
+    /// Whether a deadline passed, of this library or of the operating system.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
@@ -78,11 +83,11 @@ impl Error {
         }
     }
 
-    /// Whether the connection is over, or was never made. After any other error the connection goes
-    /// on: you may call again, receive, or send something else.
+    /// Whether the connection is over, or was never made.
     ///
-    /// `Send(Closed)` is not fatal: nothing more can be sent, but messages that the peer sent
-    /// before its Close frame can still be received.
+    /// After any other error the connection continues: you may call again, receive, or send
+    /// something else. `Send(Closed)` is not fatal: nothing more can be sent, but messages that the
+    /// peer sent before its Close frame can still be received.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
         match self {
@@ -97,11 +102,11 @@ impl Error {
         }
     }
 
-    /// Whether it may help to connect again, after a while and with backoff (§7.2.3), because the
+    /// Whether it may help to connect again, after a pause and with backoff (§7.2.3), because the
     /// cause may have gone: the network, the server or a proxy was unreachable, too slow or busy.
     ///
-    /// After any other error the next attempt would fail in the same way. For an end without an
-    /// error, look at [`CloseStatus::may_retry`](crate::CloseStatus::may_retry).
+    /// After any other error the next attempt would fail in the same way. If the connection ended
+    /// without an error, ask [`CloseStatus::may_retry`](crate::CloseStatus::may_retry).
     #[must_use]
     pub fn may_retry(&self) -> bool {
         match self {
@@ -118,7 +123,7 @@ impl Error {
     }
 }
 
-/// Says what failed. `{:#}` also says why: it appends the source, after a colon.
+/// Prints what failed. The alternate form `{:#}` appends the source, after a colon.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,11 +136,11 @@ impl fmt::Display for Error {
             Self::Send(_) => f.write_str("cannot send"),
             Self::Timeout(operation) => operation.fmt(f),
             Self::SlowPeer => {
-                f.write_str("a hub ended the connection, because the peer read too slowly")
+                f.write_str("a hub ended the connection because the peer read too slowly")
             }
             Self::Tls(_) => f.write_str("TLS failed"),
             Self::TlsUnsupported => {
-                f.write_str("wss: needs TLS: build tightwire with its feature `tls`")
+                f.write_str("wss: needs TLS; build tightwire with the feature `tls`")
             }
         }?;
         match error::Error::source(self) {
@@ -212,12 +217,13 @@ impl From<SendError> for Error {
     }
 }
 
-/// The wire ended where more was due.
+/// Creates the error for a stream that ended too early.
 pub(super) fn unexpected_eof(what: &'static str) -> Error {
     Error::Io(io::Error::new(io::ErrorKind::UnexpectedEof, what))
 }
 
-/// Whether a read or a write ended because its time-out was over. Systems differ in the word.
+/// Whether a read or a write ended because its timeout was over. Systems differ in the kind that
+/// they report.
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

@@ -1,5 +1,8 @@
-//! The bytes of the opening handshake to and from a stream. What they mean is judged in
-//! [`handshake`](crate::handshake).
+//! The I/O of the opening handshake: its bytes go to and from a stream here.
+//!
+//! [`handshake`](crate::handshake) decides what the bytes mean. The tricky part is a refusal: the
+//! answer must not be destroyed by a reset, so the refusing side lingers until the peer has read
+//! it.
 
 use std::io;
 use std::net::Shutdown;
@@ -12,19 +15,20 @@ use super::stream::{LINGER_MAX, WRITE_SLICE};
 use super::{Error, Operation, Stream};
 use crate::handshake::{BodyDecoder, HandshakeError, HeadLimits, HeadScanner, HttpError, Response};
 
-/// How much of the body of a refusal is kept.
+/// How many bytes of the body of a refusal are kept.
 const MAX_BODY: usize = 4 << 10;
-/// How much of it is read.
+/// How many bytes of that body are read, as they are on the wire.
 const MAX_ENCODED_BODY: usize = 8 * MAX_BODY;
-/// How much is read at once: most requests as a whole.
+/// The length of a read, in bytes: enough for most requests as a whole.
 const READ_LEN: usize = 1 << 10;
-/// How long a refusal's body is waited for, and a refused client's last bytes.
+/// The time for the last bytes of a handshake or of TLS: the body of a refusal, the answer to a
+/// refused client, an alert, a close_notify.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The time between two reads of a peer that has sent more than [`LINGER_MAX`] bytes.
 const LINGER_PAUSE: Duration = Duration::from_millis(50);
 
-/// Reads a head into `buffer` and returns its length; what follows it was read ahead.
+/// Reads a head into `buffer` and returns its length. Bytes after that were read ahead.
 pub(super) fn read_head(
     stream: &dyn Stream,
     deadline: Deadline,
@@ -40,7 +44,8 @@ pub(super) fn read_head(
         if read_some(stream, deadline, buffer)? == 0 {
             return Err(unexpected_eof("the stream ended inside the opening handshake"));
         }
-        // The first bytes of an alert or a handshake record (RFC 8446 §5.1). No head begins so.
+        // The first bytes of a TLS alert or handshake record (RFC 8446 §5.1). No HTTP head begins
+        // so.
         if let [0x15 | 0x16, 3, ..] = buffer[..] {
             return Err(HandshakeError::from(HttpError::Tls).into());
         }
@@ -55,7 +60,7 @@ pub(super) fn write_all(
 ) -> Result<(), Error> {
     let mut bytes = bytes;
     while !bytes.is_empty() {
-        // A stream may apply it to each of several pieces.
+        // A stream may apply the timeout to each of several waits in a call, so it is short.
         stream.set_write_timeout(deadline.earlier(Deadline::slice()).left())?;
         match stream.write(bytes) {
             Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
@@ -71,8 +76,8 @@ pub(super) fn write_all(
     Ok(())
 }
 
-/// Reads the start of the body that follows a head, as far as it comes soon. It is there to
-/// explain a refusal, so whatever goes wrong only makes it shorter.
+/// Reads the start of the body that follows a head, as far as it arrives soon. The body only
+/// explains a refusal, so any failure just makes it shorter.
 pub(super) fn read_body(
     stream: &dyn Stream,
     deadline: Deadline,
@@ -82,7 +87,8 @@ pub(super) fn read_body(
     let deadline = deadline.earlier(Deadline::after(Some(PATIENCE)));
     let mut decoder = BodyDecoder::new(response, MAX_BODY);
     let mut bytes = read_ahead;
-    // Chunks of one byte are six times as long on the wire, and extensions may be of any length.
+    // Chunks of one byte are six times as long on the wire, and chunk extensions can have any
+    // length.
     let mut left = MAX_ENCODED_BODY;
     loop {
         decoder.push(&bytes);
@@ -95,14 +101,14 @@ pub(super) fn read_body(
     }
 }
 
-/// What a client is told that asks while the server shuts down.
+/// Returns the answer to a client whose request arrives while the server shuts down.
 pub(super) fn going_away() -> Response {
     Response::new(503).with_body("The server is shutting down.\n")
 }
 
-/// Answers a handshake that comes to nothing, and ends TCP so that the answer is read: for that
-/// the client has `linger_for`. The answer shares the deadline of the handshake. If that is over,
-/// it still goes out as far as it finds room.
+/// Answers a handshake that fails, and ends TCP so that the client can read the answer, within
+/// `linger_for`. The answer shares the deadline of the handshake. If that deadline is over, the
+/// answer still goes out as far as it finds room.
 pub(super) fn refuse(
     stream: &dyn Stream,
     deadline: Deadline,
@@ -110,14 +116,14 @@ pub(super) fn refuse(
     response: &Response,
 ) {
     let deadline = if deadline.is_over() { Deadline::after(Some(WRITE_SLICE)) } else { deadline };
-    // The refusal is what gets reported; that the peer is gone already adds nothing to it.
+    // The caller reports the refusal. That the peer is gone already would add nothing to it.
     if answer_last(stream, deadline, response).is_ok() {
         linger(stream, Deadline::after(Some(linger_for)));
     }
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// Writes a response and ends our side of the stream.
+/// Writes a response and shuts our side of the stream down.
 pub(super) fn answer_last(
     stream: &dyn Stream,
     deadline: Deadline,
@@ -129,8 +135,8 @@ pub(super) fn answer_last(
     Ok(stream.shutdown(Shutdown::Write)?)
 }
 
-/// Reads to the end of the stream: a reset, which unread bytes would cause, could overtake the
-/// last answer. After [`LINGER_MAX`] bytes it reads only as much as it takes to notice the end.
+/// Reads to the end of the stream. Unread bytes would cause a reset, which could overtake the last
+/// answer. After [`LINGER_MAX`] bytes it reads only as much as it needs to notice the end.
 pub(super) fn linger(stream: &dyn Stream, deadline: Deadline) {
     let (mut rest, mut read_len) = (Vec::new(), 0);
     while let Ok(count @ 1..) = read_some(stream, deadline, &mut rest) {
@@ -142,13 +148,13 @@ pub(super) fn linger(stream: &dyn Stream, deadline: Deadline) {
     }
 }
 
-/// Reads once, and appends to `buffer` what came.
+/// Reads once, and appends the bytes to `buffer`.
 pub(super) fn read_some(
     stream: &dyn Stream,
     deadline: Deadline,
     buffer: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    // On the heap: the stack of a connection's thread would keep it for ever.
+    // On the heap, because the stack of a connection's thread would keep the space for ever.
     let start = buffer.len();
     buffer.resize(start + READ_LEN, 0);
     let outcome = loop {
@@ -160,7 +166,7 @@ pub(super) fn read_some(
             break Err(error.into());
         }
         match stream.read(buffer.get_mut(start..).unwrap_or_default()) {
-            // A stream may claim more than it had room for.
+            // A `Stream` may come from another crate: a count beyond the space is not trusted.
             Ok(count) => break Ok(count.min(READ_LEN)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) => {}

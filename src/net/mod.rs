@@ -1,6 +1,8 @@
-//! Sockets, threads, time and entropy: the shell around the pure parts.
+//! Sockets, threads, time and entropy: the shell around the pure parts of the crate.
 //!
-//! Nothing here knows a rule of the protocol beyond the order in which TCP is ended (§7.1.1).
+//! The rules of the protocol are in [`protocol`](crate::protocol) and
+//! [`handshake`](crate::handshake). This layer moves their bytes, and adds the order in which TCP
+//! ends (§7.1.1).
 
 mod accept;
 mod broadcast;

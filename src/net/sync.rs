@@ -1,8 +1,8 @@
-//! Where the locks and atomics of a connection come from: std, or the model checker.
+//! The locks and atomics of a connection: those of `std`, or those of the model checker.
 //!
 //! `tests/model/run` builds the crate with `--cfg loom`. Then loom tries every order in which the
-//! threads of `connection/model` can meet, and every value that an atomic may still show to
-//! each of them. It can also leave out one part of the mechanism, to see that the model notices.
+//! threads of `connection/model` can meet, and every value that an atomic may still show to each of
+//! them. A run can also leave out one named part of the mechanism, to check that a model notices.
 
 #[cfg(not(loom))]
 pub(super) use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
@@ -17,8 +17,8 @@ pub(super) use self::checked::{
     Condvar, Mutex, MutexGuard, end_slices_at_once, left_out, slices_are_over,
 };
 
-/// A fence between the accesses of this thread before and after it, in the one total order of all
-/// such fences. Each has a name, by which the model can leave it out.
+/// A fence between the accesses of this thread before and after it. All such fences are in one
+/// total order (`SeqCst`). Each has a name, by which a run of the model can leave it out.
 pub(super) fn fence(name: &str) {
     if left_out(name) {
         return;
@@ -29,7 +29,8 @@ pub(super) fn fence(name: &str) {
     std::sync::atomic::fence(Ordering::SeqCst);
 }
 
-/// Whether this run of the model leaves out the part of this name. Without the model, nothing is.
+/// Whether this run of the model leaves out the part with this name. Without the model, always
+/// `false`.
 #[cfg(not(loom))]
 pub(super) const fn left_out(_: &str) -> bool {
     false
@@ -45,7 +46,7 @@ mod checked {
     use loom::sync::atomic::{AtomicBool, Ordering};
     use loom::thread;
 
-    /// Whether this run of the model leaves out the part of this name.
+    /// Whether this run of the model leaves out the part with this name.
     pub(in crate::net) fn left_out(name: &str) -> bool {
         static LEFT_OUT: OnceLock<String> = OnceLock::new();
         let left_out = LEFT_OUT.get_or_init(|| std::env::var("LEFT_OUT").unwrap_or_default());
@@ -56,9 +57,11 @@ mod checked {
         static SLICES_ARE_OVER: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Whether a slice of this model, which has no clock, is over from its beginning, or never.
+    /// Whether the slices of this model are over from the start. Otherwise they never end, because
+    /// a model has no clock.
     pub(in crate::net) fn slices_are_over() -> bool {
-        // Loom runs all threads of a model in one thread of the system.
+        // A thread-local variable is enough: loom runs all threads of a model in one thread of the
+        // system.
         SLICES_ARE_OVER.get()
     }
 
@@ -66,18 +69,19 @@ mod checked {
         SLICES_ARE_OVER.set(true);
     }
 
-    /// A mutex as weak as std allows it to be: `try_lock` may fail because of a value that the
-    /// lock had before, and orders nothing then. Loom's own is stronger.
+    /// A mutex that is as weak as `std` allows: `try_lock` may fail because of an earlier value of
+    /// the lock, and then orders nothing. Loom's own mutex is stronger.
     #[derive(Debug, Default)]
     pub(in crate::net) struct Mutex<T> {
         is_locked: AtomicBool,
-        /// Loom runs one thread at a time, and `is_locked` keeps all but one out.
+        /// A lock of `std`, which never blocks here: loom runs one thread at a time, and
+        /// `is_locked` keeps all but one out.
         value: std::sync::Mutex<T>,
     }
 
     #[derive(Debug)]
     pub(in crate::net) struct MutexGuard<'a, T> {
-        // The fields are dropped in this order.
+        // The fields are dropped in this order, so the value is released before the lock.
         value: std::sync::MutexGuard<'a, T>,
         unlock: Unlock<'a, T>,
     }
@@ -135,8 +139,8 @@ mod checked {
         }
     }
 
-    /// Every wait is over after a while: the model has no clock, so a time-out can come at any
-    /// moment, and a notification adds nothing.
+    /// A condition variable whose waits end by themselves. The model has no clock, so a timeout can
+    /// come at any moment, and a notification adds nothing.
     #[derive(Debug, Default)]
     pub(in crate::net) struct Condvar;
 

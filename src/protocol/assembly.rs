@@ -1,3 +1,9 @@
+//! A message in progress: its frames are unmasked, decompressed, validated and joined (§5.4).
+//!
+//! Memory grows with the bytes that have arrived, never with a length that a header announces.
+//! Tricky: the outcome must not depend on how the input is cut. So if a message is both invalid and
+//! too long, the error that comes first in the data decides.
+
 use super::limits::MessageLimits;
 use super::{Message, MessageKind};
 use crate::deflate::Inflater;
@@ -8,10 +14,11 @@ use crate::frame::{FrameHeader, MaskingKey, Opcode, Utf8Check};
 #[derive(Debug)]
 pub(super) struct Assembly {
     content: Content,
-    /// The bytes that its frames so far announced, or, if it is compressed, those that came out.
+    /// The number of bytes that its frames have announced. Of a compressed message, the number of
+    /// bytes decompressed so far.
     len: u64,
     max_len: u64,
-    /// The bytes that frames may still bring that were not announced.
+    /// The number of bytes that later frames, not yet announced, may add.
     may_follow: u64,
     frames: u32,
     is_compressed: bool,
@@ -23,26 +30,28 @@ enum Content {
     Binary(Vec<u8>),
 }
 
-/// Text that is checked as it arrives, and never again.
+/// Text that is validated once, as it arrives.
 #[derive(Debug, Default)]
 struct Text {
     text: String,
     check: Utf8Check,
-    /// Where masked text is unmasked before it is checked and joined to the rest.
+    /// The buffer in which masked text is unmasked before it is validated and appended.
     unmasked: Vec<u8>,
 }
 
-/// Text that is longer is unmasked, checked and copied in steps of this many bytes: each is still in
-/// the nearest cache when it is copied. From 2 KiB on, C libraries leave a copy to an instruction
-/// that some processors are ten times slower at where the two ends lie badly.
+/// The number of bytes of text that are unmasked, validated and copied in one step.
+///
+/// Each step is still in the nearest cache when it is copied. For copies of 2 KiB and more, C
+/// libraries use an instruction that some processors execute ten times more slowly if source and
+/// destination are badly aligned.
 pub(super) const STEP: usize = 1 << 10;
 
 impl Assembly {
-    /// A message that begins. It is put into `memory`, which is empty.
+    /// Creates a message that has just begun, and that uses `memory`, an empty vector.
     pub(super) fn new(opcode: Opcode, is_compressed: bool, memory: Vec<u8>) -> Self {
         let content = match opcode {
             Opcode::Text => Content::Text(Text {
-                // What is empty is valid.
+                // An empty vector is valid UTF-8.
                 text: String::from_utf8(memory).unwrap_or_default(),
                 ..Text::default()
             }),
@@ -51,7 +60,7 @@ impl Assembly {
         Self { content, len: 0, max_len: 0, may_follow: 0, frames: 0, is_compressed }
     }
 
-    /// Counts in a frame that is about to come (§10.4).
+    /// Counts a frame whose header has arrived, and checks the limits (§10.4).
     pub(super) fn announce(
         &mut self,
         header: &FrameHeader,
@@ -63,7 +72,8 @@ impl Assembly {
         }
         self.max_len = max_len;
         if !self.is_compressed {
-            // Whatever the limits are: a sum that overflows is over them.
+            // The sum of announced lengths can overflow. Saturated, it is over every limit below
+            // `u64::MAX`.
             self.len = self.len.saturating_add(header.payload_len);
         }
         if self.len > max_len {
@@ -84,7 +94,7 @@ impl Assembly {
         }
     }
 
-    /// Moves what has arrived to `out`.
+    /// Moves the content that has arrived to the end of `out`.
     pub(super) fn take(&mut self, out: &mut Vec<u8>) {
         match &mut self.content {
             Content::Text(text) => {
@@ -99,8 +109,8 @@ impl Assembly {
         self.is_compressed
     }
 
-    /// Adds a piece of a frame. `offset` is its place in that frame, and `frame_left` says how
-    /// many bytes of the frame, this piece among them, were still missing.
+    /// Adds a piece of a payload. `offset` is its position there, as far as masking depends on it.
+    /// `frame_left` counts the bytes from the start of the piece to the end of the frame.
     pub(super) fn push(
         &mut self,
         piece: &[u8],
@@ -126,8 +136,8 @@ impl Assembly {
         Ok(())
     }
 
-    /// Adds what comes out of a piece, counting on the way: what is over the limit is never
-    /// there as a whole (§10.4).
+    /// Adds the decompressed bytes of a piece, step by step. Each step is counted, so a message
+    /// over the limit is never in memory as a whole (§10.4).
     fn inflate(&mut self, piece: &[u8], inflater: &mut Inflater) -> Result<(), ProtocolError> {
         let limit = self.max_len;
         let mut input = piece;
@@ -138,8 +148,9 @@ impl Assembly {
             if output.is_empty() {
                 return Ok(());
             }
-            // What fits may be wrong by itself. That has to be said first, or it would matter how
-            // the input was cut.
+            // The bytes within the limit may be invalid UTF-8. That error comes first in the data,
+            // so it must be reported first; otherwise the outcome would depend on how the input is
+            // cut.
             let (output, over) = output.split_at_checked(fits).unwrap_or((output, &[]));
             self.len += output.len() as u64;
             self.content.push(output, None, 0, room)?;
@@ -200,7 +211,7 @@ impl Text {
         mask: Option<MaskingKey>,
         offset: usize,
     ) -> Result<(), ProtocolError> {
-        // A step is a multiple of four, so all of them begin at the same byte of the key.
+        // The length of a step is a multiple of four, so all begin at the same byte of the key.
         for step in piece.chunks(STEP) {
             let step = match mask {
                 Some(key) => {
@@ -216,8 +227,9 @@ impl Text {
     }
 }
 
-/// How much memory to ask for: as much as has arrived, to grow in few steps, but never more
-/// than can still come. What a header announces reserves nothing by itself (§10.4).
+/// Returns the number of bytes to reserve: the length of the content so far, or of the piece if it
+/// is longer, but no more than can still follow. So a message grows in few steps, and a length that
+/// a header announces reserves nothing by itself (§10.4).
 fn growth(len: usize, piece_len: usize, left: u64) -> usize {
     let left = usize::try_from(left).unwrap_or(usize::MAX);
     len.max(piece_len).min(left)

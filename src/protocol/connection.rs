@@ -1,8 +1,10 @@
+//! Both halves of a connection in one value, for programs that drive it from one thread.
+
 use super::{Event, Inbound, Limits, Message, Outbound, PendingControl, State};
 use crate::error::ProtocolError;
 
-/// Both directions of a connection, and what one makes us owe the other: all of WebSocket
-/// after the opening handshake, without I/O.
+/// A connection after the opening handshake, without I/O. It combines both directions, and answers
+/// Pings and the closing handshake by itself.
 ///
 /// ```
 /// use tightwire::protocol::{Connection, Event, Limits, Message, Outbound};
@@ -15,43 +17,41 @@ use crate::error::ProtocolError;
 /// assert_eq!(event, Some(Event::Message(Message::from("Hello"))));
 /// assert_eq!(server.next_event(&mut input, &mut out)?, Some(Event::Ping(vec![])));
 /// assert_eq!(out, [0x8A, 0x00], "the Pong that answers it");
-/// assert_eq!(server.next_event(&mut input, &mut out)?, None, "all is eaten");
+/// assert_eq!(server.next_event(&mut input, &mut out)?, None, "all input is consumed");
 /// # Ok::<(), tightwire::ProtocolError>(())
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    /// What the peer sends.
     inbound: Inbound,
-    /// What we send.
     outbound: Outbound,
     close_received: bool,
     failed: bool,
 }
 
 impl Connection {
-    /// A connection just after the opening handshake, of the role that `outbound` has.
+    /// Creates a connection just after the opening handshake, in the role of `outbound`.
     #[must_use]
     pub const fn new(outbound: Outbound, limits: Limits) -> Self {
         let inbound = Inbound::new(outbound.role(), limits);
         Self { inbound, outbound, close_received: false, failed: false }
     }
 
-    /// Eats from the front of `input` until an event is complete, and appends to `out` what it
-    /// makes us answer: a Pong, or a Close.
+    /// Consumes bytes from the front of `input` until an event is complete, and appends the answer
+    /// to it to `out`: a Pong or a Close.
     ///
-    /// `None` means that `input` is used up. After a Close event or an error, write what is in
-    /// `out`, then end TCP (§7.1.1).
+    /// `None` means that all of `input` is consumed. After a Close event or an error, write the
+    /// bytes in `out`, then close TCP (RFC 6455 §7.1.1).
     ///
     /// # Errors
     ///
-    /// The rule that the peer broke. The Close frame that says so is in `out` already.
+    /// The rule that the peer broke. The Close frame that reports it is in `out` already.
     pub fn next_event(
         &mut self,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event>, ProtocolError> {
         let outcome = self.inbound.next_event(input);
-        // Most events call for no answer.
+        // Most events are messages, which need no answer.
         if !matches!(outcome, Ok(None | Some(Event::Message(_)))) {
             self.answer(&outcome, out);
         }
@@ -72,22 +72,22 @@ impl Connection {
                 pending_control.record_failure(*error);
             }
         }
-        // Without a masking key nothing can be answered. The next send reports it, or, where a
-        // Close went unanswered, is refused.
+        // Without a masking key no answer can be encoded. The next send reports that error, or
+        // fails with `Closed` if the answer was a Close frame.
         let _ = self.outbound.encode_pending(&mut pending_control, out);
     }
 
-    /// Takes back the memory of a message, as [`Inbound::reuse`] does.
+    /// Keeps the memory of a message for a later one, like [`Inbound::reuse`].
     pub fn reuse(&mut self, message: Message) {
         self.inbound.reuse(message);
     }
 
-    /// The side that sends.
+    /// Returns the sending half.
     pub const fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
     }
 
-    /// How far the connection is from its end.
+    /// Returns the state of the connection.
     #[must_use]
     pub const fn state(&self) -> State {
         match (self.outbound.close_sent(), self.close_received) {

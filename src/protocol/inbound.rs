@@ -1,3 +1,10 @@
+//! The receiving state machine: bytes from the peer become events (RFC 6455 §6.2).
+//!
+//! Most messages are complete in the input and have one frame. `take_unfragmented` takes those
+//! without any state. Every other frame goes through `advance`: `take_header`, then `admit` with
+//! the rules that depend on the connection, then `take_piece` for each piece of the payload, then
+//! `finish_frame`. Tricky: both ways, and every way to cut the input, must give the same events.
+
 use super::assembly::{Assembly, STEP};
 use super::limits::{Limits, Reading};
 use super::{Event, Message, MessageKind, Role};
@@ -5,29 +12,31 @@ use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{CloseFrame, DataFrame, FrameHeader, Opcode};
 
-/// The bytes of the peer into [`Event`]s (§6.2).
+/// The receiving half of an endpoint, which turns bytes from the peer into [`Event`]s
+/// (RFC 6455 §6.2).
 ///
-/// It keeps at most a header and the message in progress. All rules for what a peer may send
-/// are kept here and in [`frame`](crate::frame).
+/// It buffers at most one header, one control frame and the message in progress. All rules for
+/// frames from a peer are enforced here and in [`frame`](crate::frame).
 #[derive(Debug)]
 pub struct Inbound {
     role: Role,
-    /// A message of one frame that is shorter than this keeps to the limits.
+    /// The payload length below which a message of one frame is within the limits.
     unfragmented_end: u64,
     limits: Limits,
     reading: Reading,
     inflater: Option<Inflater>,
     stage: Stage,
-    /// The header that a cut in the input left unfinished.
+    /// The start of a header that the end of an input cut off.
     header_bytes: Vec<u8>,
     /// The data message in progress.
     message: Option<Assembly>,
     /// The payload of the control frame in progress.
     control: Vec<u8>,
-    /// Memory that was given back, for a message of its size.
+    /// The memory of an earlier message, for a later one of its size.
     spare: Vec<u8>,
 }
 
+/// The place in the stream of frames.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// Between two messages, before the first byte of a frame.
@@ -38,12 +47,12 @@ enum Stage {
         header: FrameHeader,
         received: u64,
     },
-    /// A Close frame or a violation came: nothing more is processed (§5.5.1, §7.1.7).
+    /// After a Close frame or a violation: all input is discarded (§5.5.1, §7.1.7).
     Over,
 }
 
 impl Inbound {
-    /// The receiving side of an endpoint with this role.
+    /// Creates the receiving half of an endpoint with this role.
     #[must_use]
     pub const fn new(role: Role, limits: Limits) -> Self {
         Self {
@@ -60,20 +69,21 @@ impl Inbound {
         }
     }
 
-    /// Takes compressed messages too, if there is an inflater (RFC 7692).
+    /// Accepts compressed messages too, if there is an inflater (RFC 7692).
     #[must_use]
     pub fn with_inflater(self, inflater: Option<Inflater>) -> Self {
         Self { inflater, ..self }
     }
 
-    /// Eats from the front of `input` until an event is complete.
+    /// Consumes bytes from the front of `input` until an event is complete.
     ///
-    /// `None` means that `input` is used up. It makes no difference how the bytes of the peer
-    /// are cut into inputs. After a Close event or an error all further input is discarded.
+    /// `None` means that all of `input` is consumed. The events do not depend on how the bytes of
+    /// the peer are cut into inputs. After a Close event or an error, all further input is
+    /// discarded.
     ///
     /// # Errors
     ///
-    /// The rule that the peer broke, for which the connection is to be failed (§7.1.7).
+    /// The rule that the peer broke. The caller must then fail the connection (RFC 6455 §7.1.7).
     #[inline(always)]
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
         match self.take_unfragmented(input) {
@@ -82,9 +92,10 @@ impl Inbound {
         }
     }
 
-    /// As [`next_event`](Self::next_event), for a caller that takes the message in pieces with
-    /// [`take_partial`](Self::take_partial): frames that begin in this input are held to
-    /// [`Limits::max_stream_len`] alone.
+    /// Works like [`next_event`](Self::next_event), for a caller that takes the message in pieces
+    /// with [`take_partial`](Self::take_partial).
+    ///
+    /// Of the limits, only [`Limits::max_stream_len`] applies to frames that begin in this input.
     ///
     /// # Errors
     ///
@@ -96,8 +107,10 @@ impl Inbound {
         self.next(Reading::Pieces, input)
     }
 
-    /// Takes a message of one frame that lies whole in `input` and is not long, as most are: it
-    /// needs none of the state that others do. Whatever is not just that, or is wrong, is left to
+    /// Takes a message of one frame that is complete in `input` and not long, without the state
+    /// that other messages need.
+    ///
+    /// Every other input and every violation gives `None`, and is left to
     /// [`advance`](Self::advance).
     #[inline(always)]
     pub(crate) fn take_unfragmented(&self, input: &mut &[u8]) -> Option<Message> {
@@ -137,30 +150,34 @@ impl Inbound {
         outcome
     }
 
-    /// The kind of the message in progress: one that has begun and not ended.
+    /// Returns the kind of the message in progress, which has begun and not ended.
     pub fn message_kind(&self) -> Option<MessageKind> {
         self.message.as_ref().map(Assembly::kind)
     }
 
-    /// Whether the bytes that come next may be those of a compressed message: then a few may
+    /// Returns whether the next bytes may belong to a compressed message. If so, a few bytes can
     /// become many.
     pub(crate) fn may_inflate(&self) -> bool {
         self.inflater.is_some() && self.message.as_ref().is_none_or(Assembly::is_compressed)
     }
 
-    /// Takes back the memory of a message, for a later one of about its length, unless that is
-    /// shorter than 64 KiB and lies whole in an input. Only the latest is kept; to have none kept,
-    /// give back an empty message.
+    /// Keeps the memory of a message for a later one of about its length.
     ///
-    /// It is for messages of hundreds of kilobytes. Where each is in new memory, the system may
-    /// have to map, clear and unmap that every time, which takes as long as all the rest.
+    /// This helps with messages of hundreds of kilobytes. If each gets new memory, the operating
+    /// system may map, clear and unmap it every time, which takes as long as everything else.
+    ///
+    /// Only the memory of the latest message is kept; to release it, pass an empty message. Short
+    /// messages that are complete in one input do not use it: binary ones below 64 KiB, and text of
+    /// up to 1 KiB.
     pub fn reuse(&mut self, message: Message) {
         self.spare = message.into_bytes();
         self.spare.clear();
     }
 
-    /// Memory for a message that begins with a frame of so many bytes: what was given back, if
-    /// they fit, and fill much of it. What is handed out may be kept for long.
+    /// Returns memory for a message whose first frame has `frame_len` bytes.
+    ///
+    /// It is the spare memory if the frame fits into it and fills at least a quarter of it. A
+    /// caller may keep a message for a long time, and a short one should not occupy much memory.
     fn memory(&mut self, frame_len: u64) -> Vec<u8> {
         let capacity = self.spare.capacity() as u64;
         if frame_len <= capacity && frame_len >= capacity / 4 {
@@ -170,10 +187,11 @@ impl Inbound {
         }
     }
 
-    /// Moves what has arrived of the message in progress to `out`; the event that ends the
-    /// message will hold the rest only. So a message can be read that is too long to be held.
+    /// Appends to `out` the part of the message in progress that has arrived, and no longer keeps
+    /// it. The event that ends the message then contains only the rest.
     ///
-    /// Text that is moved has been checked; a character that is cut is kept until it is whole.
+    /// In this way a caller can receive a message that is too long to buffer. Text in `out` is
+    /// valid, and ends between two characters.
     pub fn take_partial(&mut self, out: &mut Vec<u8>) {
         if let Some(message) = &mut self.message {
             message.take(out);
@@ -216,7 +234,7 @@ impl Inbound {
         }
     }
 
-    /// Reads a header in place, or byte by byte where an earlier input cut it.
+    /// Decodes a header in place, or byte by byte if the end of an input cuts it.
     fn take_header(&mut self, input: &mut &[u8]) -> Result<Option<FrameHeader>, ProtocolError> {
         if self.header_bytes.is_empty() {
             if let Some((header, header_len)) = FrameHeader::decode(input)? {
@@ -236,10 +254,10 @@ impl Inbound {
         Ok(None)
     }
 
-    /// Applies the rules that depend on the connection, before any payload is looked at.
+    /// Checks the rules that depend on the connection, before any payload is processed.
     fn admit(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
-        // 1. The reserved bits mean nothing (§5.2), but for the first: where compression was
-        //    agreed on, it marks the first frame of a compressed message (RFC 7692 §6).
+        // 1. The reserved bits must be clear (§5.2), with one exception: if compression was
+        //    negotiated, RSV1 marks the first frame of a compressed message (RFC 7692 §6).
         let begins_message = matches!(header.opcode, Opcode::Text | Opcode::Binary);
         let may_be_compressed = self.inflater.is_some() && begins_message;
         if header.rsv2 || header.rsv3 || header.rsv1 && !may_be_compressed {
@@ -251,24 +269,24 @@ impl Inbound {
             (Role::Client, Some(_)) => return Err(ProtocolError::Masked),
             _ => {}
         }
-        // 3. Control frames may come between fragments and change nothing about them (§5.4).
+        // 3. Control frames may come between fragments, and do not affect them (§5.4).
         if header.opcode.is_control() {
             return Ok(());
         }
-        // 4. Fragments of different messages do not mix (§5.4).
+        // 4. Fragments of different messages must not be interleaved (§5.4).
         let mut message = match (header.opcode, self.message.take()) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(message)) => message,
             (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (opcode, None) => Assembly::new(opcode, header.rsv1, self.memory(header.payload_len)),
         };
-        // 5. Limits hold for what is announced, so that nothing of it need arrive (§10.4).
+        // 5. The limits apply to the announced length, before any of the payload arrives (§10.4).
         message.announce(header, self.limits.of(self.reading))?;
         self.message = Some(message);
         Ok(())
     }
 
-    /// Keeps a piece that does not finish its frame. `received` counts it in.
+    /// Processes a piece of a payload. `received` counts the payload up to the end of this piece.
     fn take_piece(
         &mut self,
         header: &FrameHeader,
@@ -276,7 +294,7 @@ impl Inbound {
         received: u64,
     ) -> Result<(), ProtocolError> {
         let start = received - piece.len() as u64;
-        // Masking looks at the two low bits of the offset only.
+        // Masking depends only on the two low bits of the offset.
         let offset = (start % 4) as usize;
         if header.opcode.is_control() {
             let kept = self.control.len();
@@ -295,7 +313,7 @@ impl Inbound {
         }
     }
 
-    /// Takes the last piece of a frame and says what the frame means.
+    /// Processes the last piece of a payload, and returns the event that the frame completes.
     fn finish_frame(
         &mut self,
         header: &FrameHeader,

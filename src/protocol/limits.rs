@@ -1,5 +1,11 @@
-/// Limits on the messages that a peer can make us buffer (§10.4). A message over a limit fails the
-/// connection with 1009.
+//! Limits on received messages (RFC 6455 §10.4).
+//!
+//! The limits that apply depend on how the caller receives a message. A whole message is buffered,
+//! so its length, its frames and their number have limits. A message that is read in pieces is not
+//! buffered, and only its total length has a limit.
+
+/// Limits on the messages that a peer can make us buffer (RFC 6455 §10.4). A message over a limit
+/// fails the connection with code 1009.
 ///
 /// ```
 /// use tightwire::{Acceptor, Limits};
@@ -9,8 +15,8 @@
 /// let acceptor = Acceptor::new().limits(limits);
 /// ```
 ///
-/// A message that is read while it arrives is not buffered. It has a limit of its own,
-/// [`max_stream_len`](Self::max_stream_len), in place of these.
+/// A message that is read while it arrives is not buffered. Only
+/// [`max_stream_len`](Self::max_stream_len) applies to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct Limits {
@@ -21,7 +27,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The default limits.
+    /// Creates the default limits.
     pub const fn new() -> Self {
         Self {
             max_message_len: 16 << 20,
@@ -31,58 +37,61 @@ impl Limits {
         }
     }
 
-    /// The most bytes in a message, after decompression; 16 MiB by default.
+    /// Sets the maximum length of a message, in bytes after decompression; 16 MiB by default.
     pub const fn max_message_len(mut self, bytes: usize) -> Self {
         self.max_message_len = bytes;
         self
     }
 
-    /// The most bytes in the payload of one frame; 16 MiB by default.
+    /// Sets the maximum payload length of a frame, in bytes on the wire; 16 MiB by default.
     pub const fn max_frame_len(mut self, bytes: u64) -> Self {
         self.max_frame_len = bytes;
         self
     }
 
-    /// The most frames in a message, empty ones included; 131,072 by default.
+    /// Sets the maximum number of frames in a message, counting empty ones; 131,072 by default.
     pub const fn max_fragments(mut self, count: u32) -> Self {
         self.max_fragments = count;
         self
     }
 
-    /// The most bytes in a message that is read while it arrives
-    /// ([`recv_reader`](crate::Receiver::recv_reader)), after decompression; 16 MiB by default. It
-    /// takes the place of the other three limits, since such a message is never in memory as a
-    /// whole. `u64::MAX` is no limit.
+    /// Sets the maximum length of a message that is read while it arrives
+    /// ([`recv_reader`](crate::Receiver::recv_reader)), in bytes after decompression; 16 MiB by
+    /// default.
+    ///
+    /// It replaces the other three limits, because such a message is never in memory as a whole.
+    /// With `u64::MAX` there is no limit.
     pub const fn max_stream_len(mut self, bytes: u64) -> Self {
         self.max_stream_len = bytes;
         self
     }
 
-    /// The value of [`max_message_len`](Self::max_message_len), in bytes.
+    /// Returns the value of [`max_message_len`](Self::max_message_len), in bytes.
     #[must_use]
     pub const fn get_max_message_len(&self) -> usize {
         self.max_message_len
     }
 
-    /// The value of [`max_frame_len`](Self::max_frame_len), in bytes.
+    /// Returns the value of [`max_frame_len`](Self::max_frame_len), in bytes.
     #[must_use]
     pub const fn get_max_frame_len(&self) -> u64 {
         self.max_frame_len
     }
 
-    /// The value of [`max_fragments`](Self::max_fragments).
+    /// Returns the value of [`max_fragments`](Self::max_fragments).
     #[must_use]
     pub const fn get_max_fragments(&self) -> u32 {
         self.max_fragments
     }
 
-    /// The value of [`max_stream_len`](Self::max_stream_len), in bytes.
+    /// Returns the value of [`max_stream_len`](Self::max_stream_len), in bytes.
     #[must_use]
     pub const fn get_max_stream_len(&self) -> u64 {
         self.max_stream_len
     }
 
-    /// A message of one frame that is held keeps to the limits if it is shorter than this.
+    /// Returns the payload length, in bytes, below which a buffered message of one frame is within
+    /// all limits.
     pub(super) const fn unfragmented_end(&self) -> u64 {
         let Self { max_message_len, max_frame_len, max_fragments, .. } = *self;
         if max_fragments == 0 {
@@ -93,7 +102,7 @@ impl Limits {
         max_len.saturating_add(1)
     }
 
-    /// The limits that hold for a message that is read in this way.
+    /// Returns the limits for a message that the caller receives in this way.
     pub(super) const fn of(&self, reading: Reading) -> MessageLimits {
         match reading {
             Reading::Whole => MessageLimits {
@@ -110,16 +119,16 @@ impl Limits {
     }
 }
 
-/// How the caller takes a message.
+/// The way in which the caller receives a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Reading {
-    /// As a whole, which has to be held.
+    /// As a whole, which must be buffered.
     Whole,
     /// In pieces, while it arrives.
     Pieces,
 }
 
-/// The limits that hold for one message.
+/// The limits that apply to one message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MessageLimits {
     pub(super) max_len: u64,

@@ -1,3 +1,8 @@
+//! Messages as values (RFC 6455 §5.6).
+//!
+//! [`Message`] owns its payload, and is received. [`MessageRef`] borrows its payload, and is sent.
+//! [`AsMessage`] is the trait of everything that can be sent. Most of this file is conversions.
+
 use core::fmt;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -6,7 +11,7 @@ use std::sync::Arc;
 use crate::error::ProtocolError;
 use crate::frame::{MaskingKey, Opcode, copy, into_text};
 
-/// A message that was received, or that is kept (§5.6).
+/// An owned message, such as one that was received (RFC 6455 §5.6).
 ///
 /// ```
 /// use tightwire::Message;
@@ -24,12 +29,13 @@ use crate::frame::{MaskingKey, Opcode, copy, into_text};
 pub enum Message {
     /// Text: always UTF-8.
     Text(String),
-    /// Any bytes.
+    /// Binary data: any bytes.
     Binary(Vec<u8>),
 }
 
 impl Message {
-    /// The message of a payload that is all there, and short if it is text.
+    /// Decodes the message from a complete payload. Text should be short, because it is unmasked
+    /// and validated in one step.
     #[inline(always)]
     pub(super) fn decode(
         opcode: Opcode,
@@ -46,7 +52,7 @@ impl Message {
         }
     }
 
-    /// The text, or `None` if the message is binary.
+    /// Returns the text, or `None` if the message is binary.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -55,7 +61,7 @@ impl Message {
         }
     }
 
-    /// The payload of either kind, as bytes.
+    /// Returns the payload of either kind, as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -64,7 +70,7 @@ impl Message {
         }
     }
 
-    /// The payload of either kind, without a copy.
+    /// Converts a message of either kind into its payload, without a copy.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
@@ -73,11 +79,11 @@ impl Message {
         }
     }
 
-    /// The text, without a copy.
+    /// Converts the message into its text, without a copy.
     ///
     /// # Errors
     ///
-    /// The message itself if it is binary.
+    /// The message itself, if it is binary.
     pub fn into_text(self) -> Result<String, Self> {
         match self {
             Self::Text(text) => Ok(text),
@@ -85,32 +91,32 @@ impl Message {
         }
     }
 
-    /// Whether this is a text message.
+    /// Returns whether this is a text message.
     #[must_use]
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
-    /// Whether this is a binary message.
+    /// Returns whether this is a binary message.
     #[must_use]
     pub const fn is_binary(&self) -> bool {
         matches!(self, Self::Binary(_))
     }
 
-    /// The length of the payload in bytes.
+    /// Returns the length of the payload, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
 }
 
-/// Text as it is, and the length of binary data: `(5 bytes)`.
+/// Formats text as it is, and binary data as its length: `(5 bytes)`.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -144,7 +150,7 @@ impl From<&[u8]> for Message {
     }
 }
 
-/// What a message is made of (§5.6).
+/// The kind of a message: text or binary (RFC 6455 §5.6).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MessageKind {
     /// Text: UTF-8.
@@ -162,7 +168,7 @@ impl MessageKind {
     }
 }
 
-/// A message to send, borrowed: made of a `&str`, of bytes, or of a [`Message`].
+/// A borrowed message to send, made from a `&str`, from bytes, or from a [`Message`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MessageRef<'a> {
     /// Text.
@@ -172,7 +178,7 @@ pub enum MessageRef<'a> {
 }
 
 impl<'a> MessageRef<'a> {
-    /// What the message is made of.
+    /// Returns the kind of the message.
     #[must_use]
     pub const fn kind(self) -> MessageKind {
         match self {
@@ -181,7 +187,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// The payload of either kind, as bytes.
+    /// Returns the payload of either kind, as bytes.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {
@@ -191,11 +197,11 @@ impl<'a> MessageRef<'a> {
     }
 }
 
-/// What can be sent as a message: text and bytes, owned or borrowed, and a [`Message`].
+/// A type that can be sent as a message: text or bytes, owned or borrowed, or a [`Message`].
 ///
-/// A `str`, a `String` and what borrows or shares one of them is a text message. A `[u8]`, an array
-/// or a `Vec` of bytes is a binary message. Implement it for a type of your own that holds one of
-/// them.
+/// A `str` or `String` is a text message. A `[u8]`, an array or a `Vec` of bytes is a binary
+/// message. So are references and smart pointers to them. Implement the trait for your own types
+/// that contain text or bytes.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -210,7 +216,7 @@ impl<'a> MessageRef<'a> {
 /// assert!(!is_text([1, 2, 3]) && !is_text(vec![1, 2, 3]) && !is_text(Arc::<[u8]>::from([1])));
 /// ```
 pub trait AsMessage {
-    /// The message, borrowed.
+    /// Borrows the value as a message.
     fn as_message(&self) -> MessageRef<'_>;
 }
 

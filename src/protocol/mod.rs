@@ -1,12 +1,12 @@
-//! Frames into messages, and the closing handshake (§5.4 to §8).
+//! Messages, control frames and the closing handshake (RFC 6455 §5.4 to §8), without I/O.
 //!
-//! Two machines that share nothing, so that two threads may run them: [`Inbound`] turns the
-//! bytes of the peer into [`Event`]s, [`Outbound`] turns messages into bytes for the peer. Between
-//! them, [`PendingControl`] keeps the Pong or Close that answers the peer until `Outbound` encodes
-//! it. [`Connection`] is the three together, for one thread.
+//! There are two state machines. [`Inbound`] turns bytes from the peer into [`Event`]s, and
+//! [`Outbound`] turns messages into bytes for the peer. They share nothing, so that two threads can
+//! run them. Between them, [`PendingControl`] keeps the Pong or Close that answers the peer until
+//! `Outbound` encodes it. [`Connection`] combines the three, for one thread.
 //!
-//! No I/O, no clock, no thread, no randomness: bytes and values go in, bytes and values come
-//! out, and a function of the caller supplies the masking keys.
+//! Nothing here uses a socket, a clock, a thread or a source of random numbers. Bytes and values go
+//! in, bytes and values come out, and a function of the caller supplies the masking keys.
 //!
 //! A client and a server, with two buffers for the network:
 //!
@@ -23,7 +23,7 @@
 //! let bye = CloseFrame::new(CloseCode::NORMAL, "bye")?;
 //! client.outbound().encode_close(Some(&bye), &mut to_server)?;
 //!
-//! // The server appends its answer, a Close frame, to `to_client`.
+//! // The server appends its own Close frame, the answer, to `to_client`.
 //! let mut input = &to_server[..];
 //! let event = server.next_event(&mut input, &mut to_client)?;
 //! assert_eq!(event, Some(Event::Message(Message::from("Hello"))));
@@ -37,15 +37,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Closing is two facts, a Close frame sent and one received (§7.1.2 to §7.1.4):
+//! # The closing handshake
 //!
-//! ```text
-//!   sent  received  state      may send messages   answers pings   next
-//!   no    no        OPEN       yes                 yes
-//!   yes   no        CLOSING    no                  yes             wait for the peer's Close
-//!   no    yes       CLOSING    no                  no              answer with Close
-//!   yes   yes       CLOSED     no                  no              end TCP, the server first
-//! ```
+//! The state of a connection follows from two facts: whether a Close frame was sent, and whether
+//! one was received (RFC 6455 §7.1.2 to §7.1.4).
+//!
+//! | Close sent | Close received | [`State`] | may send messages | answers Pings | next step |
+//! | --- | --- | --- | --- | --- | --- |
+//! | no | no | `Open` | yes | yes | |
+//! | yes | no | `Closing` | no | yes | wait for the peer's Close |
+//! | no | yes | `Closing` | no | no | answer with Close |
+//! | yes | yes | `Closed` | no | no | close TCP, the server first |
+//!
+//! A violation by the peer fails the connection: the state is `Closed` at once, and a Close frame
+//! reports the violation, unless one was sent before.
 
 mod assembly;
 mod connection;
@@ -67,38 +72,40 @@ pub use send_error::SendError;
 
 use crate::frame::CloseFrame;
 
-/// Which end of the connection this is. Only clients mask (§5.1).
+/// The role of an endpoint. Only clients mask their frames (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
-    /// The end that opened the connection.
+    /// The endpoint that opened the connection.
     Client,
-    /// The end that accepted it.
+    /// The endpoint that accepted the connection.
     Server,
 }
 
-/// How far a connection is from its end (§7.1.3, §7.1.4).
+/// The state of a connection (RFC 6455 §7.1.3, §7.1.4).
 ///
-/// There is no CONNECTING: during the opening handshake nothing exists that could send.
+/// There is no state for CONNECTING, because a connection exists only after the opening handshake.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum State {
     /// No Close frame was sent or received.
     Open,
-    /// One was sent or received, not yet both.
+    /// A Close frame was either sent or received, but not both.
     Closing,
-    /// Both were, or the connection failed.
+    /// Close frames were sent and received, or the connection failed.
     Closed,
 }
 
-/// What the peer said.
+/// A message or a control frame from the peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
     /// A whole message.
     Message(Message),
-    /// A Ping with its application data. The Pong for it is owed.
+    /// A Ping with its application data. A Pong must answer it, which
+    /// [`PendingControl::record_event`] records.
     Ping(Vec<u8>),
     /// A Pong with its application data.
     Pong(Vec<u8>),
-    /// The first Close frame, and with it the end of what the peer says. The Close frame that
-    /// answers it is owed, unless one was sent before.
+    /// The first Close frame of the peer, or `None` if its body was empty. No event follows it. A
+    /// Close frame must answer it, unless one was sent before;
+    /// [`PendingControl::record_event`] records the answer.
     Close(Option<CloseFrame>),
 }

@@ -4,13 +4,13 @@ use crate::frame::CloseFrame;
 
 /// The control frames that wait to be sent: at most one Pong, one Ping and one Close frame.
 ///
-/// It stands between [`Inbound`](super::Inbound) and [`Outbound`](super::Outbound): the receiving
+/// They stand between [`Inbound`](super::Inbound) and [`Outbound`](super::Outbound). The receiving
 /// thread records an answer here without waiting for a thread that sends.
-/// [`Outbound::encode_pending`](super::Outbound::encode_pending) turns it into bytes.
+/// [`Outbound::encode_pending`](super::Outbound::encode_pending) turns them into bytes.
 #[derive(Debug, Default)]
 pub struct PendingControl {
-    /// The application data of the latest Ping: only that one need be answered (§5.5.3), so
-    /// that a flood of them costs no memory.
+    /// The application data of the latest Ping. Earlier Pings need no answer (§5.5.3), so a flood
+    /// of them costs no memory.
     pub(super) pong: Option<Vec<u8>>,
     /// The application data of a Ping of ours.
     pub(super) ping: Option<Vec<u8>>,
@@ -19,14 +19,14 @@ pub struct PendingControl {
 }
 
 impl PendingControl {
-    /// No control frames.
+    /// Creates a value with no control frame.
     #[must_use]
     pub const fn new() -> Self {
         Self { pong: None, ping: None, close: None }
     }
 
-    /// Records the answer to this event: the Pong to a Ping, with the same data (§5.5.3), and the
-    /// Close frame to a Close, with the same code (§5.5.1).
+    /// Records the answer to an event: to a Ping, the Pong with the same data (RFC 6455 §5.5.3),
+    /// and to a Close, the Close frame with the same code (RFC 6455 §5.5.1).
     pub fn record_event(&mut self, event: &Event) {
         match event {
             Event::Ping(data) => self.pong = Some(data.clone()),
@@ -38,27 +38,27 @@ impl PendingControl {
         }
     }
 
-    /// Records a Ping of ours (§5.5.2).
+    /// Records a Ping of ours (RFC 6455 §5.5.2).
     pub fn record_ping(&mut self, data: &[u8]) {
         self.ping = Some(data.to_vec());
     }
 
-    /// Records a Close frame of ours, unless one waits already (§7.1.2).
+    /// Records a Close frame of ours, unless one is pending already (RFC 6455 §7.1.2).
     pub fn record_close(&mut self, frame: CloseFrame) {
         self.close.get_or_insert(Some(frame));
     }
 
-    /// Records the Close frame that tells the peer how it broke the protocol (§7.1.7).
+    /// Records the Close frame that reports a violation to the peer (RFC 6455 §7.1.7).
     pub fn record_failure(&mut self, error: ProtocolError) {
         self.close = Some(Some(error.into()));
     }
 
-    /// Whether a Close frame waits, after which nothing else is sent.
+    /// Returns whether a Close frame is pending. Nothing is sent after it.
     pub(crate) const fn has_close(&self) -> bool {
         self.close.is_some()
     }
 
-    /// Whether no control frame waits.
+    /// Returns whether no control frame is pending.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.pong.is_none() && self.ping.is_none() && self.close.is_none()

@@ -2,28 +2,30 @@ use core::fmt;
 
 use crate::frame::{CloseCode, ReasonTooLong};
 
-/// Something that may not be sent, or not now. Nothing of it was, but for a long message that a
-/// Close frame interrupted between its fragments.
+/// The reason why a message or a control frame cannot be sent.
+///
+/// Nothing of it was sent, with one exception: a Close frame can interrupt a long message between
+/// its fragments.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// A Close frame was sent or received, or the connection failed (§5.5.1).
+    /// A Close frame was sent or received, or the connection failed (RFC 6455 §5.5.1).
     Closed,
-    /// A fragmented message of another kind, or any where a whole one was to be sent, is not
-    /// finished (§5.4).
+    /// A fragmented message is not finished. Only further fragments of its kind may follow
+    /// (RFC 6455 §5.4).
     MessageInProgress,
-    /// A Ping or Pong has more than 125 bytes of data (§5.5).
+    /// A Ping or Pong has more than 125 bytes of data (RFC 6455 §5.5).
     ControlTooLong {
         /// The length of the data, in bytes.
         len: usize,
     },
-    /// This close code is not for this end of the connection (§7.4.1).
+    /// A server cannot send this close code, which is for clients only (RFC 6455 §7.4.1).
     ForbiddenCloseCode(CloseCode),
-    /// The reason for closing has more than 123 bytes (§5.5.1).
+    /// The reason for closing has more than 123 bytes (RFC 6455 §5.5.1).
     ReasonTooLong(ReasonTooLong),
-    /// Text that is written in pieces is not UTF-8 (§5.6).
+    /// Text that is written in pieces is not UTF-8 (RFC 6455 §5.6).
     InvalidUtf8,
-    /// The system gives no entropy for a masking key (§5.3).
+    /// The operating system provides no random bytes for a masking key (RFC 6455 §5.3).
     NoMaskingKey,
 }
 
@@ -41,7 +43,7 @@ impl fmt::Display for SendError {
                 write!(f, "close code {code} is for clients only (RFC 6455 §7.4.1)")
             }
             Self::ReasonTooLong(error) => error.fmt(f),
-            Self::InvalidUtf8 => f.write_str("a text message has to be UTF-8 (RFC 6455 §5.6)"),
+            Self::InvalidUtf8 => f.write_str("a text message must be UTF-8 (RFC 6455 §5.6)"),
             Self::NoMaskingKey => {
                 f.write_str("the system gave no random bytes for a masking key (RFC 6455 §5.3)")
             }

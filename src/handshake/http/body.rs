@@ -1,11 +1,11 @@
-//! Where the body of a response ends (RFC 9112 §6.3), and the chunked coding (RFC 9112 §7.1).
+//! The end of a response's body (RFC 9112 §6.3), and the chunked coding (RFC 9112 §7.1).
 //!
-//! A client reads such a body only to learn why it was refused. So the decoder keeps the start of
-//! the body, and a body that is malformed ends where the fault is.
+//! A client reads such a body only to learn why it was refused. So the decoder keeps only the start
+//! of the body, and ends a malformed body at the fault.
 
 use super::response::Response;
 
-/// Decodes the body of a response, which arrives in pieces. Looks at each byte once.
+/// A decoder for the body of a response that arrives in pieces. It looks at each byte once.
 #[derive(Debug)]
 pub(crate) struct BodyDecoder {
     stage: Stage,
@@ -18,24 +18,24 @@ pub(crate) struct BodyDecoder {
 enum Stage {
     /// In the digits of a chunk's size.
     Size { size: u64, digits: u8 },
-    /// After the size: an extension, which means nothing to us, and the end of the line.
+    /// After the size: an extension, which is ignored, and the end of the line.
     SizeEnd { size: u64 },
     /// In the body itself, or in a chunk of it.
     Data { left: u64 },
     /// After a chunk: the end of its line.
     DataEnd,
-    /// Nothing follows but trailers, which mean nothing to us.
+    /// After the body. Only trailers can follow, which are ignored.
     Over,
 }
 
-/// More digits than a size of 64 bits has.
+/// The maximum number of hexadecimal digits in a size of 64 bits.
 const MAX_DIGITS: u8 = 16;
 
 impl BodyDecoder {
-    /// A decoder for the body of this response that keeps its first `max_len` bytes.
+    /// Creates a decoder for the body of this response, which keeps its first `max_len` bytes.
     pub(crate) fn new(response: &Response, max_len: usize) -> Self {
         let headers = response.headers();
-        // The coding that was applied last is `chunked`, or the body ends with the stream.
+        // If `chunked` is not the last coding, the body ends with the stream (RFC 9112 §6.3).
         let coding = headers.get_all("Transfer-Encoding").last();
         let coding = coding.and_then(|list| list.rsplit(',').next());
         let is_chunked = coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
@@ -52,7 +52,8 @@ impl BodyDecoder {
         Self { stage, is_chunked, body: Vec::new(), max_len }
     }
 
-    /// Whether no further byte would change the body: all of it is there, or as much as is kept.
+    /// Returns whether no further byte would change the body, because it is complete or has
+    /// `max_len` bytes.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over) || self.body.len() >= self.max_len
     }
@@ -75,7 +76,7 @@ impl BodyDecoder {
         }
     }
 
-    /// The body, as far as it has arrived and is kept.
+    /// Converts the decoder into the body, as far as it has arrived and is kept.
     pub(crate) fn into_body(self) -> Vec<u8> {
         self.body
     }
@@ -90,7 +91,7 @@ impl BodyDecoder {
 }
 
 impl Stage {
-    /// The stage after a byte that belongs to no chunk's data.
+    /// Returns the stage after a byte that is not data.
     fn after(self, byte: u8) -> Self {
         match (self, byte) {
             (Self::Size { size, digits }, _) if byte.is_ascii_hexdigit() && digits < MAX_DIGITS => {

@@ -1,6 +1,6 @@
-//! The smallest rules of HTTP (RFC 9110 §5.6), which every field is made of.
+//! The basic rules of HTTP's grammar (RFC 9110 §5.6), of which every header field consists.
 
-/// A character of a token.
+/// Returns whether a token may contain this byte.
 pub(in crate::handshake) const fn is_token_byte(byte: u8) -> bool {
     matches!(
         byte,
@@ -14,18 +14,18 @@ pub(in crate::handshake) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// A character that has no place in a value: a control character, but for the tab.
+/// Returns whether this is a control character other than the tab. No value may contain one.
 pub(in crate::handshake) const fn is_control(byte: u8) -> bool {
     byte != b'\t' && byte.is_ascii_control()
 }
 
-/// Cuts off optional white space: blanks and tabs, and nothing else that Unicode calls so.
+/// Removes optional white space at both ends: spaces and tabs, but no other white space of Unicode.
 pub(in crate::handshake) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// The elements of a comma-separated list. Empty ones are skipped, as recipients have to
-/// (RFC 9110 §5.6.1.2). For lists without quoted strings.
+/// Returns the elements of a comma-separated list that has no quoted strings. Recipients must skip
+/// empty elements (RFC 9110 §5.6.1.2).
 pub(in crate::handshake) fn elements(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(trim).filter(|element| !element.is_empty())
 }

@@ -1,3 +1,9 @@
+//! The head of a request or response: its limits, its end, and its fields (RFC 9112).
+//!
+//! [`HeadScanner`] finds the end of a head that arrives in pieces. `decode_head` then takes the
+//! complete head apart. Tricky: a head that another implementation could read differently must be
+//! refused. That includes a lone CR or LF, folded fields, and white space before a colon.
+
 use core::{fmt, str};
 
 use super::grammar;
@@ -19,30 +25,31 @@ pub struct HeadLimits {
 }
 
 impl HeadLimits {
-    /// The default limits.
+    /// Creates the default limits.
     pub const fn new() -> Self {
         Self { max_len: 16 << 10, max_fields: 100 }
     }
 
-    /// The most bytes in a head, of which the first line may take half; 16 KiB by default.
+    /// Sets the maximum length of a head, in bytes, of which the first line may take half; 16 KiB
+    /// by default.
     pub const fn max_len(mut self, bytes: usize) -> Self {
         self.max_len = bytes;
         self
     }
 
-    /// The most fields; 100 by default.
+    /// Sets the maximum number of fields in a head; 100 by default.
     pub const fn max_fields(mut self, count: usize) -> Self {
         self.max_fields = count;
         self
     }
 
-    /// The value of [`max_len`](Self::max_len), in bytes.
+    /// Returns the value of [`max_len`](Self::max_len), in bytes.
     #[must_use]
     pub const fn get_max_len(&self) -> usize {
         self.max_len
     }
 
-    /// The value of [`max_fields`](Self::max_fields).
+    /// Returns the value of [`max_fields`](Self::max_fields).
     #[must_use]
     pub const fn get_max_fields(&self) -> usize {
         self.max_fields
@@ -55,33 +62,37 @@ impl Default for HeadLimits {
     }
 }
 
-/// Finds the end of a head that arrives in pieces, and looks at each byte once.
+/// A scanner for the end of a head that arrives in pieces. It looks at each byte once.
 #[derive(Clone, Debug)]
 pub struct HeadScanner {
     limits: HeadLimits,
     scanned: usize,
     line_start: usize,
-    /// Lines that were not empty.
+    /// The number of lines that were not empty.
     lines: usize,
     after_cr: bool,
-    /// What was found, once something was: no later byte changes it.
+    /// The result, once there is one. No later byte changes it.
     outcome: Option<Result<usize, HttpError>>,
 }
 
 impl HeadScanner {
-    /// A scanner at the beginning of a head.
+    /// Creates a scanner at the beginning of a head.
     #[must_use]
     pub const fn new(limits: HeadLimits) -> Self {
         Self { limits, scanned: 0, line_start: 0, lines: 0, after_cr: false, outcome: None }
     }
 
-    /// Looks for the end in `bytes`: all that has arrived so far, of which earlier calls saw a
-    /// part. It returns the length of the head, with the empty line that ends it. Once it has
-    /// found an end or an error, it says the same again.
+    /// Looks for the end of the head in `bytes`, which must be all bytes that have arrived so far,
+    /// including those of earlier calls.
+    ///
+    /// Returns the length of the head in bytes, with the empty line that ends it, or `None` if the
+    /// end has not arrived. Once it has found the end or an error, it returns the same again.
     ///
     /// # Errors
     ///
-    /// `LineEnd`, `Control`, and what is over a limit, each as soon as it is there.
+    /// `LineEnd`, `Control`, `StartLine` for two empty lines at the beginning, and
+    /// `StartLineTooLong`, `TooLong` or `TooManyFields` for a head over a limit. Each is returned
+    /// at the first byte that shows it.
     pub fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
         for &byte in bytes.get(self.scanned..).unwrap_or_default() {
             if self.outcome.is_some() {
@@ -93,7 +104,7 @@ impl HeadScanner {
         self.outcome.transpose()
     }
 
-    /// Looks at the next byte, and says whether it ends the head.
+    /// Looks at the next byte, and returns whether it ends the head.
     fn step(&mut self, byte: u8) -> Result<bool, HttpError> {
         let HeadLimits { max_len, max_fields } = self.limits;
         if self.lines == 0 && self.scanned > max_len / 2 {
@@ -102,7 +113,7 @@ impl HeadScanner {
         if self.scanned > max_len {
             return Err(HttpError::TooLong { limit: max_len });
         }
-        // Who takes a lone CR or LF for a line end sees another head than who does not.
+        // An implementation that accepts a lone CR or LF as a line end would see a different head.
         if self.after_cr != (byte == b'\n') {
             return Err(HttpError::LineEnd);
         }
@@ -122,7 +133,7 @@ impl HeadScanner {
                 _ => Ok(true),
             };
         }
-        // The first line is no field, so this is as many fields as there are lines before it.
+        // The first line is not a field, so with this line the head has `lines` fields.
         if self.lines > max_fields {
             return Err(HttpError::TooManyFields { limit: max_fields });
         }
@@ -131,8 +142,8 @@ impl HeadScanner {
     }
 }
 
-/// A head taken apart: the first line, the fields, and the length of it all. What is not UTF-8
-/// in the first line is replaced: where it matters, only ASCII is allowed.
+/// Splits a head into its first line and its fields, and returns them with the length of the head.
+/// Invalid UTF-8 in the first line is replaced: only ASCII is allowed wherever it matters.
 pub(in crate::handshake) fn decode_head(
     bytes: &[u8],
     limits: &HeadLimits,
@@ -143,7 +154,7 @@ pub(in crate::handshake) fn decode_head(
     let head = bytes.get(..head_len).unwrap_or_default();
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
     let head = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
-    // The scanner has seen that each LF has its CR.
+    // The scanner has checked that a CR precedes each LF.
     let mut lines =
         head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = lines.next().unwrap_or_default();
@@ -164,20 +175,20 @@ fn decode_field(line: &[u8], headers: &mut Headers) -> Result<(), HttpError> {
     push_field(name, value.strip_prefix(b":").unwrap_or(value), headers)
 }
 
-/// Adds a field as it came from a peer.
+/// Adds a field in the form in which a peer sent it.
 pub(super) fn push_field(
     name: &[u8],
     value: &[u8],
     headers: &mut Headers,
 ) -> Result<(), HttpError> {
-    // White space before the colon is no part of a token: others may skip it.
+    // White space before the colon is not part of a token. Other implementations may skip it.
     let name = str::from_utf8(name).ok().filter(|name| grammar::is_token(name));
     let name = name.ok_or(HttpError::Field)?;
     if value.iter().copied().any(grammar::is_control) {
         return Err(HttpError::Control);
     }
-    // Bytes over 0x7F are old and undefined; where they are not UTF-8 they are taken for
-    // Latin-1, whose characters have the same numbers.
+    // Bytes above 0x7F are obsolete and undefined. If they are not UTF-8 they are read as Latin-1,
+    // where each byte is the number of a character.
     let value = match str::from_utf8(value) {
         Ok(value) => grammar::trim(value).to_owned(),
         Err(_) => value.trim_ascii().iter().map(|&byte| char::from(byte)).collect(),
@@ -186,7 +197,7 @@ pub(super) fn push_field(
     Ok(())
 }
 
-/// Whether a version is 1.x, with an x from this digit on.
+/// Checks that a version is 1.x, where x is a digit not below `oldest`.
 pub(super) fn check_version(version: &str, oldest: u8) -> Result<(), HttpError> {
     let digits = version.strip_prefix("HTTP/").ok_or(HttpError::StartLine)?;
     match digits.as_bytes() {
@@ -198,37 +209,37 @@ pub(super) fn check_version(version: &str, oldest: u8) -> Result<(), HttpError> 
     }
 }
 
-/// What is wrong with a head as HTTP.
+/// The reason why a head is not acceptable HTTP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The first line is no request line, or no status line.
+    /// The first line is not a request line, or not a status line.
     StartLine,
     /// The peer sends TLS records where plain HTTP was expected.
     Tls,
     /// The version of HTTP is not 1.1.
     Version,
-    /// The request target is no path, and no absolute URI of HTTP.
+    /// The request target is neither a path nor an absolute URI of HTTP.
     Target,
-    /// A line is no field: there is no colon, or what precedes it is no token.
+    /// A line is not a header field: it has no colon, or the name before the colon is not a token.
     Field,
-    /// A field goes on in the next line.
+    /// A header field continues on the next line.
     Folded,
-    /// A CR without LF, or an LF without CR.
+    /// A line ends in a CR without LF, or in an LF without CR.
     LineEnd,
-    /// A control character.
+    /// The head contains a control character.
     Control,
-    /// The first line is over the limit.
+    /// The first line is longer than the limit.
     StartLineTooLong {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The head is over the limit.
+    /// The head is longer than the limit.
     TooLong {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// There are more fields than the limit.
+    /// The head has more fields than the limit.
     TooManyFields {
         /// The limit, in fields.
         limit: usize,
@@ -236,7 +247,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// The status with which a server answers such a request.
+    /// Returns the status with which a server answers such a request.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -254,8 +265,8 @@ impl fmt::Display for HttpError {
             Self::StartLine => f.write_str("the first line is not HTTP"),
             Self::Tls => f.write_str("the peer speaks TLS: the URI may need wss: instead of ws:"),
             Self::Version => f.write_str("the version of HTTP is not 1.1"),
-            Self::Target => f.write_str("the request target is no path"),
-            Self::Field => f.write_str("a line is no header field"),
+            Self::Target => f.write_str("the request target is not a path"),
+            Self::Field => f.write_str("a line is not a header field"),
             Self::Folded => f.write_str("a header field is folded over several lines"),
             Self::LineEnd => f.write_str("a line does not end in CR LF"),
             Self::Control => f.write_str("a control character in the head"),

@@ -1,27 +1,33 @@
+//! Header fields: a list of names and values, in the order in which they were sent.
+//!
+//! Values that the program adds are checked, because a line end in one would begin another field.
+//! `Debug` hides passwords and cookies.
+
 use core::fmt;
 
 use super::grammar;
 
-/// The fields of a head, in their order. Names are compared without regard to case.
+/// The header fields of a request or a response, in order. Names are compared without regard to
+/// case.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Headers(Vec<(String, String)>);
 
-/// The fields whose values open doors.
+/// The names of the fields whose values are secret.
 const SECRETS: [&str; 4] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"];
 
 impl Headers {
-    /// No fields yet.
+    /// Creates an empty list of fields.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds a field behind the others. White space around the value is cut off.
+    /// Adds a field after the others. White space around the value is removed.
     ///
     /// # Errors
     ///
-    /// `InvalidHeader` if the name is no token, or if the value holds CR, LF, NUL or another
-    /// control character but the tab: it could say something else to the peer than to us.
+    /// `InvalidHeader` if the name is not a token, or if the value contains CR, LF, NUL or another
+    /// control character except the tab. The peer could read a different head from such a value.
     pub fn append(
         &mut self,
         name: impl Into<String>,
@@ -40,22 +46,22 @@ impl Headers {
         Ok(())
     }
 
-    /// The value of the first field with this name.
+    /// Returns the value of the first field with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The values of all fields with this name.
+    /// Returns the values of all fields with this name, in order.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The value of the field with this name, which may be there only once.
+    /// Returns the value of the only field with this name, or `None` without one.
     ///
     /// # Errors
     ///
-    /// `RepeatedHeader` if there are more.
+    /// `RepeatedHeader` if more than one field has this name.
     pub fn single(&self, name: &'static str) -> Result<Option<&str>, RepeatedHeader> {
         let mut values = self.get_all(name);
         match (values.next(), values.next()) {
@@ -64,32 +70,32 @@ impl Headers {
         }
     }
 
-    /// Whether a comma-separated list, over however many fields with this name, has this
-    /// element. Case does not matter.
+    /// Returns whether the comma-separated list in all fields with this name contains this element.
+    /// Case does not matter.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.get_all(name)
             .flat_map(grammar::elements)
             .any(|element| element.eq_ignore_ascii_case(token))
     }
 
-    /// All fields.
+    /// Returns the names and values of all fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The number of fields.
+    /// Returns the number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are no fields.
+    /// Returns whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds a field of which we know that it is valid.
+    /// Adds a field that is known to be valid.
     pub(in crate::handshake) fn push(&mut self, name: &str, value: impl Into<String>) {
         self.0.push((name.to_owned(), value.into()));
     }
@@ -105,14 +111,14 @@ impl Headers {
     }
 }
 
-/// Without passwords and cookies: heads end up in logs.
+/// Hides passwords and cookies, because heads end up in logs.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug_fields(&self.0, f)
     }
 }
 
-/// Writes fields for a log.
+/// Formats fields without their secrets.
 pub(in crate::handshake) fn debug_fields(
     fields: &[(String, String)],
     f: &mut fmt::Formatter<'_>,
@@ -124,12 +130,12 @@ pub(in crate::handshake) fn debug_fields(
     f.debug_list().entries(fields.iter().map(shown)).finish()
 }
 
-/// A field that cannot be sent.
+/// The reason why a header field cannot be sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum InvalidHeader {
-    /// The name, given here, is no token.
+    /// The name, given here, is not a token.
     Name(String),
-    /// The value holds a control character.
+    /// The value contains a control character.
     Value {
         /// The name of the field.
         name: String,
@@ -139,9 +145,9 @@ pub enum InvalidHeader {
 impl fmt::Display for InvalidHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => write!(f, "{name:?} is no name for a header field"),
+            Self::Name(name) => write!(f, "{name:?} cannot name a header field"),
             Self::Value { name } => {
-                write!(f, "the value of {name} holds CR, LF, NUL or another control character")
+                write!(f, "the value of {name} contains CR, LF, NUL or another control character")
             }
         }
     }
@@ -149,7 +155,8 @@ impl fmt::Display for InvalidHeader {
 
 impl core::error::Error for InvalidHeader {}
 
-/// A field is there more than once that may be there only once (§11.3).
+/// The error for a header field that occurs more than once, but may occur only once
+/// (RFC 6455 §11.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RepeatedHeader {
     /// The name of the field.

@@ -1,12 +1,12 @@
 //! The HTTP/1.1 that an opening handshake needs (RFC 9110, RFC 9112), and WebSocket URIs (§3).
 //!
-//! A head is a first line and fields. It arrives in pieces: a [`HeadScanner`] finds its end and
-//! enforces the limits, and then [`Request`] or [`Response`] decode all of it at once. The rules
-//! are the strict ones of RFC 9112. A head that two implementations could read in different ways
-//! is refused, because an attacker could show a proxy one request and us another.
+//! A head consists of a first line and header fields. It arrives in pieces: a [`HeadScanner`] finds
+//! its end and enforces the limits, and then [`Request`] or [`Response`] decodes all of it at once.
+//! The rules are the strict ones of RFC 9112. A head that two implementations could read in
+//! different ways is refused, because an attacker could show a proxy one request and us another.
 //!
-//! After this folder you know which bytes a handshake may consist of. What they have to mean is
-//! decided in `client` and `server`, one folder up.
+//! After this folder you know of which bytes a handshake may consist. `client` and `server`, one
+//! folder up, check what they mean.
 
 mod body;
 pub(super) mod grammar;

@@ -1,3 +1,8 @@
+//! The head of an HTTP request (RFC 9112 §3).
+//!
+//! Tricky: a request target is accepted if no other implementation could read it as something else,
+//! and a target that a program sets is encoded so that it stays inside the request line.
+
 use super::head::{HeadLimits, HttpError, check_version, decode_head, push_field};
 use super::headers::Headers;
 use super::{grammar, uri};
@@ -11,12 +16,12 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without fields.
+    /// Creates a request without header fields.
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
         Self { method: method.into(), target: target.into(), headers: Headers::new() }
     }
 
-    /// A request that another HTTP parser has read, held to the rules of
+    /// Creates a request that another HTTP parser has read, by the rules of
     /// [`decode`](Self::decode).
     ///
     /// ```
@@ -44,33 +49,33 @@ impl Request {
         Ok(Self { method: method.to_owned(), target: target.to_owned(), headers })
     }
 
-    /// The method; case matters.
+    /// Returns the method. Case matters.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// What is asked for, as it was sent.
+    /// Returns the request target as it was sent: a path with a query, or an absolute URI.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The path of the target: with a slash in front, and still percent-encoded.
+    /// Returns the path of the target, which begins with a slash and is still percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
         let (path, _) = self.resource();
         if path.is_empty() { "/" } else { path }
     }
 
-    /// The query of the target, without its question mark.
+    /// Returns the query of the target, without its question mark.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.resource().1
     }
 
-    /// The host that is asked: that of an absolute target, or the `Host` field
-    /// (RFC 9112 §3.2.2).
+    /// Returns the host, and the port if there is one: from an absolute target, or otherwise from
+    /// the `Host` field (RFC 9112 §3.2.2).
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match split_absolute(&self.target) {
@@ -79,34 +84,36 @@ impl Request {
         }
     }
 
-    /// The fields, such as `request.headers().get("Cookie")`.
+    /// Returns the header fields, as in `request.headers().get("Cookie")`.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.headers
     }
 
-    /// The fields, to add some.
+    /// Returns the header fields, so that you can add some.
     pub const fn headers_mut(&mut self) -> &mut Headers {
         &mut self.headers
     }
 
-    /// Reads the head that `bytes` begins with, and says how many bytes it took. `None` means
-    /// that more are needed; for a head that comes in many pieces, ask a
-    /// [`HeadScanner`](super::HeadScanner) first.
+    /// Decodes the head at the start of `bytes`, and returns it with its length in bytes.
+    ///
+    /// `None` means that more bytes are needed. If a head can arrive in many pieces, find its end
+    /// with a [`HeadScanner`](super::HeadScanner) first.
     ///
     /// ```
     /// use tightwire::handshake::{HeadLimits, Request};
     ///
     /// let bytes = b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\n\r\n";
-    /// let (request, _) = Request::decode(bytes, &HeadLimits::default())?.expect("it is whole");
+    /// let decoded = Request::decode(bytes, &HeadLimits::default())?;
+    /// let (request, _) = decoded.expect("a complete head");
     /// assert_eq!((request.path(), request.query()), ("/chat", Some("room=1")));
     /// # Ok::<(), tightwire::handshake::HttpError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// What is wrong with it as HTTP. Whether it asks for WebSocket is judged by
-    /// [`Upgrade::from_request`](crate::handshake::Upgrade::from_request).
+    /// The reason why the head is not acceptable HTTP. Whether it is a valid opening handshake is
+    /// checked by [`Upgrade::from_request`](crate::handshake::Upgrade::from_request).
     pub fn decode(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Self, usize)>, HttpError> {
         let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
             return Ok(None);
@@ -137,10 +144,11 @@ impl Request {
         Ok(())
     }
 
-    /// Appends the head to `out`. What cannot stand in a request line is percent-encoded.
+    /// Appends the head to `out`. Characters that a request line cannot contain are
+    /// percent-encoded.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        // A blank or a line end in the target would start a second version, field or request;
-        // a number sign would start a fragment (§3).
+        // A space or a line end in the target would begin a second version, field or request. A
+        // number sign would begin a fragment (§3).
         push_encoded(&self.method, grammar::is_token_byte, out);
         out.push(b' ');
         push_encoded(&self.target, is_target_byte, out);
@@ -148,7 +156,7 @@ impl Request {
         self.headers.encode(out);
     }
 
-    /// The path and the query.
+    /// Returns the path and the query of the target.
     fn resource(&self) -> (&str, Option<&str>) {
         let resource = match split_absolute(&self.target) {
             Some((_, resource)) => resource,
@@ -161,20 +169,20 @@ impl Request {
     }
 }
 
-/// Whether a request asks for WebSocket at all: whether it does so correctly is another
-/// question, which [`Upgrade::from_request`](crate::handshake::Upgrade::from_request) answers.
+/// Returns whether a request asks for WebSocket at all. It need not be valid, which
+/// [`Upgrade::from_request`](crate::handshake::Upgrade::from_request) checks.
 #[must_use]
 pub fn is_upgrade_request(request: &Request) -> bool {
     request.method == "GET" && asks_for_websocket(&request.headers)
 }
 
-/// Whether the fields ask to go on with WebSocket (§4.2.1).
+/// Returns whether the fields ask to switch to WebSocket (§4.2.1).
 pub(in crate::handshake) fn asks_for_websocket(headers: &Headers) -> bool {
     headers.has_token("Upgrade", "websocket") && headers.has_token("Connection", "Upgrade")
 }
 
-/// Whether a target may hold this, at least as it is sent: more than RFC 3986 allows, but nothing
-/// that ends a target, or starts a fragment, of which requests have none.
+/// Returns whether a target may contain this byte on the wire. It may contain more than RFC 3986
+/// allows, but no byte that ends a target, and no `#`: requests have no fragment.
 const fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'#'
 }
@@ -189,7 +197,7 @@ fn push_encoded(text: &str, is_allowed: impl Fn(u8) -> bool, out: &mut Vec<u8>) 
     }
 }
 
-/// The authority of an absolute target, and what follows it.
+/// Splits an absolute target into its authority and the rest.
 fn split_absolute(target: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = target.split_once("://")?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {

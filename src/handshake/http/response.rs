@@ -1,8 +1,13 @@
+//! An HTTP response with its body (RFC 9112 §4).
+//!
+//! Tricky: the status and the fields determine whether a response has a body and where it ends
+//! (RFC 9112 §6.3). An interim response, such as 101, has none and must not announce one.
+
 use super::grammar;
 use super::head::{HeadLimits, HttpError, check_version, decode_head};
 use super::headers::{Headers, InvalidHeader};
 
-/// An HTTP response: an answer to a handshake, or a page.
+/// An HTTP response: the answer to a handshake, or a page.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct Response {
@@ -12,23 +17,23 @@ pub struct Response {
 }
 
 impl Response {
-    /// A response with this status, without fields or body.
+    /// Creates a response with this status, without header fields or body.
     pub const fn new(status: u16) -> Self {
         Self { status, headers: Headers::new(), body: Vec::new() }
     }
 
-    /// The first line of a body that is text, without white space around it.
+    /// Returns the first line of a body that is text, without white space around it.
     pub(in crate::handshake) fn first_line(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.body);
         let line = text.trim_start().lines().next()?.trim_end();
         (!line.is_empty()).then(|| line.to_owned())
     }
 
-    /// Adds a field.
+    /// Adds a header field.
     ///
     /// # Errors
     ///
-    /// `InvalidHeader`, as [`Headers::append`].
+    /// `InvalidHeader`, as for [`Headers::append`].
     pub fn with_header(
         mut self,
         name: impl Into<String>,
@@ -43,48 +48,48 @@ impl Response {
         Self { body: body.into(), ..self }
     }
 
-    /// The status code.
+    /// Returns the status code.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// The fields.
+    /// Returns the header fields.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.headers
     }
 
-    /// The fields, to add some.
+    /// Returns the header fields, so that you can add some.
     pub const fn headers_mut(&mut self) -> &mut Headers {
         &mut self.headers
     }
 
-    /// The body; of a response that was received, no more than its start.
+    /// Returns the body. A received response has only the start of it.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Reads the head that `bytes` begins with, and says how many bytes it took. `None` means
-    /// that more are needed. The body is not read.
+    /// Decodes the head at the start of `bytes`, and returns it with its length in bytes. `None`
+    /// means that more bytes are needed. The body is not decoded.
     ///
     /// A refusal may be in HTTP/1.0. Only 101 needs HTTP/1.1, which introduced the `Upgrade` field
     /// (RFC 9110 §7.8).
     ///
     /// # Errors
     ///
-    /// What is wrong with it as HTTP.
+    /// The reason why the head is not acceptable HTTP.
     pub fn decode(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Self, usize)>, HttpError> {
         let Some((line, headers, head_len)) = decode_head(bytes, limits)? else {
             return Ok(None);
         };
-        // Only before a request is an empty line to be ignored (RFC 9112 §2.2).
+        // Only before a request must an empty line be ignored (RFC 9112 §2.2).
         if bytes.starts_with(b"\r\n") {
             return Err(HttpError::StartLine);
         }
         let (version, rest) = line.split_once(' ').ok_or(HttpError::StartLine)?;
-        // The phrase says nothing, in whatever language, and servers leave it out, blank and all.
+        // The phrase has no meaning. Some servers leave it out, together with the space before it.
         let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
         check_version(version, if status == "101" { b'1' } else { b'0' })?;
         if !matches!(status.as_bytes(), [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']) {
@@ -97,8 +102,8 @@ impl Response {
         Ok(Some((Self { status, headers, body: Vec::new() }, head_len)))
     }
 
-    /// Makes it the answer to a `HEAD` request: what `GET` would get, but for the body itself
-    /// (RFC 9110 §9.3.2).
+    /// Turns the response into the answer to a `HEAD` request, with the fields of the answer to
+    /// `GET`, but without the body (RFC 9110 §9.3.2).
     pub(crate) fn omit_body(&mut self) {
         if self.may_have_body() && !self.has_framing() {
             self.headers.push("Content-Length", self.body.len().to_string());
@@ -106,7 +111,7 @@ impl Response {
         self.body.clear();
     }
 
-    /// Whether a response with this status has a body, if an empty one (RFC 9112 §6.3).
+    /// Returns whether a response with this status has a body, even if it is empty (RFC 9112 §6.3).
     pub(super) const fn may_have_body(&self) -> bool {
         self.is_final() && self.status != 204 && self.status != 304
     }
@@ -115,13 +120,14 @@ impl Response {
         self.status >= 200
     }
 
-    /// Whether a field says already where it ends; there may be one such (RFC 9112 §6.2).
+    /// Returns whether a field already determines where the response ends. There may be only one
+    /// such field (RFC 9112 §6.2).
     fn has_framing(&self) -> bool {
         ["Content-Length", "Transfer-Encoding"].iter().any(|n| self.headers.get(n).is_some())
     }
 
-    /// Appends head and body to `out`. A final response gets the fields that say where it ends:
-    /// `Content-Length`, unless it has that or a `Transfer-Encoding` field, and
+    /// Appends the head and the body to `out`. A final response gets the fields that determine
+    /// where it ends: `Content-Length`, unless it has that or a `Transfer-Encoding` field, and
     /// `Connection: close`, unless it has a `Connection` field.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let phrase = phrase(self.status);
@@ -163,7 +169,7 @@ const fn phrase(status: u16) -> &'static str {
         500 => "Internal Server Error",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
-        // Allowed to be empty; the number is what counts (RFC 9112 §4).
+        // The phrase may be empty, because only the number has a meaning (RFC 9112 §4).
         _ => "",
     }
 }

@@ -1,10 +1,13 @@
+//! WebSocket URIs (RFC 6455 §3), and the parts of RFC 3986 that they need. Tricky: every part ends
+//! up in a request head, so it must be valid, and a password must not be printed.
+
 use core::fmt;
 use core::net::Ipv6Addr;
 use core::str::FromStr;
 
 use crate::handshake::key;
 
-/// A WebSocket URI (§3): where to connect, and what to ask for there.
+/// A WebSocket URI (RFC 6455 §3): the server to connect to, and the resource to ask for.
 ///
 /// ```
 /// use tightwire::handshake::Uri;
@@ -26,39 +29,38 @@ pub struct Uri {
 }
 
 impl Uri {
-    /// Whether the scheme is `wss`, that is, whether to use TLS.
+    /// Returns whether the scheme is `wss`, that is, whether to use TLS.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The name or address to connect to; an IPv6 address without its brackets.
+    /// Returns the name or address to connect to. An IPv6 address has no brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port to connect to: 80 for `ws` and 443 for `wss` if the URI names none.
+    /// Returns the port to connect to. If the URI has none, it is 80 for `ws` and 443 for `wss`.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path, and the query if there is one: what the request asks for.
+    /// Returns the resource that the request asks for: the path, and the query if there is one.
     #[must_use]
     pub fn resource_name(&self) -> &str {
         &self.resource_name
     }
 
-    /// The value of the `Host` field: the host, and the port unless it is the scheme's own.
+    /// Returns the value of the `Host` field: the host, and the port unless it is the default.
     #[must_use]
     pub fn authority(&self) -> String {
         let is_default = self.port == default_port(self.secure);
         if is_default { bracket(&self.host) } else { host_and_port(&self.host, self.port) }
     }
 
-    /// The value of an `Authorization` field that says the name and password of the URI, if it
-    /// has them (RFC 7617).
+    /// Returns the value of an `Authorization` field for the name and password, if any (RFC 7617).
     #[must_use]
     pub fn authorization(&self) -> Option<String> {
         self.userinfo.as_ref().map(|userinfo| format!("Basic {}", key::encode(userinfo)))
@@ -66,8 +68,8 @@ impl Uri {
 
     /// Resolves a reference, such as a `Location` field, against this URI (RFC 3986 §5.2).
     ///
-    /// A reference with the scheme `http` or `https` leads to `ws` or `wss`, and its fragment is
-    /// left out. A name and password in this URI are kept if the reference names no other host.
+    /// The scheme `http` or `https` of a reference becomes `ws` or `wss`, and its fragment is left
+    /// out. A name and password in this URI are kept only if the reference has no host.
     ///
     /// ```
     /// use tightwire::handshake::Uri;
@@ -90,7 +92,7 @@ impl Uri {
         let joined = if let Some(rest) = rest.strip_prefix("//") {
             format!("{scheme}://{rest}").parse()?
         } else if rest.len() < reference.len() {
-            // A scheme, and no host behind it.
+            // A scheme without a host after it.
             return Err(UriError::NoHost);
         } else {
             let resource_name = decode_resource_name(&self.merge(reference))?;
@@ -99,7 +101,7 @@ impl Uri {
         Ok(joined.without_dot_segments())
     }
 
-    /// The path and query of a reference that has neither scheme nor host (RFC 3986 §5.2.2).
+    /// Returns the path and query of a reference without scheme and host (RFC 3986 §5.2.2).
     fn merge(&self, reference: &str) -> String {
         let (path, _) = split_query(&self.resource_name);
         match reference.bytes().next() {
@@ -113,7 +115,7 @@ impl Uri {
         }
     }
 
-    /// The same without the segments `.` and `..` in its path (RFC 3986 §5.2.4).
+    /// Removes the segments `.` and `..` from the path (RFC 3986 §5.2.4).
     fn without_dot_segments(self) -> Self {
         let (path, query) = split_query(&self.resource_name);
         let mut segments = Vec::new();
@@ -128,7 +130,7 @@ impl Uri {
                 }
             }
             if parts.peek().is_none() {
-                // What is left is a folder.
+                // The remaining path is a folder, and ends with a slash.
                 segments.push("");
             }
         }
@@ -136,7 +138,7 @@ impl Uri {
     }
 }
 
-/// The scheme of a URI, and what follows its colon (RFC 3986 §3.1).
+/// Splits a reference into its scheme and the text after the colon (RFC 3986 §3.1).
 fn split_scheme(reference: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = reference.split_once(':')?;
     let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -152,7 +154,7 @@ fn websocket_scheme(scheme: &str) -> Result<&'static str, UriError> {
     }
 }
 
-/// A path, and the query with its question mark.
+/// Splits a resource name into the path, and the query with its question mark.
 fn split_query(resource_name: &str) -> (&str, &str) {
     let path_len = resource_name.find('?').unwrap_or(resource_name.len());
     resource_name.split_at_checked(path_len).unwrap_or((resource_name, ""))
@@ -179,7 +181,7 @@ impl FromStr for Uri {
     }
 }
 
-/// Without name and password: URIs end up in logs.
+/// Formats the URI without the name and the password, because URIs end up in logs.
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "wss" } else { "ws" };
@@ -197,17 +199,17 @@ const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-/// A host as it stands before a port: an IPv6 address is in brackets.
+/// Returns a host as it is written before a port: with brackets around an IPv6 address.
 fn bracket(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// Host and port, also where the port is the scheme's own.
+/// Returns the host and the port, even if it is the default port of the scheme.
 pub(in crate::handshake) fn host_and_port(host: &str, port: u16) -> String {
     format!("{}:{port}", bracket(host))
 }
 
-/// What stands between the slashes of a URI, taken apart.
+/// The parts of a URI between `//` and the path.
 pub(in crate::handshake) struct Authority {
     /// Decoded: name, colon, password.
     pub(in crate::handshake) userinfo: Option<Vec<u8>>,
@@ -236,7 +238,7 @@ pub(in crate::handshake) fn split_port(host_and_port: &str) -> Result<(&str, &st
             None if rest.is_empty() => "",
             None => return Err(UriError::Port),
         };
-        // The colon tells it from a name, and a name with a colon is none.
+        // The colon distinguishes an IPv6 address from a name, which cannot contain one.
         return if host.contains(':') { Ok((host, port)) } else { Err(UriError::Host) };
     }
     match host_and_port.split_once(':') {
@@ -245,13 +247,13 @@ pub(in crate::handshake) fn split_port(host_and_port: &str) -> Result<(&str, &st
     }
 }
 
-/// Whether this names a host, and maybe a port, to HTTP (RFC 9110 §7.2). Other than the host of
-/// a URI of ours it need not lead anywhere: which one it is is for others to judge.
+/// Returns whether a text is a host with an optional port, by the rules of HTTP (RFC 9110 §7.2).
+/// They allow more than a host of our own URIs, because we do not connect to it.
 pub(in crate::handshake) fn is_authority(text: &str) -> bool {
     let Ok((host, port)) = split_port(text) else {
         return false;
     };
-    // A comma is allowed in a name, but comes from two fields that somebody has joined.
+    // A comma is allowed in a name, but shows that somebody has joined two fields.
     let is_host_byte = |byte| is_unreserved(byte) || (is_sub_delimiter(byte) && byte != b',');
     let host_is_valid = if text.starts_with('[') {
         host.parse::<Ipv6Addr>().is_ok()
@@ -270,7 +272,7 @@ fn decode_host(host: &str) -> Result<String, UriError> {
     } else {
         is_valid(host, |byte| is_unreserved(byte) || is_sub_delimiter(byte))
     };
-    // A percent-encoded name is valid by RFC 3986, but no resolver takes it.
+    // RFC 3986 allows a percent-encoded name, but no resolver accepts one.
     if valid && !host.contains('%') { Ok(host.to_owned()) } else { Err(UriError::Host) }
 }
 
@@ -287,7 +289,7 @@ fn decode_port(port: &str, default: u16) -> Result<u16, UriError> {
     }
 }
 
-/// The resource name (§3): no path is the path "/", and an empty query is none.
+/// Decodes the resource name (§3). A missing path means "/", and an empty query means no query.
 fn decode_resource_name(resource: &str) -> Result<String, UriError> {
     let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
     let is_path_byte =
@@ -315,7 +317,7 @@ fn decode_userinfo(userinfo: &str) -> Result<Vec<u8>, UriError> {
     Ok([name.as_slice(), b":", &password].concat())
 }
 
-/// Whether all bytes are of a kind, or percent-encoded (RFC 3986 §2.1).
+/// Returns whether all bytes are allowed or percent-encoded (RFC 3986 §2.1).
 fn is_valid(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -352,21 +354,21 @@ const fn is_sub_delimiter(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
-/// Why a text is no WebSocket URI.
+/// The reason why a text is not a WebSocket URI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UriError {
-    /// It does not begin with `ws://` or `wss://`.
+    /// The text does not begin with `ws://` or `wss://`.
     Scheme,
-    /// It names no host.
+    /// The URI has no host.
     NoHost,
-    /// The host is no name and no address.
+    /// The host is neither a name nor an address.
     Host,
-    /// The port is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     Port,
-    /// The path or the query holds a character that URIs do not have.
+    /// The path or the query contains a character that is not allowed in a URI.
     ResourceName,
-    /// There is a fragment.
+    /// The URI has a fragment.
     Fragment,
     /// The name or the password cannot be sent.
     Userinfo,
@@ -378,16 +380,16 @@ impl fmt::Display for UriError {
             Self::Scheme => "a WebSocket URI begins with ws:// or wss://",
             Self::NoHost => "the URI names no host",
             Self::Host => {
-                "the host is neither a name of ASCII characters (others go in as punycode), an \
+                "the host is neither a name of ASCII characters (write others as punycode), an \
                  IPv4 address, nor an IPv6 address in brackets"
             }
-            Self::Port => "the port is no number from 1 to 65535",
+            Self::Port => "the port is not a number from 1 to 65535",
             Self::ResourceName => {
-                "the path or the query holds a character that has to be percent-encoded"
+                "the path or the query contains a character that must be percent-encoded"
             }
             Self::Fragment => "a WebSocket URI has no fragment: write %23 for a # in its path",
             Self::Userinfo => {
-                "the name or the password before the @ holds a character that has to be \
+                "the name or the password before the @ contains a character that must be \
                  percent-encoded, or that cannot be sent at all"
             }
         })?;

@@ -1,51 +1,59 @@
+//! The choice of a proxy for a URI, and the syntax of `no_proxy`.
+//!
+//! No RFC defines the variables. [`Proxies::from_variables`] lists the rules, which are those of
+//! `curl` and other programs. Tricky: in `no_proxy`, an IPv6 address looks as if it had a port.
+
 use core::net::IpAddr;
 
 use super::connect::{Proxy, ProxyError};
 use crate::handshake::http::Uri;
 use crate::handshake::http::uri::split_port;
 
-/// Which connections go through which proxy. By default none does.
+/// The rules by which connections use a proxy. By default none does.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// For `ws:`. What is wrong with an address matters only to those who need it.
+    /// The proxy for `ws:`. A malformed address is an error only when it is needed.
     ws: Option<Result<Proxy, ProxyError>>,
-    /// For `wss:`.
+    /// The proxy for `wss:`.
     wss: Option<Result<Proxy, ProxyError>>,
     bypass: Vec<Bypass>,
 }
 
 impl Proxies {
-    /// All connections go through the proxy with this URI, for which see [`Proxy`].
+    /// Sends all connections through the proxy with this URI. See [`Proxy`] for its form.
     #[must_use]
     pub fn always(uri: &str) -> Self {
         let proxy = Some(uri.parse());
         Self { ws: proxy.clone(), wss: proxy, bypass: Vec::new() }
     }
 
-    /// Proxies as environment variables name them; `value_of` gives the values. Of several
-    /// variables the first one counts that is there and not empty:
+    /// Reads the proxies from environment variables, whose values `value_of` returns.
     ///
-    /// - for `wss:` of `wss_proxy`, `https_proxy`, `all_proxy`;
-    /// - for `ws:` of `ws_proxy`, `https_proxy`, `http_proxy`, `all_proxy`. §4.1 prefers the proxy
-    ///   for HTTPS: it is used to `CONNECT`, and the other one may know nothing else than pages.
+    /// The first variable counts that is set and not empty:
     ///
-    /// `no_proxy` lists those to which we connect directly, separated by commas or blanks:
+    /// - for `wss:`, of `wss_proxy`, `https_proxy`, `all_proxy`;
+    /// - for `ws:`, of `ws_proxy`, `https_proxy`, `http_proxy`, `all_proxy`. RFC 6455 §4.1 prefers
+    ///   the proxy for HTTPS, which must support `CONNECT`. A proxy for HTTP need not.
     ///
-    /// - `example.com`: this host, and those whose names end in `.example.com`; `.example.com`
-    ///   and `*.example.com` mean the same;
-    /// - `192.0.2.1`, `::1`, `192.0.2.0/24`, `2001:db8::/32`: an address, or a range of them, if
-    ///   the URI has an address. Names are not looked up for this, and `::ffff:192.0.2.1` is
-    ///   `192.0.2.1`;
-    /// - each of them but a range may be followed by a port, an IPv6 address then in brackets:
-    ///   `example.com:8080`, `[::1]:8080`;
-    /// - `*`: all.
+    /// `no_proxy` lists the hosts to which we connect directly, separated by commas or white space:
     ///
-    /// What is none of these is skipped. No address is special, not even those of this machine.
+    /// | element | hosts |
+    /// | --- | --- |
+    /// | `example.com` | this host, and all hosts whose names end in `.example.com` |
+    /// | `.example.com`, `*.example.com` | the same |
+    /// | `192.0.2.1`, `::1` | this address |
+    /// | `192.0.2.0/24`, `2001:db8::/32` | the addresses in this range |
+    /// | `example.com:8080`, `[::1]:8080` | as above, but with this port only; not for ranges |
+    /// | `*` | all hosts |
     ///
-    /// A name counts in lower case first and then in upper case, but `http_proxy` in lower case
-    /// only, and not where there is a `REQUEST_METHOD`: CGI makes `HTTP_PROXY` of the `Proxy`
-    /// field of a request, by which its sender could have our connections (CVE-2016-5385), and
-    /// some systems do not tell the cases apart.
+    /// Addresses and ranges apply only if the URI has an address, because names are not looked up.
+    /// `::ffff:192.0.2.1` is the same as `192.0.2.1`. Every other element is ignored. No address is
+    /// special, not even those of this machine.
+    ///
+    /// The name of a variable counts in lower case first, and then in upper case. `http_proxy`
+    /// counts in lower case only, and not if `REQUEST_METHOD` is set: CGI turns the `Proxy` field
+    /// of a request into `HTTP_PROXY`, through which a sender could redirect our connections
+    /// (CVE-2016-5385), and some systems ignore the case of variables.
     ///
     /// ```
     /// use tightwire::handshake::Proxies;
@@ -77,11 +85,12 @@ impl Proxies {
         }
     }
 
-    /// The proxy through which to connect to the server of `uri`, if it is to be one.
+    /// Returns the proxy through which to connect to the server of `uri`, or `None` to connect
+    /// directly.
     ///
     /// # Errors
     ///
-    /// `Uri` or `Unsupported`, if it is to be one that cannot be used.
+    /// `Uri` or `Unsupported` if the address of the proxy cannot be used.
     pub fn proxy_for(&self, uri: &Uri) -> Result<Option<&Proxy>, ProxyError> {
         let proxy = if uri.is_secure() { &self.wss } else { &self.ws };
         if self.bypass.iter().any(|bypass| bypass.covers(uri)) {
@@ -95,21 +104,22 @@ impl Proxies {
 #[derive(Clone, Debug)]
 struct Bypass {
     hosts: Hosts,
-    /// Without one, all ports.
+    /// The port to which the element applies. Without one, it applies to all ports.
     port: Option<u16>,
 }
 
+/// The hosts to which an element of `no_proxy` applies.
 #[derive(Clone, Debug)]
 enum Hosts {
     All,
-    /// A name and all that end in a dot and it.
+    /// The host with this name, and all hosts whose names end in a dot and this name.
     Domain(String),
-    /// The addresses that begin with the first so many bits of this one.
+    /// The addresses that begin with this many bits of this address.
     Range(IpAddr, u32),
 }
 
 impl Bypass {
-    /// `None` if it covers nothing.
+    /// Decodes an element. `None` means that it applies to no host.
     fn decode(element: &str) -> Option<Self> {
         // An IPv6 address without brackets looks as if it had a port.
         if let Some(hosts) = decode_range(element) {
@@ -137,17 +147,17 @@ impl Bypass {
             (Hosts::Range(first, bits), Ok(address)) => {
                 have_same_start(*first, address.to_canonical(), *bits)
             }
-            // Not every suffix of an address is a part of it.
+            // A domain never covers an address, because the end of an address is not a domain.
             (Hosts::Domain(name), Err(_)) => is_within(without_last_dot(uri.host()), name),
             _ => false,
         }
     }
 }
 
-/// As many bits as any address has.
+/// The number of bits of the longest address.
 const MAX_BITS: u32 = 128;
 
-/// An address, or one with the number of bits that count.
+/// Decodes an address, or an address with the number of bits that count.
 fn decode_range(text: &str) -> Option<Hosts> {
     let Some((address, bits)) = text.split_once('/') else {
         return Some(Hosts::Range(text.parse::<IpAddr>().ok()?.to_canonical(), MAX_BITS));
@@ -155,14 +165,14 @@ fn decode_range(text: &str) -> Option<Hosts> {
     let address: IpAddr = address.parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let bits: u32 = bits.parse().ok().filter(|bits| *bits <= most)?;
-    // A range of IPv4 addresses that are written as ones of IPv6: no others have so many bits.
+    // A range of at least 96 bits can consist of IPv4 addresses that are written as IPv6.
     match (address.to_canonical(), bits.checked_sub(96)) {
         (v4 @ IpAddr::V4(_), Some(bits)) => Some(Hosts::Range(v4, bits)),
         _ => Some(Hosts::Range(address, bits)),
     }
 }
 
-/// Whether two addresses begin with the same bits.
+/// Returns whether two addresses begin with the same bits.
 fn have_same_start(a: IpAddr, b: IpAddr, bits: u32) -> bool {
     let differing_bits_start = match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) if a == b => MAX_BITS,
@@ -173,11 +183,12 @@ fn have_same_start(a: IpAddr, b: IpAddr, bits: u32) -> bool {
     differing_bits_start >= bits
 }
 
-/// A dot at the end says that a name is a full one, which it is anyway.
+/// Removes the dot at the end of a name. It marks a full name, which is assumed anyway.
 fn without_last_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
+/// Returns whether a host is this domain or is below it.
 fn is_within(host: &str, domain: &str) -> bool {
     let Some(start) = host.len().checked_sub(domain.len()) else { return false };
     let is_end = host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(domain));

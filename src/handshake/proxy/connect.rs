@@ -1,3 +1,8 @@
+//! The request for a tunnel through an HTTP proxy (RFC 9110 §9.3.6), and the answer to it.
+//!
+//! The password for the proxy must not be printed, so an error about its address does not contain
+//! the address.
+
 use core::fmt;
 use core::str::FromStr;
 
@@ -5,15 +10,14 @@ use crate::handshake::http::uri::{Authority, decode_authority, host_and_port};
 use crate::handshake::http::{HttpError, Request, Response, Uri};
 use crate::handshake::key;
 
-/// The port of a proxy whose address names none (RFC 9110 §4.2.1).
+/// The port of a proxy whose address has none (RFC 9110 §4.2.1).
 const DEFAULT_PORT: u16 = 80;
 
-/// An HTTP proxy, which opens a tunnel to a server when it is asked with `CONNECT` (§4.1,
+/// An HTTP proxy, which opens a tunnel to a server when a client sends `CONNECT` (RFC 6455 §4.1,
 /// RFC 9110 §9.3.6).
 ///
-/// It is made of a URI, `http://host:port`, in which a name and a password for Basic
-/// authorization may stand before the host. The scheme may be left out, and so may the port,
-/// which is 80 then.
+/// It is parsed from a URI: `http://name:password@host:port`. The name and the password, for Basic
+/// authorization, are optional, and so are the scheme and the port, which is then 80.
 ///
 /// ```
 /// use tightwire::handshake::{HeadLimits, Proxy, Response, Uri};
@@ -26,7 +30,7 @@ const DEFAULT_PORT: u16 = 80;
 ///
 /// let bytes = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// let decoded = Response::decode(bytes, &HeadLimits::default())?;
-/// let (response, _) = decoded.expect("it is whole");
+/// let (response, _) = decoded.expect("a complete head");
 /// assert!(Proxy::opens_tunnel(&response)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -39,22 +43,22 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The name or address of the proxy; an IPv6 address without its brackets.
+    /// Returns the name or address of the proxy. An IPv6 address has no brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port of the proxy.
+    /// Returns the port of the proxy.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Appends to `out` the request for a tunnel to the server of `uri`. It holds the password
-    /// for the proxy, if there is one.
+    /// Appends to `out` the request for a tunnel to the server of `uri`. It contains the name and
+    /// the password for the proxy, if there are any.
     pub fn encode_request(&self, uri: &Uri, out: &mut Vec<u8>) {
-        // The port is there even if it is the scheme's own (RFC 9112 §3.2.3).
+        // The port is required even if it is the default (RFC 9112 §3.2.3).
         let server = host_and_port(uri.host(), uri.port());
         let mut request = Request::new("CONNECT", server.as_str());
         let headers = request.headers_mut();
@@ -65,10 +69,11 @@ impl Proxy {
         request.encode(out);
     }
 
-    /// Whether the tunnel is open, after this response, which [`Response::decode`] reads. If not,
-    /// the response is an interim one, and another follows (RFC 9110 §15.2).
+    /// Returns whether this response opens the tunnel. If not, it is an interim response, and
+    /// another one follows (RFC 9110 §15.2).
     ///
-    /// The tunnel begins right behind the head of a 2xx, whatever the head says of a body.
+    /// [`Response::decode`] decodes the response. The tunnel begins directly after the head of a
+    /// 2xx response, even if the head announces a body.
     ///
     /// # Errors
     ///
@@ -102,7 +107,7 @@ impl FromStr for Proxy {
     }
 }
 
-/// Without name and password: it ends up in logs.
+/// Formats the address without the name and the password, because it ends up in logs.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}", host_and_port(&self.host, self.port))
@@ -115,23 +120,23 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Why a proxy opens no tunnel. The server has not heard of us.
+/// The reason why a proxy opens no tunnel. Nothing was sent to the server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// The address of the proxy is malformed. It is not given here, since it may hold a
+    /// The address of the proxy is malformed. It is not given here, because it may contain a
     /// password.
     Uri,
-    /// The proxy is one with TLS (`https:`) or with SOCKS, which we do not speak.
+    /// The proxy uses TLS (`https:`) or SOCKS, which this crate does not support.
     Unsupported,
-    /// The head of the proxy's response is not the HTTP that we take.
+    /// The head of the proxy's response is not acceptable HTTP.
     Http(HttpError),
-    /// The proxy answered with another status than 2xx: 407 if it wants to know who we are,
-    /// mostly 502 to 504 if it could not reach the server. The response holds the start of its
-    /// body.
+    /// The proxy answered with a status other than 2xx: 407 if it requires a name and a password,
+    /// and usually 502 to 504 if it could not reach the server. The response contains the start of
+    /// its body.
     Refused(Box<Response>),
-    /// The proxy sent bytes behind its response, which cannot be the server's: that one speaks
-    /// when it is spoken to.
+    /// The proxy sent bytes after its response. They cannot come from the server, which sends
+    /// nothing before it gets a request.
     EarlyBytes,
 }
 
@@ -139,26 +144,26 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uri => f.write_str(
-                "the address of a proxy is http://[name:password@]host[:port], with what is \
-                 special in the name and the password percent-encoded",
+                "the address of a proxy is http://[name:password@]host[:port]; percent-encode \
+                 special characters in the name and the password",
             ),
             Self::Unsupported => {
-                f.write_str("no proxy but http:// is supported, neither https:// nor SOCKS")
+                f.write_str("only http:// proxies are supported, neither https:// nor SOCKS")
             }
             Self::Http(error) => error.fmt(f),
             Self::Refused(response) => {
                 write!(f, "it answered CONNECT with status {}", response.status())?;
                 match response.status() {
-                    407 => f.write_str(": it wants to know a name and a password, or others"),
+                    407 => f.write_str(": it requires a name and a password, or different ones"),
                     _ => Ok(()),
                 }
             }
-            Self::EarlyBytes => f.write_str("it sent bytes before the server can have"),
+            Self::EarlyBytes => f.write_str("it sent bytes before the server could send any"),
         }
     }
 }
 
-/// An error inside prints itself in place of this one, so it is not a source as well.
+/// An error inside this one prints itself, so `source` does not return it.
 impl core::error::Error for ProxyError {}
 
 impl From<HttpError> for ProxyError {

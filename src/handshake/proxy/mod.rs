@@ -1,9 +1,9 @@
-//! HTTP proxies (§4.1): which one a connection goes through, and how to ask it for a tunnel.
+//! HTTP proxies (RFC 6455 §4.1): the choice of a proxy for a URI, and the request for a tunnel.
 //!
-//! `config` decides on a proxy from the URI, as `curl` and others read the variables of the
-//! environment; it is given their values, and reads no environment itself. `connect` encodes the
-//! `CONNECT` request and reads the answer. After a 2xx answer, the stream belongs to the server
-//! behind the proxy, and the opening handshake begins as if there were none.
+//! `config` chooses the proxy by the environment variables that `curl` and others also use. The
+//! caller passes their values, so nothing here reads the environment. `connect` encodes the
+//! `CONNECT` request and decodes the answer. After a 2xx answer, the stream leads to the server
+//! behind the proxy, and the opening handshake begins as if there were no proxy.
 
 mod config;
 mod connect;

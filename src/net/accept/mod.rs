@@ -1,8 +1,8 @@
-//! Answering opening handshakes (§4.2) on streams that are connected already.
+//! Answers to opening handshakes (§4.2), on streams that are connected already.
 //!
-//! The request is read under one deadline. What it means is decided by
-//! [`Upgrade`](crate::handshake::Upgrade) and by the program; this folder only carries the bytes,
-//! and sees to it that a client that is refused can read why.
+//! The request is read under one deadline. [`Upgrade`](crate::handshake::Upgrade) and the program
+//! decide what it means. This folder only carries the bytes, and makes sure that a client that is
+//! refused can read why.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,10 +23,11 @@ use crate::protocol::{Limits, Outbound};
 
 type OnRequest = dyn Fn(&Request) -> Answer + Send + Sync;
 
-/// Answers the opening handshakes of clients (§4.2), on streams that are connected already.
+/// A builder of server connections, which answers opening handshakes (§4.2) on streams that are
+/// connected already.
 ///
-/// A [`Server`](crate::Server) takes its settings from one. On its own, an acceptor serves streams
-/// that the program accepted.
+/// A [`Server`](crate::Server) takes its settings from an acceptor. On its own, an acceptor serves
+/// streams that the program accepted:
 ///
 /// ```no_run
 /// use std::net::TcpListener;
@@ -51,11 +52,11 @@ pub struct Acceptor {
     pub(super) tls: ServerTls,
 }
 
-/// Why there is no connection, and what the client is told.
+/// The reason why there is no connection, and the answer to the client.
 enum Refusal {
     Rejected(Box<Rejection>),
     Answered(Response),
-    /// No request came; only one that is late is answered.
+    /// No request arrived. Only a timeout is answered, with 408.
     Failed(Error),
 }
 
@@ -64,39 +65,41 @@ struct Accepted {
     request: Request,
     response: Response,
     negotiated: Negotiated,
-    /// How messages are to be compressed.
+    /// The settings for compressing messages, if the program wants compression.
     deflate: Option<DeflateConfig>,
-    /// What followed the request.
+    /// The bytes that followed the request.
     read_ahead: Vec<u8>,
 }
 
 impl Acceptor {
-    /// An acceptor that takes every valid handshake, without a subprotocol.
+    /// Creates an acceptor that accepts every valid handshake, without a subprotocol.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The subprotocols that the server speaks, the preferred one first: the first of them
-    /// that the client offers is agreed on (§4.2.2).
+    /// Sets the subprotocols of the server, the preferred one first. The first of them that the
+    /// client offers is agreed on (§4.2.2).
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Accepts handshakes from these origins only, and requests without an `Origin` field, which
-    /// do not come from browsers. Others get 403 (§10.2). See [`Upgrade::is_from`] for the form of
-    /// an element. Without this, every origin is accepted.
+    /// Accepts only handshakes from these origins, and requests without an `Origin` field, which do
+    /// not come from browsers.
+    ///
+    /// Other requests get 403 (§10.2). See [`Upgrade::is_from`] for the form of an element. Without
+    /// this, every origin is accepted.
     pub fn origins<S: Into<String>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
         self.origins = Some(origins.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Calls `on_request` for each request, before it is answered, and answers as that says. This
-    /// is the place for paths, cookies, authentication, pages and health checks.
+    /// Calls `on_request` for each request before it is answered, and answers with the result.
     ///
-    /// It sees only requests that have one valid `Host` field (RFC 9112 §3.2), and that come from
-    /// one of the [`origins`](Self::origins) if there is such a list. Others are refused before. A
-    /// request may be one that does not ask for a WebSocket: [`Answer::Upgrade`] then answers 426.
+    /// This is the place for paths, cookies, authentication, pages and health checks. The function
+    /// sees only requests that have one valid `Host` field (RFC 9112 §3.2), and that come from one
+    /// of the [`origins`](Self::origins) if there is such a list. Other requests are refused
+    /// before. A request need not ask for a WebSocket: then [`Answer::Upgrade`] answers 426.
     ///
     /// ```
     /// use tightwire::Acceptor;
@@ -118,7 +121,7 @@ impl Acceptor {
     }
 
     /// Serves `wss:`: each stream gets a TLS handshake first, within the same deadline. Needs the
-    /// feature `tls`. Where the configuration names no protocols for ALPN, `http/1.1` is taken.
+    /// feature `tls`. If the configuration names no protocols for ALPN, `http/1.1` is accepted.
     ///
     /// ```no_run
     /// use tightwire::rustls::ServerConfig;
@@ -137,8 +140,8 @@ impl Acceptor {
         self
     }
 
-    /// Compresses messages for clients that offer it (RFC 7692 §5); the feature `deflate` is
-    /// needed. Of several offers the first is taken that can be.
+    /// Compresses messages for clients that offer it (RFC 7692 §5). Needs the feature `deflate`. If
+    /// a client makes several offers, the first acceptable one is taken.
     ///
     /// ```
     /// use tightwire::Acceptor;
@@ -153,32 +156,32 @@ impl Acceptor {
         self
     }
 
-    /// Bounds what a client may make us hold.
+    /// Sets limits on what a client can make us buffer.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits;
         self
     }
 
-    /// Bounds the head of a request.
+    /// Sets limits on the head of a request.
     pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
         self.head_limits = limits;
         self
     }
 
-    /// Sends messages that are longer in fragments of this many bytes, so that a Ping or Pong
-    /// need not wait for the end of a long message (§5.4); 1 MiB by default.
+    /// Sends longer messages in fragments of this many bytes, so that a Ping or Pong need not wait
+    /// for the end of a long message (§5.4). 1 MiB by default.
     pub const fn fragment_len(mut self, len: usize) -> Self {
         self.options.fragment_len = len;
         self
     }
 
-    /// Bounds how long blocking operations take.
+    /// Sets how long blocking operations may take.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = timeouts;
         self
     }
 
-    /// Reads a request and answers it. A request that is not a valid handshake gets the fitting
+    /// Reads a request and answers it. A request that is not a valid handshake gets an appropriate
     /// HTTP status, never a silent close.
     ///
     /// This takes at most [`Timeouts::handshake`](crate::Timeouts::handshake), for TLS, the request
@@ -187,20 +190,20 @@ impl Acceptor {
     ///
     /// # Errors
     ///
-    /// - `Handshake` with the rule that the request breaks, or `Handshake(Answered)` if the
-    ///   decision was to answer with a response of its own.
-    /// - `Timeout(Handshake)` if the request does not come in time; it is answered with 408.
-    /// - `Tls` if there is to be TLS, and its handshake fails.
+    /// - `Handshake` with the rule that the request breaks, or `Handshake(Answered)` if
+    ///   [`on_request`](Self::on_request) answered with a response of its own.
+    /// - `Timeout(Handshake)` if the request does not arrive in time. It is answered with 408.
+    /// - `Tls` if the acceptor has TLS, and the TLS handshake fails.
     /// - `Io` if the stream fails.
     pub fn accept(&self, stream: impl Stream) -> Result<(WebSocket, Request), Error> {
         self.accept_if(stream, || true).map(|(websocket, request)| (*websocket, request))
     }
 
-    /// As [`accept`](Self::accept), if `may_answer` says so once it is known what to answer. If
-    /// not, then somebody else has answered with 503 and ended our side of the stream, but with
-    /// TLS, through which only we can speak.
+    /// As [`accept`](Self::accept), but asks `may_answer` once it is known what to answer. If that
+    /// returns `false`, another thread has answered with 503 and shut our side of the stream down.
+    /// With TLS it could not, because only this thread can write, so the 503 is sent here.
     ///
-    /// What comes of it is on the heap, and the steps are calls of their own: the thread of a
+    /// The result is on the heap, and the steps are separate calls, because the thread of a
     /// connection keeps the pages of its stack that were ever touched.
     pub(super) fn accept_if(
         &self,
@@ -255,10 +258,10 @@ impl Acceptor {
         self.verify(&head, read_ahead)
     }
 
-    /// Takes over a stream on which another HTTP server answered the opening handshake, with the
-    /// bytes that it had read ahead.
+    /// Opens a connection on a stream on which another HTTP server answered the opening handshake.
+    /// `read_ahead` has the bytes that this server read after the request.
     ///
-    /// What to answer is found by [`Upgrade`]:
+    /// [`Upgrade`] finds the answer:
     ///
     /// ```no_run
     /// use tightwire::Acceptor;
@@ -319,13 +322,13 @@ impl Acceptor {
             }
         }
         let config = accept.chosen_deflate().or_else(|| self.options.deflate.first());
-        // What cannot be done is not agreed on.
+        // Without the feature, compression must not be agreed on.
         let deflate = config.filter(|_| cfg!(feature = "deflate")).cloned();
         let (response, negotiated) = upgrade.accept(&accept.with_deflate(deflate.clone()))?;
         Ok(Accepted { request, response, negotiated, deflate, read_ahead })
     }
 
-    /// Checks what every request needs, whatever it asks for.
+    /// Checks the rules for all requests, also those that do not ask for a WebSocket.
     fn check_request(&self, request: &Request) -> Result<(), HandshakeError> {
         check_host(request)?;
         let Some(origins) = &self.origins else { return Ok(()) };
@@ -358,14 +361,14 @@ impl Acceptor {
         }
     }
 
-    /// How long a client may take to end its side of the stream after our last byte.
+    /// Returns how long a client may take to end its side of the stream after our last byte.
     pub(super) const fn linger(&self) -> Duration {
         self.options.timeouts.linger
     }
 }
 
 impl Refusal {
-    /// The same, in answer to a `HEAD` request.
+    /// Returns the same refusal in the form for a `HEAD` request.
     fn without_body(mut self) -> Self {
         match &mut self {
             Self::Rejected(rejection) => rejection.omit_body(),

@@ -1,7 +1,7 @@
 //! The members of a hub.
 //!
 //! A broadcast takes the map of members as it is at that moment, and holds no lock while it writes.
-//! A member that joins or leaves meanwhile changes a copy of the map.
+//! A member that joins or leaves in the meantime changes a copy of the map.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +14,10 @@ use crate::net::deadline::Deadline;
 use crate::net::{PreparedMessage, Sender, State};
 use crate::protocol::AsMessage;
 
-/// A set of connections that are sent the same messages.
+/// A set of connections that get the same messages.
 ///
-/// Clones are the same hub. Several threads, such as handlers of connections, may broadcast,
-/// join and leave at the same time. The hub has no thread: the thread that broadcasts writes.
+/// Clones are the same hub. Several threads, such as handlers of connections, may broadcast, join
+/// and leave at the same time. The hub has no thread: the thread that broadcasts writes.
 ///
 /// A chat server that sends each message to all of its clients:
 ///
@@ -40,35 +40,35 @@ use crate::protocol::AsMessage;
 ///
 /// # Slow members
 ///
-/// No member holds up the others. A broadcast does not wait for threads that send on the same
-/// connection, and writes to a member only if the peer has taken all earlier bytes. The first
-/// member whose peer does not take all of the message holds the broadcast up for 10 ms. All
-/// further ones share another 10 ms. Then the connection keeps the rest of the message, and a
-/// thread of the library writes it as the peer takes it, so messages arrive whole and in order.
+/// No member delays the others for long. A broadcast does not wait for threads that send on the
+/// same connection, and writes to a member only if the peer has taken all earlier bytes. The first
+/// member whose peer does not take all of the message delays the broadcast by 10 ms. All further
+/// ones share another 10 ms. Then the connection keeps the rest of the message, and a thread of the
+/// library writes it as the peer takes it, so messages arrive whole and in order.
 ///
-/// In the meantime up to 16 broadcasts wait for the connection. They also wait while another
-/// thread writes to it, or until a [`MessageWriter`](crate::MessageWriter) is finished. If 16 wait
-/// already, the member is _slow_. The hub serves all others first, and then treats the slow ones
-/// as its [`SlowPolicy`] specifies. If 16 wait only because other threads write faster than the
+/// In the meantime up to 16 broadcasts wait for the connection. They also wait while another thread
+/// writes to it, or until a [`MessageWriter`](crate::MessageWriter) is finished. If 16 wait
+/// already, the member is _slow_. The hub serves all others first, and then treats the slow ones as
+/// its [`SlowPolicy`] specifies. If 16 wait only because other threads write faster than the
 /// connection takes the bytes, the broadcast first tries again, for a second at most.
 ///
-/// Each connection needs a thread that receives on it. That thread notices a dead peer.
+/// Each connection needs a thread that receives on it. That thread detects a dead peer.
 ///
 /// # Order
 ///
-/// A member gets the broadcasts of one thread in their order. Those of several threads may
-/// come to different members in different order. What is sent on a connection otherwise may
-/// overtake broadcasts that wait for it.
+/// A member gets the broadcasts of one thread in order. Broadcasts of several threads may reach
+/// different members in different orders. Other messages on a connection may overtake broadcasts
+/// that wait for it.
 #[derive(Clone, Debug)]
 pub struct Hub {
     shared: Arc<Shared>,
 }
 
-/// The place of a connection in a [`Hub`]: it leaves the hub when this is dropped.
+/// The membership of a connection in a [`Hub`], which ends when this is dropped.
 ///
-/// A broadcast that has begun by then may still reach it.
+/// A broadcast that has already started may still reach the connection.
 #[derive(Debug)]
-#[must_use = "the connection leaves the hub when this is dropped"]
+#[must_use = "dropping a `Member` removes the connection from the hub"]
 pub struct Member {
     shared: Arc<Shared>,
     id: u64,
@@ -81,22 +81,22 @@ struct Shared {
     totals: Arc<Mutex<BroadcastReport>>,
 }
 
-/// Who is in the hub. A broadcast holds on to the map as it was, and no lock.
+/// The members of a hub. A broadcast keeps the map as it was, and holds no lock.
 #[derive(Debug, Default)]
 struct Registry {
     next_id: u64,
     entries: Arc<BTreeMap<u64, Sender>>,
 }
 
-/// The longest wait for a place in the inbox of a member to which other threads write all the
-/// time. If its peer does not read, the member is slow, and this wait does not apply.
+/// The longest wait for room in the inbox of a member to which other threads write all the time. If
+/// its peer is not reading, the member is slow, and this wait does not apply.
 const BUSY_MAX: Duration = Duration::from_secs(1);
 
-/// Between two rounds over members that did not take all.
+/// The pause between two rounds over the members that did not take everything.
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl Hub {
-    /// A hub without members that does this to slow ones.
+    /// Creates a hub without members, with this policy for slow ones.
     #[must_use]
     pub fn new(policy: SlowPolicy) -> Self {
         Self::counting_into(policy, Arc::default())
@@ -106,8 +106,8 @@ impl Hub {
         Self { shared: Arc::new(Shared { policy, registry: Mutex::default(), totals }) }
     }
 
-    /// Another hub, without members, that has the same policy and counts into the same
-    /// [`totals`](Self::totals): for rooms that come and go.
+    /// Creates another hub without members, for rooms that come and go. It has the same policy and
+    /// counts into the same [`totals`](Self::totals).
     ///
     /// ```
     /// use tightwire::{Hub, SlowPolicy};
@@ -122,7 +122,7 @@ impl Hub {
         Self::counting_into(self.shared.policy, Arc::clone(&self.shared.totals))
     }
 
-    /// Adds a connection, until the `Member` is dropped or the connection closes.
+    /// Adds a connection, until the returned `Member` is dropped or the connection closes.
     pub fn join(&self, sender: Sender) -> Member {
         let mut registry = self.shared.lock_registry();
         let id = registry.next_id;
@@ -131,8 +131,8 @@ impl Hub {
         Member { shared: Arc::clone(&self.shared), id }
     }
 
-    /// Sends a message to all members: a `&str` as text, bytes as binary, or a
-    /// [`&Message`](crate::Message) as what it is.
+    /// Sends a message to all members: a `&str` as text, bytes as binary, and a
+    /// [`&Message`](crate::Message) as its own kind.
     ///
     /// Members whose connection is closing or closed leave the hub, and are not counted.
     ///
@@ -145,7 +145,8 @@ impl Hub {
         self.broadcast_prepared(&PreparedMessage::new(message))
     }
 
-    /// As [`broadcast`](Self::broadcast), with a message that was encoded before.
+    /// Sends a message that is already encoded to all members, as [`broadcast`](Self::broadcast)
+    /// does.
     #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn broadcast_prepared(&self, message: &PreparedMessage) -> BroadcastReport {
         let policy = self.shared.policy;
@@ -164,7 +165,7 @@ impl Hub {
                 late.push(delivery);
             }
         }
-        // From here on, everybody has it who is not slow.
+        // At this point, all members have it except the slow ones.
         while !late.is_empty() {
             late.retain_mut(|delivery| deadline.is_over() || !round.retry(delivery));
             if deadline.is_over() {
@@ -178,21 +179,21 @@ impl Hub {
         round.report
     }
 
-    /// How many connections are in the hub and open.
+    /// Returns the number of connections in the hub that are open.
     #[must_use]
     pub fn len(&self) -> usize {
         let entries = Arc::clone(&self.shared.lock_registry().entries);
         entries.values().filter(|sender| sender.state() == State::Open).count()
     }
 
-    /// Whether no open connection is in the hub.
+    /// Returns whether the hub has no open connection.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The sums of what all broadcasts so far have returned, those of the rooms included that
-    /// [`new_room`](Self::new_room) made.
+    /// Returns the sums of the reports of all broadcasts so far, including those of the rooms that
+    /// [`new_room`](Self::new_room) created.
     #[must_use]
     pub fn totals(&self) -> BroadcastReport {
         *self.shared.lock_totals()
@@ -217,7 +218,8 @@ impl Shared {
             removed.extend(ids.iter().filter_map(|id| entries.remove(id)));
         }
         drop(registry);
-        // The last one that holds a stream ends it, which may take its time.
+        // Dropping the last sender of a connection frees its memory, which may take a while, so it
+        // happens outside the lock.
         drop(removed);
     }
 

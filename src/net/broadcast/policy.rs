@@ -1,20 +1,21 @@
 use std::time::Duration;
 
-/// What a [`Hub`](super::Hub) does to a member that is slow to read.
+/// What a [`Hub`](super::Hub) does with a member that is slow to read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SlowPolicy {
     /// Disconnects the member after a last attempt to write. It is sent Close 1008, which arrives
     /// only if its peer starts to read again at that moment. With this policy every member either
-    /// gets every message or is disconnected. A receive that comes next or is
-    /// blocked, and a send that is blocked, then return
+    /// gets every message or is disconnected.
+    ///
+    /// A receive or send that is blocked, and the next receive, then return
     /// [`Error::SlowPeer`](crate::Error::SlowPeer).
     Disconnect,
     /// Does not send this message to the member.
     Drop,
-    /// Waits until the peer has taken the earlier broadcasts and all of this message, for all slow
-    /// members together no longer than this duration. After that, as `Drop`. The first member that
-    /// becomes slow during the broadcast may add 10 ms.
+    /// Waits until the peer has taken the earlier broadcasts and all of this message. For all slow
+    /// members together, this takes no longer than this duration. After that, as `Drop`. The first
+    /// member that becomes slow during the broadcast may add 10 ms.
     Wait(Duration),
 }
 
@@ -23,10 +24,11 @@ pub enum SlowPolicy {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BroadcastReport {
-    /// Members for which it was accepted: it was written, or waits after earlier bytes.
+    /// The number of members for which the message was accepted: it was written, or waits after
+    /// earlier bytes.
     pub delivered: u64,
-    /// Members that were slow and did not get it.
+    /// The number of slow members that did not get the message.
     pub dropped: u64,
-    /// Members that were slow and whose connection was ended.
+    /// The number of slow members whose connection was ended.
     pub disconnected: u64,
 }

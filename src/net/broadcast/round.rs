@@ -1,11 +1,11 @@
 //! One broadcast on its way to the members of a hub.
 //!
-//! A broadcast goes round twice. First it is offered to each member: a connection whose peer has
-//! taken all earlier bytes writes it at once, any other one keeps it in its inbox. The first member
-//! whose peer does not take all of it has held the others up for a slice, and after that one no
-//! write waits. Then the broadcast comes back to those members that did not take all, or had no
-//! place for it, and to each again, until all have it or the time of the policy is over. So a slow
-//! member costs the others a bounded time, however many are slow.
+//! A broadcast has two phases. First it is offered to each member. A connection whose peer has
+//! taken all earlier bytes writes it at once; any other connection keeps it in its inbox. The first
+//! member whose peer does not take all of it delays the broadcast by a slice, and after that no
+//! write waits. In the second phase the broadcast returns to the members that did not take all of
+//! it, or had no room for it, again and again, until all have it or the time of the policy is over.
+//! So slow members cost the others a bounded time, however many there are.
 
 use super::policy::{BroadcastReport, SlowPolicy};
 use crate::frame::CloseCode;
@@ -13,18 +13,18 @@ use crate::net::connection::Offer;
 use crate::net::deadline::{Deadline, Wait};
 use crate::net::{PreparedMessage, Sender};
 
-/// A broadcast that is going on.
+/// A broadcast in progress.
 pub(super) struct Round<'a> {
     policy: SlowPolicy,
     message: &'a PreparedMessage,
     pub(super) report: BroadcastReport,
     pub(super) gone: Vec<u64>,
-    /// The end of the time that those members share which did not take all of it, once there is
-    /// one.
+    /// The end of the time that all members share that did not take all of it. `None` until there
+    /// is one.
     slice: Option<Deadline>,
 }
 
-/// How far a message has come on its way to a member.
+/// The progress of a message on its way to a member.
 pub(super) struct Delivery<'a> {
     pub(super) id: u64,
     pub(super) sender: &'a Sender,
@@ -41,14 +41,14 @@ impl<'a> Round<'a> {
         matches!(self.policy, SlowPolicy::Wait(_))
     }
 
-    /// Offers it to a member. The first one that does not take all has held the broadcast up for
-    /// a slice. No further one does.
+    /// Offers the message to a member. The first member that does not take all of it delays the
+    /// broadcast by a slice. No further one does.
     pub(super) fn offer(&self, sender: &Sender) -> Offer {
         let wait = if self.slice.is_none() { Wait::Slice } else { Wait::Never };
         sender.offer(self.message, wait)
     }
 
-    /// Whether all was done with this member that there is to do, or never is.
+    /// Whether nothing more must be done for this member in this broadcast.
     pub(super) fn is_over_for(&mut self, delivery: &Delivery<'_>) -> bool {
         let waits = self.waits();
         let has_got_it = || !delivery.sender.is_behind();
@@ -64,11 +64,11 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Goes on with a member that did not take all, and says whether that is over.
+    /// Tries again with a member that did not take all of it, and returns whether that is complete.
     pub(super) fn retry(&mut self, delivery: &mut Delivery<'_>) -> bool {
         let sender = delivery.sender;
         // The flusher writes the bytes that a slow member did not take. A message that the policy
-        // drops adds none.
+        // drops adds no bytes.
         if self.policy != SlowPolicy::Drop || delivery.offer != Offer::Slow {
             sender.retry(Wait::Never);
         }
@@ -83,7 +83,7 @@ impl<'a> Round<'a> {
         is_over
     }
 
-    /// Counts what came of it, and parts with members that are slow if they are to go.
+    /// Counts the outcome, and disconnects a slow member if the policy requires it.
     pub(super) fn conclude(&mut self, delivery: &Delivery<'_>) {
         match (delivery.offer, self.policy) {
             (Offer::Taken | Offer::Kept, _) => self.report.delivered += 1,
@@ -91,7 +91,7 @@ impl<'a> Round<'a> {
             (Offer::Busy | Offer::Slow, SlowPolicy::Disconnect) => {
                 let sender = delivery.sender;
                 sender.close_soon(CloseCode::POLICY_VIOLATION, Wait::Never);
-                // Another broadcast may do the same just now.
+                // Another broadcast may do the same at this moment.
                 self.report.disconnected += u64::from(sender.abort_as_slow());
                 self.gone.push(delivery.id);
             }

@@ -1,8 +1,8 @@
-//! From a host and a port to a TCP stream, before a deadline.
+//! A TCP stream to a host and a port, within a deadline.
 //!
-//! The resolver of the system knows no deadline, so it works in a thread of its own. The addresses
-//! are tried one after the other, and each gets its share of the time that is left, so that an
-//! address that does not answer leaves some for the others.
+//! The resolver of the system takes no deadline, so it runs in a thread of its own. The addresses
+//! are tried one after the other. Each gets its share of the time that is left, so that an address
+//! that does not answer leaves some for the others.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,9 +14,10 @@ use crate::net::deadline::Deadline;
 use crate::net::error::is_timeout;
 use crate::net::{Error, Operation};
 
-/// Opens a TCP connection to the first address of `host` that takes it. With `Serialize::Yes`,
-/// no other client that asks for that is connecting to the address until what is returned with the
-/// stream is dropped.
+/// Opens a TCP connection to the first address of `host` that accepts one.
+///
+/// With `Serialize::Yes`, no other client with that setting connects to the address until the
+/// returned `Connecting` is dropped.
 pub(super) fn dial(
     host: &str,
     port: u16,
@@ -51,8 +52,8 @@ pub(super) fn dial(
     Err(failure)
 }
 
-/// Finds the addresses of `host`. The system's resolver knows no deadline, so it works in a
-/// thread of its own, which outlives us if it must; a literal address needs none.
+/// Finds the addresses of `host`. A literal address needs no resolver. Otherwise the thread of the
+/// resolver may outlive this call.
 fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
@@ -64,7 +65,7 @@ fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>,
         let mut answer = theirs.answer.lock().unwrap_or_else(PoisonError::into_inner);
         *answer = Some(addresses.map(Iterator::collect));
         drop(answer);
-        // Nobody waits any more if it took too long.
+        // If it took too long, no thread waits any more.
         theirs.is_over.notify_one();
     })?;
     let answer = lookup.answer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +78,7 @@ fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>,
     }
 }
 
-/// What a resolver says. A channel would do, and would be most of the code of a small client.
+/// The result of a resolver. A channel would do, but would be most of the code of a small client.
 #[derive(Default)]
 struct Lookup {
     answer: Mutex<Option<io::Result<Vec<SocketAddr>>>>,

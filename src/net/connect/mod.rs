@@ -1,10 +1,10 @@
 //! Opening connections (§4.1): a URI becomes a TCP stream, then TLS if the URI asks for it, then
-//! the opening handshake. All of it shares one deadline.
+//! the opening handshake. All of this shares one deadline.
 //!
-//! `dial` finds the addresses of a host and connects to one. `proxy` asks a proxy for that.
-//! `serialize` has one client after another connect to the same server, for programs that have to
+//! `dial` finds the addresses of a host and connects to one. `proxy` opens a tunnel instead.
+//! `serialize` lets only one client at a time connect to the same server, for programs that must
 //! follow this rule of the RFC. Then the bytes go through
-//! [`ClientHandshake`](crate::handshake::ClientHandshake), which knows no stream.
+//! [`ClientHandshake`](crate::handshake::ClientHandshake), which does no I/O.
 
 mod dial;
 mod proxy;
@@ -45,7 +45,7 @@ pub fn connect(uri: &str) -> Result<WebSocket, Error> {
     Client::new().connect(uri)
 }
 
-/// Opens connections (§4.1).
+/// A builder of client connections (§4.1).
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -72,15 +72,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that asks for nothing in particular.
+    /// Creates a client with the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a field to the request, such as `Cookie` or `Authorization`.
+    /// Adds a header field to the request, such as `Cookie` or `Authorization`.
     ///
-    /// Fields that the handshake makes by itself, and values with CR, LF or NUL, are refused
-    /// when connecting.
+    /// Fields that belong to the handshake itself, and values with CR, LF or NUL, are refused when
+    /// connecting.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.offer = self.offer.header(name, value);
         self
@@ -92,29 +92,29 @@ impl Client {
         self
     }
 
-    /// Sends an `Origin` field. Browsers must; others may (§4.1).
+    /// Sends an `Origin` field. Browsers must send one; other clients may (§4.1).
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.offer = self.offer.origin(origin);
         self
     }
 
-    /// Waits, before connecting to an address, until no other client of this process that was
-    /// told so is connecting to it (§4.1).
+    /// Waits before connecting to an address while another client of this process with this setting
+    /// is connecting to it (§4.1). Off by default.
     ///
-    /// The RFC asks it of every client, to keep scripts from flooding a server through browsers.
-    /// Programs that are no browsers mostly want their connections at once, so it is off by
-    /// default. Address means IP address and port (erratum 3473). Where a proxy looks up names,
-    /// each name counts as an address, and there are at most eight such connections at once.
+    /// The RFC requires this of every client, to keep scripts from flooding a server through
+    /// browsers. Programs that are not browsers mostly want their connections at once. An address
+    /// is an IP address and a port (erratum 3473). If a proxy looks up the names, each name counts
+    /// as an address, and at most eight such connections are opened at once.
     pub const fn serialize_connects(mut self, serialize_connects: bool) -> Self {
         self.serialize_connects = serialize_connects;
         self
     }
 
     /// Connects through the HTTP proxy with this URI, for instance
-    /// `http://name:password@proxy.example.com:3128`; the port is 80 if there is none. The proxy
-    /// looks up the name of the server. See [`Proxy`](crate::handshake::Proxy).
+    /// `http://name:password@proxy.example.com:3128`. The default port is 80. The proxy looks up
+    /// the name of the server. See [`Proxy`](crate::handshake::Proxy).
     ///
-    /// A URI that is malformed, or asks for a proxy with TLS or SOCKS, is refused when
+    /// A URI that is malformed, or that asks for a proxy with TLS or SOCKS, is refused when
     /// connecting.
     ///
     /// `wss:` URIs get TLS inside the tunnel, so the proxy sees only the name of the server. Errors
@@ -137,45 +137,45 @@ impl Client {
         self
     }
 
-    /// Connects through the proxies that the environment names now, in `wss_proxy` or `ws_proxy`,
-    /// `https_proxy`, `http_proxy` and `all_proxy`, except to the hosts in `no_proxy`. See
-    /// [`Proxies::from_variables`] for the syntax and precedence.
+    /// Connects through the proxies that the environment names at the time of this call, in
+    /// `wss_proxy` or `ws_proxy`, `https_proxy`, `http_proxy` and `all_proxy`, except to the hosts
+    /// in `no_proxy`. See [`Proxies::from_variables`] for the syntax and precedence.
     pub fn proxy_from_env(mut self) -> Self {
         self.proxies = proxy::from_env();
         self
     }
 
-    /// Bounds what the server may make us hold.
+    /// Sets limits on what the server can make us buffer.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits;
         self
     }
 
-    /// Bounds the head of the server's response, and of a proxy's.
+    /// Sets limits on the head of the server's response, and of a proxy's.
     pub const fn head_limits(mut self, limits: HeadLimits) -> Self {
         self.head_limits = limits;
         self
     }
 
-    /// Sends messages that are longer in fragments of this many bytes, so that a Ping or Pong
-    /// need not wait for the end of a long message (§5.4); 1 MiB by default.
+    /// Sends longer messages in fragments of this many bytes, so that a Ping or Pong need not wait
+    /// for the end of a long message (§5.4). 1 MiB by default.
     pub const fn fragment_len(mut self, len: usize) -> Self {
         self.options.fragment_len = len;
         self
     }
 
-    /// Bounds how long blocking operations take.
+    /// Sets how long blocking operations may take.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = timeouts;
         self
     }
 
-    /// Uses this configuration for `wss:` URIs, for instance with root certificates of one's
-    /// own or a client certificate. Needs the feature `tls`.
+    /// Uses this configuration for `wss:` URIs, for instance with your own root certificates or a
+    /// client certificate. Needs the feature `tls`.
     ///
-    /// Without it, the server's certificate has to lead to a root that the system trusts
-    /// (`SSL_CERT_FILE` and `SSL_CERT_DIR` name other files). Where it names no protocols for
-    /// ALPN, `http/1.1` is offered.
+    /// Without it, the server's certificate must lead to a root that the system trusts
+    /// (`SSL_CERT_FILE` and `SSL_CERT_DIR` name other files). If the configuration names no
+    /// protocols for ALPN, `http/1.1` is offered.
     ///
     /// ```no_run
     /// use tightwire::Client;
@@ -194,12 +194,12 @@ impl Client {
         self
     }
 
-    /// The name that a `wss:` server is asked for (SNI, RFC 6066 §3), and that its certificate has
-    /// to be valid for, in place of the host of the URI: a host name or an IP address. The `Host`
-    /// field still names the host of the URI. Needs the feature `tls`.
+    /// Sets the name that a `wss:` server is asked for (SNI, RFC 6066 §3), in place of the host of
+    /// the URI: a host name or an IP address. The server's certificate must be valid for it. The
+    /// `Host` field still names the host of the URI. Needs the feature `tls`.
     ///
-    /// It is for a server that is reached under another name than its own, such as a local port
-    /// that is forwarded to it. A name that is malformed is refused when connecting, with `Tls`.
+    /// Use it for a server that you reach under another name than its own, for instance through a
+    /// forwarded local port. A malformed name is refused when connecting, with `Tls`.
     ///
     /// ```no_run
     /// use tightwire::Client;
@@ -213,12 +213,12 @@ impl Client {
         self
     }
 
-    /// Offers to compress messages (RFC 7692 §5); the feature `deflate` is needed. Servers that do
-    /// not agree are connected to all the same.
+    /// Offers to compress messages (RFC 7692 §5). Needs the feature `deflate`. The connection is
+    /// opened even if the server does not agree.
     ///
-    /// Called again, it adds an offer for servers that cannot do what was offered before; how hard
-    /// to compress is taken from the first. [`WebSocket::negotiated`](crate::WebSocket::negotiated)
-    /// says what came of it.
+    /// A further call adds an offer, for servers that cannot accept the earlier ones. The effort of
+    /// compression is taken from the first offer.
+    /// [`WebSocket::negotiated`](crate::WebSocket::negotiated) returns the result.
     ///
     /// ```no_run
     /// use tightwire::Client;
@@ -234,9 +234,9 @@ impl Client {
         self
     }
 
-    /// Connects over TCP: to each address of the host in turn, until one takes it. All of it, from
-    /// name resolution to the end of the handshake, shares one deadline. A `wss:` URI gets TLS on
-    /// top, if this was built with the feature `tls`.
+    /// Connects over TCP: to each address of the host in turn, until one accepts. One deadline
+    /// covers everything from name resolution to the end of the handshake. A `wss:` URI gets TLS on
+    /// top, with the feature `tls`.
     ///
     /// A name and password in the URI are sent as Basic authorization. Redirects are not followed.
     ///
@@ -248,17 +248,17 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// - `Uri`, `TlsUnsupported`, or `Handshake` for headers, subprotocols or an origin that
-    ///   may not be sent: nothing was connected.
-    /// - `Tls` if the server cannot be trusted, or its TLS and ours do not fit.
-    /// - `Io` or `Timeout` if there is no connection, or it broke.
-    /// - `Proxy` or `ProxyIo` if it was to go through a proxy, and that is at fault.
-    /// - `Handshake(Refused)` with the server's response, if it did not switch protocols;
-    ///   otherwise `Handshake` with the rule that the response breaks.
+    /// - `Uri`, `TlsUnsupported`, or `Handshake` for header fields, subprotocols or an origin that
+    ///   must not be sent. Nothing was connected.
+    /// - `Tls` if the server cannot be trusted, or its TLS does not fit ours.
+    /// - `Io` or `Timeout` if the connection failed or broke.
+    /// - `Proxy` or `ProxyIo` if the fault is the proxy's.
+    /// - `Handshake(Refused)` with the server's response, if it did not switch protocols. Otherwise
+    ///   `Handshake` with the rule that the response breaks.
     pub fn connect(&self, uri: &str) -> Result<WebSocket, Error> {
         let uri: Uri = uri.parse()?;
         let deadline = Deadline::after(Some(self.options.timeouts.connect));
-        // First, so that nothing is connected for a request that cannot be made.
+        // These come first, so that nothing is connected for a request that cannot be made.
         let security = self.tls.prepare(&uri)?;
         let handshake = self.request(&uri)?;
         let (stream, _connecting) = self.dial(&uri, deadline)?;
@@ -266,11 +266,11 @@ impl Client {
         self.negotiate(&handshake, stream, deadline)
     }
 
-    /// Makes the opening handshake on a stream that is connected already, for instance a
+    /// Performs the opening handshake on a stream that is connected already, for instance a
     /// `UnixStream`, or one with TLS. The host and port of the URI only fill the request.
     ///
-    /// Another thread can cancel this call: shut the stream down through another handle of it, and
-    /// the call returns `Io`.
+    /// Another thread can cancel this call by shutting the stream down through another handle. The
+    /// call then returns `Io`.
     ///
     /// # Errors
     ///
@@ -282,8 +282,8 @@ impl Client {
         self.negotiate(&self.request(&uri)?, Box::new(stream), deadline)
     }
 
-    /// Takes over a stream on which somebody else made the opening handshake, with the bytes
-    /// that were read from it ahead.
+    /// Opens a connection on a stream on which other code performed the opening handshake.
+    /// `read_ahead` has the bytes that this code read after the response.
     ///
     /// # Errors
     ///
@@ -301,7 +301,7 @@ impl Client {
             .map(|opened| *opened)
     }
 
-    /// Opens a TCP stream to the server, through a proxy or not.
+    /// Opens a TCP stream to the server, directly or through a proxy.
     fn dial(
         &self,
         uri: &Uri,
@@ -330,7 +330,8 @@ impl Client {
         stream.prepare()?;
         let mut request = Vec::new();
         handshake.encode(&mut request);
-        // A server that has hung up may have said why: in a response, or in an alert of TLS.
+        // A server that has hung up may have sent the reason before, in a response or in a TLS
+        // alert.
         let hang_up = match handshake_io::write_all(&*stream, deadline, &request) {
             Ok(()) => None,
             Err(error) if is_hang_up(&error) => Some(error),
@@ -352,7 +353,7 @@ impl Client {
         Ok(websocket.with_response(response))
     }
 
-    /// Reads heads until one is that of the final response.
+    /// Reads response heads up to that of the final response.
     fn read_final(
         &self,
         stream: &dyn Stream,
@@ -361,14 +362,14 @@ impl Client {
     ) -> Result<Response, Error> {
         loop {
             let response = self.read_response(stream, deadline, buffer)?;
-            // Interim responses announce the one that counts (RFC 9110 §15.2).
+            // Interim responses precede the final one (RFC 9110 §15.2).
             if response.status() >= 200 || response.status() == 101 {
                 return Ok(response);
             }
         }
     }
 
-    /// Reads the head of a response; what was read behind it stays in `buffer`.
+    /// Reads the head of a response. Bytes after it stay in `buffer`.
     fn read_response(
         &self,
         stream: &dyn Stream,

@@ -1,5 +1,5 @@
-//! Tunnels through HTTP proxies. What is said to them and meant by them is in
-//! [`handshake`](crate::handshake).
+//! Tunnels through HTTP proxies. [`handshake`](crate::handshake) makes the requests and interprets
+//! the responses.
 
 use std::env;
 use std::net::TcpStream;
@@ -12,14 +12,14 @@ use crate::handshake::{
 use crate::net::deadline::Deadline;
 use crate::net::{Error, handshake_io};
 
-/// The proxies that the environment names.
+/// Returns the proxies that the environment names.
 pub(super) fn from_env() -> Proxies {
-    // A value that is not UTF-8 is there, and no address: it must not pass for none.
+    // A value that is not UTF-8 is set, but is not an address. It must not pass for an unset one.
     Proxies::from_variables(|name| Some(env::var_os(name)?.to_string_lossy().into_owned()))
 }
 
-/// As [`dial`](dial::dial), but has a proxy connect to the server of `uri`, whose name only the
-/// proxy looks up. Nothing was read from the stream beyond the proxy's response.
+/// As [`dial`](dial::dial), but through a proxy, which alone looks up the name of the server of
+/// `uri`. No bytes beyond the proxy's response were read from the stream.
 pub(super) fn dial(
     proxy: &Proxy,
     uri: &Uri,
@@ -32,7 +32,8 @@ pub(super) fn dial(
         Serialize::No => None,
         Serialize::Yes => Some(Connecting::wait(remote(), deadline)?),
     };
-    // The rule spares servers; a proxy is there for many.
+    // The rule protects servers. A proxy serves many clients, so connections to it are not
+    // serialized.
     let dialed = dial::dial(proxy.host(), proxy.port(), Serialize::No, deadline);
     let (stream, _) = dialed.map_err(of_proxy)?;
     open_tunnel(proxy, uri, limits, &stream, deadline).map_err(of_proxy)?;
@@ -68,7 +69,7 @@ fn open_tunnel(
     }
 }
 
-/// The same error, as one of the proxy's.
+/// Turns an error into the corresponding error of a proxy.
 fn of_proxy(error: Error) -> Error {
     match error {
         Error::Io(error) => Error::ProxyIo(error),

@@ -1,8 +1,8 @@
 //! One connection at a time in the CONNECTING state to the same server (§4.1).
 //!
-//! The RFC requires it of clients to keep scripts from flooding a server through browsers. Clients
-//! that ask for it wait for each other here, within one process. A server is an IP address and a
-//! port (erratum 3473), or, where a proxy looks the name up, a name and a port.
+//! The RFC requires this of clients to keep scripts from flooding a server through browsers.
+//! Clients that ask for it wait for each other here, within one process. A server is an IP address
+//! and a port (erratum 3473), or, if a proxy looks up the name, a name and a port.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -11,13 +11,13 @@ use std::time::Duration;
 use crate::net::deadline::Deadline;
 use crate::net::{Error, Operation};
 
-/// The servers to which this process has a connection in the CONNECTING state, among the
-/// clients that ask for no more than one (§4.1).
+/// The servers to which this process has a connection in the CONNECTING state, counting only
+/// clients that serialize their connections (§4.1).
 static CONNECTING: Mutex<Vec<Remote>> = Mutex::new(Vec::new());
 static ENDED: Condvar = Condvar::new();
 
-/// How many names may be in it at once: two of them can be one server, so this bounds what a
-/// server gets (§4.1).
+/// How many names `CONNECTING` may hold at once. Two names can mean the same server, so this bounds
+/// the connections that one server gets (§4.1).
 const MAX_NAMES: usize = 8;
 
 /// Whether a connection waits for others to the same server.
@@ -36,12 +36,12 @@ pub(super) enum Remote {
 }
 
 impl Remote {
-    /// A server at an address; one of IPv4 may be written as one of IPv6.
+    /// The server at this address. An IPv4 address may be written as an IPv6 one.
     pub(super) fn at(address: SocketAddr) -> Self {
         Self::Address(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
-    /// A server that a proxy connects to.
+    /// The server to which a proxy connects.
     pub(super) fn behind_proxy(host: &str, port: u16) -> Self {
         match host.parse::<IpAddr>() {
             Ok(ip) => Self::at(SocketAddr::new(ip, port)),
@@ -56,12 +56,12 @@ impl Remote {
     }
 }
 
-/// The right to be in the CONNECTING state with a server; it ends when this is dropped.
+/// The right to be in the CONNECTING state with a server. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Connecting(Remote);
 
 impl Connecting {
-    /// Waits until nobody else is.
+    /// Waits until no other client is connecting to this server.
     pub(super) fn wait(remote: Remote, deadline: Deadline) -> Result<Self, Error> {
         let taken = CONNECTING.lock().unwrap_or_else(PoisonError::into_inner);
         let timeout = deadline.left().unwrap_or(Duration::MAX);

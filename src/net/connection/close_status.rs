@@ -9,48 +9,50 @@ pub struct CloseStatus {
     clean: bool,
 }
 
-/// Who ended a connection.
+/// Which end closed a connection.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ClosedBy {
     /// Our Close frame was the first.
     Us,
-    /// The Close frame of the peer was the first.
+    /// The peer's Close frame was the first.
     Peer,
-    /// No Close frame came from the peer: the connection failed or was lost.
+    /// The peer sent no Close frame: the connection failed or was lost.
     Nobody,
 }
 
 impl CloseStatus {
-    /// _The WebSocket Connection Close Code_ (§7.1.5): that of the peer's Close frame, 1005 if
-    /// there was none in it, 1006 if there was no Close frame.
+    /// Returns _The WebSocket Connection Close Code_ (§7.1.5): the code of the peer's Close frame,
+    /// 1005 if that frame had no code, or 1006 if there was no Close frame.
     #[must_use]
     pub const fn code(&self) -> u16 {
         self.code
     }
 
-    /// The code of the peer's Close frame. `None` if the peer sent no Close frame, or one without
-    /// a code.
+    /// Returns the code of the peer's Close frame. `None` if the peer sent no Close frame, or one
+    /// without a code.
     #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         CloseCode::new(self.code)
     }
 
-    /// Whether it may help to connect again, after a while and with backoff (§7.2.3): the peer goes
-    /// away, restarts, is overloaded or has a fault (1001, 1011 to 1014), or the connection was
-    /// lost (1006). Codes of your own protocol, 3000 and above, count as final.
+    /// Whether it may help to connect again, after a pause and with backoff (§7.2.3).
+    ///
+    /// This is so if the peer is going away, restarts, is overloaded or has a fault (1001, 1011 to
+    /// 1014), or if the connection was lost (1006). Codes of your own protocol, 3000 and above,
+    /// count as final.
     #[must_use]
     pub const fn may_retry(&self) -> bool {
         matches!(self.code, 1001 | 1006 | 1011..=1014)
     }
 
-    /// _The WebSocket Connection Close Reason_ (§7.1.6): that of the peer's Close frame, or
-    /// nothing.
+    /// Returns _The WebSocket Connection Close Reason_ (§7.1.6): the reason in the peer's Close
+    /// frame, or an empty string.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Who ended the connection.
+    /// Returns which end closed the connection.
     #[must_use]
     pub const fn closed_by(&self) -> ClosedBy {
         self.closed_by

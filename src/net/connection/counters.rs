@@ -1,17 +1,18 @@
-//! Counts of what has passed over a connection.
+//! Counts of the messages and bytes of a connection.
 //!
-//! Each count has one thread that adds to it at a time, the receiver or the one that has the
-//! writer, and any thread may read it. So adding is a load and a store, and locks no bus.
+//! Only one thread at a time adds to a count, the receiver or the thread that holds the writer. Any
+//! thread may read it. So adding is a load and a store, without a locked instruction.
 
 use std::ops::{Add, AddAssign};
 #[cfg(target_has_atomic = "64")]
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What has passed over a connection, or over all connections of a server.
+/// Counts of messages and bytes, for a connection or for all connections of a server.
 ///
-/// A message counts when all of it has arrived, or when it is accepted for sending. Bytes are those
-/// of frames, headers and control frames included, as they are in the stream: compressed, and
-/// before TLS encrypts them. Those of the opening handshake are left out.
+/// A received message counts when all of it has arrived, a sent one when it is accepted for
+/// sending. Bytes are counted as they pass the stream: with the headers of frames, with control
+/// frames, after compression, and before TLS encrypts them. Bytes of the opening handshake are left
+/// out.
 ///
 /// ```
 /// use tightwire::Counters;
@@ -23,13 +24,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Messages that were sent.
+    /// Messages that were accepted for sending.
     pub messages_sent: u64,
-    /// Messages that were received.
+    /// Messages that have arrived.
     pub messages_received: u64,
-    /// Bytes that the system has taken.
+    /// Bytes that the operating system has taken.
     pub bytes_sent: u64,
-    /// Bytes that were read.
+    /// Bytes that were read from the stream.
     pub bytes_received: u64,
 }
 
@@ -52,7 +53,8 @@ impl AddAssign for Counters {
     }
 }
 
-/// The counts of one direction. Two threads that count in different directions share no cache line.
+/// The counts of one direction. Their alignment keeps the two directions in different cache lines,
+/// so that threads of different directions do not slow each other down.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Direction {
@@ -71,7 +73,7 @@ impl Direction {
         self.bytes.add(count as u64);
     }
 
-    /// Messages and bytes.
+    /// Returns the messages and the bytes.
     pub(super) fn get(&self) -> (u64, u64) {
         (self.messages.get(), self.bytes.get())
     }
@@ -94,7 +96,7 @@ impl Count {
     }
 }
 
-/// Some systems of 32 bits cannot load 64 in one step.
+/// Some 32-bit systems cannot load 64 bits in one step.
 #[cfg(not(target_has_atomic = "64"))]
 #[derive(Debug, Default)]
 struct Count(std::sync::Mutex<u64>);

@@ -1,9 +1,9 @@
-//! Work that threads leave for the thread that has the writer, or will have it next.
+//! Work that threads leave for the thread that holds the writer, or that takes it next.
 //!
 //! There is room for one Pong, one Ping and one Close frame, and for [`QUEUE_MAX`] broadcasts. The
 //! lock of the slot is never held across a call to the stream, so no thread waits here for a peer.
 //! Each change sets or clears its flag of the [`Status`] before the slot is unlocked: a thread that
-//! sees the one sees the other.
+//! sees one of the two, the change or the flag, sees the other.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -14,20 +14,20 @@ use super::write::PreparedMessage;
 use crate::net::sync::{Mutex, MutexGuard, fence};
 use crate::protocol::PendingControl;
 
-/// As many broadcasts may wait for a connection. Enough for several threads that broadcast at
-/// once, or for a long message in between; a peer that is further behind is slow.
+/// The number of broadcasts that may wait for a connection. It is enough for several threads that
+/// broadcast at once, or for the time of a long message. A peer that is further behind is slow.
 pub(super) const QUEUE_MAX: usize = 16;
 
-/// A broadcast, and whether its sender has it compressed.
+/// A broadcast, and whether its sender wants it compressed.
 pub(super) type QueuedBroadcast = (PreparedMessage, bool);
 
-/// What the inbox does with a broadcast.
+/// The outcome of posting a broadcast.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Post {
     Done,
-    /// As many wait as may.
+    /// [`QUEUE_MAX`] broadcasts wait.
     Full,
-    /// The thread that has the writer takes no more, or the connection has ended.
+    /// The thread that holds the writer accepts no more, or the connection has ended.
     Refused,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Inbox {
 #[derive(Debug)]
 struct Slot {
     control: PendingControl,
-    /// They are shared with other connections, so they cost little.
+    /// They share their bytes with other connections, so each takes little memory.
     broadcasts: VecDeque<QueuedBroadcast>,
 }
 
@@ -49,7 +49,7 @@ impl Inbox {
         Self { slot: Mutex::new(slot) }
     }
 
-    /// Leaves a control frame, and publishes the flags of the event that it comes from.
+    /// Posts a control frame, and publishes it together with the flags of the event that caused it.
     pub(super) fn post(&self, status: &Status, flags: u16, note: impl FnOnce(&mut PendingControl)) {
         let mut slot = self.lock();
         note(&mut slot.control);
@@ -58,7 +58,7 @@ impl Inbox {
         fence("fence of a control frame");
     }
 
-    /// Leaves a broadcast, unless the queue is full or refuses.
+    /// Posts a broadcast, unless the queue is full or refuses.
     pub(super) fn post_broadcast(
         &self,
         status: &Status,
@@ -79,7 +79,7 @@ impl Inbox {
         Post::Done
     }
 
-    /// Hands the control frames to `take`.
+    /// Calls `take` with the control frames, under the lock of the slot.
     pub(super) fn take_control<T>(&self, take: impl FnOnce(&mut PendingControl) -> T) -> T {
         take(&mut self.lock().control)
     }
@@ -93,7 +93,8 @@ impl Inbox {
         first
     }
 
-    /// Gives up the broadcasts of a connection that has ended. None follows.
+    /// Discards the broadcasts of a connection that has ended. No more can follow, because
+    /// `post_broadcast` refuses them once `BROKEN` is set.
     pub(super) fn discard_broadcasts(&self, status: &Status) {
         let mut slot = self.lock();
         let discarded = mem::take(&mut slot.broadcasts);
@@ -102,14 +103,14 @@ impl Inbox {
         drop(discarded);
     }
 
-    /// Takes no more broadcasts until the next thread has the writer.
+    /// Refuses broadcasts until the next thread takes the writer.
     pub(super) fn refuse_broadcasts(&self, status: &Status) {
         let slot = self.lock();
         status.set(REFUSING);
         drop(slot);
     }
 
-    /// Whether a Close frame waits: the last one, after which nothing else has to be written.
+    /// Whether a Close frame waits. It is the last frame: nothing else must be written after it.
     pub(super) fn has_close(&self) -> bool {
         self.lock().control.has_close()
     }

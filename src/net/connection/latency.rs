@@ -1,9 +1,9 @@
-//! How long the peer takes to answer a Ping (§5.5.2).
+//! The round-trip time of Pings (§5.5.2).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The Pings whose Pong has not come, and how long the latest answer took.
+/// The Pings that were not answered yet, and the round-trip time of the latest answer.
 ///
 /// Keepalive sends Pings, and so does a program that asks for a measurement. The peer may answer
 /// only the latest of several (§5.5.3), so a Pong settles all Pings before its own.
@@ -12,21 +12,22 @@ pub(super) struct Latency(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The number of each Ping, and when it was sent: the oldest first.
+    /// The number of each Ping and the time at which it was posted, the oldest first.
     pings: Vec<(u64, Instant)>,
     count: u64,
     latest: Option<Duration>,
 }
 
-/// A peer that answers none makes us remember no more Pings than this.
+/// The most Pings that are remembered, for a peer that answers none.
 const MAX_PINGS: usize = 16;
 
 impl Latency {
-    /// Notes that a Ping is about to be sent, and returns its data.
+    /// Records that a Ping is about to be sent, and returns its data.
     pub(super) fn begin(&self) -> [u8; 8] {
         let mut state = self.lock();
         state.count += 1;
-        // The oldest are kept: if Pings are sent faster than answered, their Pongs come first.
+        // The oldest are kept: if Pings are sent faster than they are answered, their Pongs come
+        // first.
         if state.pings.len() < MAX_PINGS {
             let ping = (state.count, Instant::now());
             state.pings.push(ping);
@@ -34,7 +35,7 @@ impl Latency {
         state.count.to_be_bytes()
     }
 
-    /// Notes a Pong with this data.
+    /// Records a Pong with this data.
     pub(super) fn pong(&self, data: &[u8]) {
         let Ok(number) = data.try_into().map(u64::from_be_bytes) else { return };
         let mut state = self.lock();
@@ -42,13 +43,13 @@ impl Latency {
         if let Some(sent) = sent {
             state.latest = Some(sent.elapsed());
         }
-        // Those before a Ping that was not remembered are settled, too.
+        // A Ping that was not remembered still settles those before it.
         if number <= state.count {
             state.pings.retain(|(sent, _)| *sent > number);
         }
     }
 
-    /// How long the latest answer took.
+    /// Returns how long the latest answer took.
     pub(super) fn latest(&self) -> Option<Duration> {
         self.lock().latest
     }

@@ -1,8 +1,47 @@
 //! An open connection: a [`Sender`] and a [`Receiver`], and what they share.
 //!
-//! Read `status` first, then `inbox` and `shared`, then `write/guard`: at any line of them it is
-//! decided which thread will write which bytes. `receive` comes last. `model` states the
-//! invariants, and tries every order in which the threads can meet.
+//! # Theory of operation
+//!
+//! **Two directions.** The bytes of the peer go through `receive`: one thread reads them, decodes
+//! them and returns messages to its caller. The bytes for the peer go through `write`: any number
+//! of threads encode and write, one at a time. The directions meet in one place: the receiver must
+//! answer Pings and Close frames, and send keepalive Pings, and only the writing side can send
+//! them.
+//!
+//! **Two locks.** `writer` guards the encoder and the bytes that wait. A thread holds it while it
+//! writes, so for as long as the peer takes to read. `slot` guards the inbox, and is never held
+//! across a call to the stream. A thread that holds `writer` may lock `slot`, never the other way
+//! round. The receiver only tries `writer` and never waits for it. Otherwise two peers that both
+//! send could block each other: each would wait for the other to read.
+//!
+//! **The inbox.** A thread that must not wait posts its work there: the receiver a Pong or a
+//! keepalive Ping, a broadcasting thread a broadcast, any thread a Close or a Ping that measures
+//! the latency. Then it tries `writer`. If the lock is free, the thread writes the work itself. If
+//! the lock is taken, the writing thread does so: it looks at the inbox again after each unlock.
+//! Fences make sure that at least one of the two threads sees the other.
+//!
+//! **The flags.** `status` is one atomic number that every thread reads without a lock. It shows
+//! what waits, who is responsible for it, and how far the connection is from its end:
+//!
+//! | flags | set by | under the lock |
+//! | --- | --- | --- |
+//! | `CONTROL`, `BROADCAST` | the thread that posts | `slot` |
+//! | `CLOSE_RECEIVED`, `FAILED` | the receiver, with the Close frame that it posts | `slot` |
+//! | `REFUSING` | the writing thread, when it stops working for others | `writer` and `slot` |
+//! | `FED`, `BEHIND`, `STALLED`, `IN_MESSAGE` | the writing thread | `writer` |
+//! | `CLOSE_SENT` | the writing thread, before it writes a Close frame | `writer` |
+//! | `BROKEN`, `ABORTED`, `SLOW` | any thread | none |
+//!
+//! **Every byte has an owner.** Bytes that the peer has not taken when a call is over are `BEHIND`.
+//! The receiver writes them if it is about to read; otherwise the flusher does. `FED` bytes belong
+//! to the caller that fed them.
+//!
+//! # Reading and changing it
+//!
+//! Read `status` first, which has the meaning of each flag and what clears it. Then read `inbox`,
+//! `shared` and `write/guard`. `receive` comes last. `model` states the invariants, and a model
+//! checker tries the orders in which the threads can meet. If you change a flag or a lock, change
+//! these files, the tables here and in `docs/threads.md`, and `tests/model/run` together.
 
 mod close_status;
 mod counters;
@@ -39,11 +78,11 @@ use crate::protocol::{
 
 /// An open WebSocket connection.
 ///
-/// It is a [`Sender`] and a [`Receiver`] in one. [`sender`](Self::sender) gives another sender, for
-/// another thread; [`split`](Self::split) takes the two apart.
+/// It combines a [`Sender`] and a [`Receiver`]. [`sender`](Self::sender) returns another sender for
+/// another thread; [`split`](Self::split) separates the two halves.
 ///
 /// Dropping a `WebSocket` ends TCP at once, even if clones of its `Sender` are alive. Before that,
-/// the drop sends Close 1001 if that needs no wait: no other thread is writing, and the system
+/// the drop sends Close 1001 if this needs no waiting: no other thread is writing, and the system
 /// takes the bytes. The peer then reports 1001, otherwise 1006 (§7.1.5). Call
 /// [`close`](Self::close) to shut down cleanly.
 ///
@@ -65,13 +104,13 @@ pub struct WebSocket {
     peer_addr: Option<SocketAddr>,
 }
 
-/// What a connection is made with.
+/// Settings with which a client or an acceptor opens a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) fragment_len: usize,
-    /// What a client offers; a server has at most one.
+    /// Configurations for compression: the offers of a client, or at most one for a server.
     pub(super) deflate: Vec<DeflateConfig>,
 }
 
@@ -110,8 +149,10 @@ impl Options {
 }
 
 impl WebSocket {
-    /// A connection whose opening handshake is over. It is on the heap: each value of this size
-    /// that is moved about takes the stack of a connection's thread, which never shrinks.
+    /// Opens a connection whose opening handshake is complete.
+    ///
+    /// The result is on the heap. A value of this size that is moved takes up the stack of the
+    /// connection's thread, and that memory is never given back.
     pub(super) fn open(
         stream: Box<dyn Stream>,
         outbound: Outbound,
@@ -133,28 +174,34 @@ impl WebSocket {
         Self { response: Some(Box::new(response)), ..self }
     }
 
-    /// Waits for the next message (§6.2), and returns `None` once the connection has ended with a
-    /// Close frame of the peer.
+    /// Waits for the next message (§6.2). Returns `None` once the peer's Close frame has ended the
+    /// connection.
     ///
-    /// It has no deadline, but notices a peer that is gone by keepalive
-    /// ([`Timeouts::ping`](crate::Timeouts::ping)). While it waits, it answers Pings and writes fed
-    /// messages.
+    /// This call has no deadline. Keepalive detects a dead peer
+    /// ([`Timeouts::ping`](crate::Timeouts::ping)). While it waits, the call answers Pings and the
+    /// peer's Close frame, and writes fed messages.
+    ///
+    /// After `None`, and after an error that ended the connection, it returns `None`.
     ///
     /// # Errors
     ///
-    /// - `Protocol` if the peer broke a rule. It was told which one, and the connection is closed.
-    /// - `Io` if the transport failed, or ended without a Close frame.
-    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping, and `Timeout(Close)` if
-    ///   it does not answer our Close frame. The connection was cut.
-    /// - `Timeout(Flush)` if the peer neither reads nor sends. The next call continues.
-    ///
-    /// [`Receiver::recv`] has the details.
+    /// - `Protocol` if the peer broke a rule. The peer was told which one, and the connection has
+    ///   ended.
+    /// - `Io` if the transport failed or ended without a Close frame (`UnexpectedEof`), or if
+    ///   another thread called [`Sender::abort`] (`ConnectionAborted`).
+    /// - `SlowPeer` if a [`Hub`](crate::Hub) ended the connection.
+    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping. The connection was cut.
+    /// - `Timeout(Close)` if the peer does not answer our Close frame in time. The connection was
+    ///   cut.
+    /// - `Timeout(Flush)` if the peer neither reads nor sends for
+    ///   [`Timeouts::write`](crate::Timeouts::write). The next call continues.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.receiver.recv()
     }
 
-    /// Waits for the next message, but no longer than `timeout`. A call that times out loses no
-    /// byte: the next one continues where it stopped.
+    /// Waits for the next message, for `timeout` at most.
+    ///
+    /// A call that times out loses no bytes: the next one continues where it stopped.
     ///
     /// ```no_run
     /// # fn receive() -> Result<(), tightwire::Error> {
@@ -172,14 +219,15 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// `Timeout(Receive)` if by then no message is complete, and as for [`recv`](Self::recv).
+    /// `Timeout(Receive)` if no message was complete by then, and as for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
         self.receiver.recv_timeout(timeout)
     }
 
-    /// The messages of the peer until the connection ends. `for message in &mut ws` does the same.
+    /// Returns an iterator over the messages of the peer, which ends with the connection.
+    /// `for message in &mut ws` does the same.
     ///
-    /// The iterator borrows the connection. To send inside the loop, take a sender before it:
+    /// The iterator borrows the connection. To send inside the loop, take a sender first:
     ///
     /// ```no_run
     /// # let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
@@ -190,13 +238,16 @@ impl WebSocket {
     /// # Ok::<(), tightwire::Error>(())
     /// ```
     ///
-    /// `while let Some(message) = ws.recv()?` needs no second name.
+    /// A loop over `while let Some(message) = ws.recv()?` needs no separate sender.
     pub const fn messages(&mut self) -> Messages<'_> {
         self.receiver.messages()
     }
 
-    /// Waits for the beginning of the next message, and returns a reader of its payload. The
-    /// message is read while it arrives, and is never in memory as a whole.
+    /// Waits for the start of the next message, and returns a reader of its payload.
+    ///
+    /// The message is read while it arrives, and is never in memory as a whole.
+    /// [`Limits::max_stream_len`](crate::Limits::max_stream_len) bounds it, in place of the limits
+    /// on messages that are held.
     ///
     /// ```no_run
     /// # let mut ws = tightwire::connect("ws://127.0.0.1:8080/")?;
@@ -208,13 +259,14 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv). Errors in the middle of a message are those of the reader.
+    /// As for [`recv`](Self::recv). An error in the middle of the message comes from the reader, as
+    /// an `io::Error`.
     pub fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
         self.receiver.recv_reader()
     }
 
-    /// Begins a message that is sent while it is written, in fragments (§5.4). It ends with
-    /// [`MessageWriter::finish`].
+    /// Starts a message that is sent in fragments while you write it (§5.4).
+    /// [`MessageWriter::finish`] ends it. From the first fragment to the end, other messages wait.
     ///
     /// ```no_run
     /// # let ws = tightwire::connect("ws://127.0.0.1:8080/")?;
@@ -227,10 +279,11 @@ impl WebSocket {
         self.sender.writer(kind)
     }
 
-    /// Sends a message (§6.1): a string as text, bytes as binary, a [`Message`] as what it is. See
-    /// [`AsMessage`] for all types.
+    /// Sends a message (§6.1): a string as text, bytes as binary, and a [`Message`] as its own
+    /// kind. See [`AsMessage`] for all types.
     ///
-    /// On success the system has taken all of it. It waits for the peer to read for up to
+    /// On success the operating system has accepted all of it. That does not mean that the peer has
+    /// read it. The call waits for the peer to read, up to
     /// [`Timeouts::write`](crate::Timeouts::write).
     ///
     /// ```no_run
@@ -247,13 +300,14 @@ impl WebSocket {
     /// - `Timeout(Flush)` if the peer did not read all of it in time. The message was accepted: do
     ///   not send it again.
     /// - `Timeout(Queue)` if earlier messages still wait. This one was not accepted.
-    /// - `Io` if the transport failed.
+    /// - `Io` if the transport failed, or [`Sender::abort`] ended the call.
+    /// - `SlowPeer` if a [`Hub`](crate::Hub) ended the connection during the call.
     pub fn send(&self, message: impl AsMessage) -> Result<(), Error> {
         self.sender.send(message)
     }
 
-    /// Accepts a message that is written later: with the next [`flush`](Self::flush),
-    /// [`send`](Self::send), or [`recv`](Self::recv) that must wait, or once 64 KiB wait. Many
+    /// Accepts a message that is written later: by the next [`flush`](Self::flush) or
+    /// [`send`](Self::send), by a [`recv`](Self::recv) before it waits, or once 64 KiB wait. Many
     /// small messages then share a system call.
     ///
     /// # Errors
@@ -263,7 +317,7 @@ impl WebSocket {
         self.sender.feed(message)
     }
 
-    /// Sends a message that was encoded before, for instance to several connections.
+    /// Sends a message that is already encoded, for instance one that goes to several connections.
     ///
     /// # Errors
     ///
@@ -272,17 +326,19 @@ impl WebSocket {
         self.sender.send_prepared(message)
     }
 
-    /// Writes fed messages, and what earlier calls could not write in time.
+    /// Writes fed messages, the rest of calls that timed out, and broadcasts that wait.
     ///
     /// # Errors
     ///
-    /// `Timeout(Flush)` if the peer does not read all of it within
-    /// [`Timeouts::write`](crate::Timeouts::write), and `Io` if the transport failed.
+    /// - `Timeout(Flush)` if the peer does not read all of it within
+    ///   [`Timeouts::write`](crate::Timeouts::write).
+    /// - `Send(Closed)` once the connection has ended.
+    /// - `Io` if the transport failed.
     pub fn flush(&self) -> Result<(), Error> {
         self.sender.flush()
     }
 
-    /// Sends a Ping with up to 125 bytes of data (§5.5.2). Keepalive sends Pings by itself, and the
+    /// Sends a Ping with up to 125 bytes of data (§5.5.2). Keepalive sends its own Pings. The
     /// peer's Pong is not reported.
     ///
     /// # Errors
@@ -305,18 +361,20 @@ impl WebSocket {
     /// of §7.1.1. Messages that arrive in the meantime are discarded. To keep them, call
     /// [`Sender::close`] and receive until `None`.
     ///
-    /// All of this takes no longer than [`Timeouts::close`](crate::Timeouts). It does not wait for
-    /// threads that send: a thread that is writing sends the Close frame after its frame.
+    /// The whole call takes no longer than [`Timeouts::close`](crate::Timeouts). It does not wait
+    /// for threads that send: a thread that is writing sends the Close frame after its frame.
     ///
     /// On a connection that has ended, this does nothing.
     ///
     /// # Errors
     ///
-    /// - `Send(ReasonTooLong)`, `Send(ForbiddenCloseCode)`: nothing was sent.
-    /// - `Timeout(Close)` if the peer does not read or does not answer in time: the connection was
+    /// - `Send(ReasonTooLong)` if the reason has more than 123 bytes, and
+    ///   `Send(ForbiddenCloseCode)` if a server passes 1010. Nothing was sent.
+    /// - `Timeout(Close)` if the peer does not read or does not answer in time. The connection was
     ///   cut.
     /// - `Protocol` if the peer breaks a rule instead of answering.
     /// - `Io` if the transport fails, or another thread calls [`Sender::abort`].
+    /// - `SlowPeer` if a [`Hub`](crate::Hub) ends the connection.
     pub fn close_with(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         if self.receiver.close_status().is_some() {
             return Ok(());
@@ -326,7 +384,7 @@ impl WebSocket {
         loop {
             match self.receiver.recv_by(deadline) {
                 Ok(None) => return Ok(()),
-                // Messages are discarded. A peer that does not read yet may still do so.
+                // Messages are discarded. A peer that does not read yet may still start to.
                 Ok(Some(_)) | Err(Error::Timeout(Operation::Flush)) if !deadline.is_over() => {}
                 Ok(Some(_)) | Err(Error::Timeout(Operation::Flush | Operation::Receive)) => {
                     return Err(self.receiver.abandon(Error::Timeout(Operation::Close)));
@@ -338,69 +396,70 @@ impl WebSocket {
         }
     }
 
-    /// Another sender for this connection, for another thread.
+    /// Returns another sender for this connection, for use by another thread.
     #[must_use]
     pub fn sender(&self) -> Sender {
         self.sender.clone()
     }
 
-    /// Takes the connection apart, so that one thread receives while others send.
+    /// Separates the two halves, so that one thread receives while others send.
     #[must_use]
     pub fn split(self) -> (Sender, Receiver) {
         (self.sender, self.receiver.detached())
     }
 
-    /// How far the connection is from its end.
+    /// Returns whether the connection is open, closing or closed.
     #[must_use]
     pub fn state(&self) -> State {
         self.receiver.state()
     }
 
-    /// How the connection ended, once it has.
+    /// Returns how the connection ended, or `None` if it has not.
     #[must_use]
     pub const fn close_status(&self) -> Option<&CloseStatus> {
         self.receiver.close_status()
     }
 
-    /// How long the latest Ping took to be answered: one of keepalive, which it sends into silence,
-    /// or of [`Sender::measure_latency`].
+    /// Returns the round-trip time of the latest Ping that was answered. Keepalive sends one when
+    /// the peer is silent, and [`Sender::measure_latency`] sends one at once.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.receiver.latency()
     }
 
-    /// What has passed over the connection so far.
+    /// Returns how many messages and bytes were sent and received so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.receiver.counters()
     }
 
-    /// The subprotocol that both sides agreed on, if any (§1.9).
+    /// Returns the subprotocol that both sides agreed on, if any (§1.9).
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.negotiated.subprotocol.as_deref()
     }
 
-    /// What both sides agreed on in the opening handshake.
+    /// Returns what both sides agreed on in the opening handshake.
     #[must_use]
     pub const fn negotiated(&self) -> &Negotiated {
         &self.negotiated
     }
 
-    /// On a client, the response of the server: its fields may hold cookies.
+    /// Returns the server's response to the opening handshake, whose fields may hold cookies.
+    /// `None` on a server, and after [`Client::from_upgraded`](crate::Client::from_upgraded).
     #[must_use]
     pub fn response(&self) -> Option<&Response> {
         self.response.as_deref()
     }
 
-    /// The address of the peer, if the stream has one.
+    /// Returns the address of the peer, if the stream has one.
     #[must_use]
     pub const fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }
 }
 
-/// The messages of the peer until the connection ends: see [`WebSocket::messages`].
+/// Iterates over the messages of the peer: see [`WebSocket::messages`].
 impl<'a> IntoIterator for &'a mut WebSocket {
     type Item = Result<Message, Error>;
     type IntoIter = Messages<'a>;

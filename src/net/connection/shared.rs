@@ -1,21 +1,22 @@
-//! What the two halves of a connection share.
+//! The state that the two halves of a connection share, and the order in which they use it.
 //!
 //! ```text
 //!   receiver, broadcaster                sender
 //!   ─────────────────────                ──────
 //!   lock slot, post, flag, unlock        lock writer
-//!   fence                                  take what is in the inbox
+//!   fence                                  take the work in the inbox
 //!   try_lock writer                        encode, write (may block)
 //!     free:   as the sender                publish what is left
-//!     taken:  go on                      unlock writer
+//!     taken:  continue                   unlock writer
 //!                                        fence
 //!                                        flag again?  as the receiver does
 //! ```
 //!
-//! There are two locks, so that the receiver never waits for a sender. (A peer whose receiver
-//! waits for its sender, which waits for our receiver, would hang with us.) `slot`, in the inbox,
-//! is never held across a call to the stream; `writer` is. A thread that holds the writer may lock
-//! the slot, never the other way round.
+//! `slot`, in the inbox, is never held across a call to the stream; `writer` is. A thread that
+//! holds `writer` may lock `slot`, never the other way round. The receiver never waits for
+//! `writer`. If the receivers of both ends did, all four halves could hang: our receiver would wait
+//! for our sender, which waits for the peer's receiver, which waits for the peer's sender, which
+//! waits for ours.
 
 use std::io;
 use std::net::Shutdown;
@@ -40,13 +41,13 @@ use crate::protocol::{Event, Outbound, Role, State};
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// The receiver owns the stream. When it is done, and no thread is writing, the stream is
-    /// closed, even if senders are kept.
+    /// A weak reference, because the receiver owns the stream. When the receiver is done and no
+    /// thread is writing, the stream is closed, even if senders are kept.
     stream: Weak<dyn Stream>,
     pub(super) timeouts: Timeouts,
-    /// Longer messages are sent in fragments of this many bytes.
+    /// Messages with a longer payload are sent in fragments of this many bytes.
     pub(super) fragment_len: usize,
-    /// Messages of up to this many bytes are always copied, and are sent in one frame.
+    /// Payloads of up to this many bytes are always copied, and sent in one frame.
     pub(super) copied_len: usize,
     role: Role,
     pub(super) inbox: Inbox,
@@ -88,12 +89,12 @@ impl Shared {
         })
     }
 
-    /// This connection, for a thread that does not keep it.
+    /// Returns a reference for a thread that must not keep the connection in memory.
     pub(super) const fn weak(&self) -> &Weak<Self> {
         &self.weak
     }
 
-    /// The stream, as long as the receiver has it.
+    /// Returns the stream, as long as the receiver holds it.
     pub(super) fn stream(&self) -> Option<Arc<dyn Stream>> {
         self.stream.upgrade()
     }
@@ -126,31 +127,32 @@ impl Shared {
         self.status.has(ABORTED)
     }
 
-    /// Whether the peer has yet to take bytes that have to go out.
+    /// Whether bytes that must go out wait for the peer to take them.
     #[inline]
     pub(super) fn is_behind(&self) -> bool {
         self.status.has(BEHIND)
     }
 
-    /// Whether the peer did not take all at the last call to the stream.
+    /// Whether the last call to the stream took less than it was given.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
         self.status.has(STALLED)
     }
 
-    /// Whether the receiver is responsible for bytes or for work, or a broadcast waits.
+    /// Whether the receiver is responsible for bytes or for work, or any broadcast waits. This is a
+    /// quick first test: `Snapshot::needs_receiver` decides.
     #[inline]
     pub(super) fn may_need_receiver(&self) -> bool {
         self.status.has(CONTROL | BROADCAST | BEHIND)
     }
 
-    /// Whether anything waits, here or in the inbox, that a thread could write.
+    /// Whether anything that a thread could write waits, in the writer or in the inbox.
     #[inline]
     pub(super) fn has_unwritten(&self) -> bool {
         self.status.has(CONTROL | BROADCAST | FED | BEHIND)
     }
 
-    /// The moment until which the peer has to answer our Close frame, if we sent one.
+    /// Returns the deadline for the peer's answer to our Close frame: never, if we have sent none.
     pub(super) fn close_deadline(&self) -> Deadline {
         match self.close_written_at.get() {
             Some(&sent) => Deadline::at(sent, self.timeouts.close),
@@ -158,26 +160,26 @@ impl Shared {
         }
     }
 
-    /// Notes that a Close frame was handed to the stream: the peer's time to answer begins, even if
-    /// it has not read the frame.
+    /// Records that a Close frame was handed to the stream. The peer's time to answer starts now,
+    /// even if it has not read the frame.
     pub(super) fn note_close_written(&self) {
         self.close_written_at.get_or_init(Instant::now);
     }
 
-    /// Whether all bytes of a Close frame are out.
+    /// Whether all bytes of our Close frame are out.
     pub(super) fn close_is_out(&self) -> bool {
         self.close_written_at.get().is_some() && !self.status.has(FED | BEHIND)
     }
 
-    /// Whether our side of the stream is to be ended: by the server once the closing handshake is
-    /// complete, by the end that fails the connection at once, and by a client only after its
-    /// server (§7.1.1).
+    /// Whether our side of the stream must be shut down (§7.1.1). A server shuts it down once the
+    /// closing handshake is complete. A client waits for its server. An endpoint that fails the
+    /// connection shuts it down at once.
     pub(super) fn write_side_is_over(&self) -> bool {
         let status = self.status.get();
         status.has(FAILED) || self.role == Role::Server && status.has(CLOSE_RECEIVED)
     }
 
-    /// Leaves the answer to an event for the writer.
+    /// Posts the control frame that answers an event, if it needs one.
     #[inline]
     pub(super) fn post_answer(&self, event: &Event) {
         let flags = match event {
@@ -188,49 +190,49 @@ impl Shared {
         self.inbox.post(&self.status, flags, |pending_control| pending_control.record_event(event));
     }
 
-    /// Leaves a Ping for the writer, whose Pong measures the latency.
+    /// Posts a Ping whose Pong measures the latency.
     pub(super) fn post_ping(&self) {
         let data = self.latency.begin();
         self.inbox.post(&self.status, 0, |pending_control| pending_control.record_ping(&data));
     }
 
-    /// Leaves the Close frame for the writer that tells the peer which rule it broke.
+    /// Posts the Close frame that tells the peer which rule it broke.
     pub(super) fn post_failure(&self, error: ProtocolError) {
         self.inbox
             .post(&self.status, FAILED, |pending_control| pending_control.record_failure(error));
     }
 
-    /// Has a Close frame sent, by this thread or by the one that has the writer. If the peer does
-    /// not take it soon, the flusher goes on with it.
+    /// Sends a Close frame without waiting for other threads: this thread writes it, or the thread
+    /// that holds the writer does. If the peer does not take it soon, the flusher continues.
     pub(super) fn close_soon(&self, frame: CloseFrame, wait: Wait) {
         if !self.close_sent() {
             self.inbox.post(&self.status, 0, |pending_control| pending_control.record_close(frame));
         }
-        // The receiver meets a failure again.
+        // The receiver runs into the same failure, and reports it.
         let _ = self.try_flush(wait);
     }
 
-    /// Gives up memory that an idle connection does not need.
+    /// Frees memory that an idle connection does not need.
     pub(super) fn on_idle(&self) {
         self.try_with_writer(|guard| guard.on_idle());
     }
 
-    /// Notes that a write failed, and returns the error for the caller.
+    /// Records that a write failed, and returns the error for the caller.
     pub(super) fn note_broken(&self, error: io::Error) -> Error {
         if self.status.set(BROKEN).has(ABORTED) { self.aborted() } else { error.into() }
     }
 
-    /// The error of a call that another thread ended.
+    /// Returns the error of a call that another thread ended by an abort.
     pub(super) fn aborted(&self) -> Error {
         if self.status.has(SLOW) {
             return Error::SlowPeer;
         }
-        let text = "the connection was aborted on this side";
+        let text = "this side aborted the connection";
         Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text))
     }
 
-    /// Ends the connection at once, on behalf of a thread other than the receiver's: threads that
-    /// are blocked in the stream come back. Returns whether the connection had not ended before.
+    /// Ends the connection at once, on behalf of a thread other than the receiver's. Threads that
+    /// are blocked in the stream return. Returns `false` if the connection had ended before.
     pub(super) fn abort(&self) -> bool {
         self.end_with(ABORTED | BROKEN)
     }
@@ -240,7 +242,8 @@ impl Shared {
         self.end_with(ABORTED | BROKEN | SLOW)
     }
 
-    /// Counts what the stream took of these bytes.
+    /// Adds the bytes that the stream took to the counters. A stream may claim to have taken more
+    /// than `bytes`, so the count is capped.
     #[inline]
     pub(super) fn count(&self, written: io::Result<usize>, bytes: &[u8]) -> io::Result<usize> {
         if let Ok(count) = written {
@@ -255,7 +258,8 @@ impl Shared {
         Counters { messages_sent, messages_received, bytes_sent, bytes_received }
     }
 
-    /// Ends the stream, for the receiver, and gives up what waited for it: a sender may be kept.
+    /// Ends the stream, on behalf of the receiver, and discards everything that waited for it: a
+    /// program may keep a sender for long.
     pub(super) fn end(&self) {
         self.end_with(BROKEN);
         self.inbox.discard_broadcasts(&self.status);

@@ -1,16 +1,17 @@
-//! The published state of a connection: what every thread may know without waiting for a lock.
+//! The published state of a connection: one atomic number that every thread reads without a lock.
 //!
 //! | flag | set by | holding | cleared by |
 //! | --- | --- | --- | --- |
-//! | `CONTROL` | a thread that posts a Pong, Ping or Close | the slot | the thread that encodes it, when `BEHIND` is set |
-//! | `BROADCAST` | a thread that posts a broadcast | the slot | the thread that takes the last one |
-//! | `REFUSING` | a writing thread whose slice is over | writer and slot | the next writing thread |
+//! | `CONTROL` | a thread that posts a Pong, Ping or Close | the slot | the thread that encodes it, which sets `BEHIND` in the same step |
+//! | `BROADCAST` | a thread that posts a broadcast | the slot | the thread that takes the last one; at the end, the receiver |
+//! | `REFUSING` | the writing thread, when it stops working for others | writer and slot | the next thread that takes the writer |
 //! | `FED`, `BEHIND`, `STALLED`, `IN_MESSAGE` | the writing thread | the writer | the writing thread |
 //! | `CLOSE_SENT` | the writing thread, before it writes a Close frame | the writer | never |
 //! | `CLOSE_RECEIVED`, `FAILED` | the receiver, when it posts the Close that follows | the slot | never |
 //! | `BROKEN`, `ABORTED`, `SLOW` | any thread | nothing | never |
 //!
-//! A status of zero means that a message can be sent at once. One load finds that out.
+//! A status of zero means that a message can be sent at once, so one load is enough to find that
+//! out.
 
 use crate::net::sync::{AtomicU16, Ordering};
 use crate::protocol::State;
@@ -19,32 +20,32 @@ use crate::protocol::State;
 pub(super) const CONTROL: u16 = 1;
 /// Broadcasts are in the inbox.
 pub(super) const BROADCAST: u16 = 1 << 1;
-/// The inbox takes no broadcasts until another thread has the writer.
+/// The inbox accepts no broadcasts until another thread takes the writer.
 pub(super) const REFUSING: u16 = 1 << 2;
-/// Messages wait that the caller fed, and nothing else: they may wait for the caller. They are fewer
-/// bytes than are written at once.
+/// Only messages that the caller fed wait, and they may wait for the caller's next call. They are
+/// fewer than `FLUSH_AT` bytes: more are written at once.
 pub(super) const FED: u16 = 1 << 3;
-/// Bytes wait that have to be written as soon as the peer takes them.
+/// Bytes wait that must be written as soon as the peer takes them.
 pub(super) const BEHIND: u16 = 1 << 4;
-/// A message is being sent piece by piece, and no other may begin.
+/// A message is being sent in fragments, and no other message may begin.
 pub(super) const IN_MESSAGE: u16 = 1 << 5;
 /// A Close frame was sent, or is about to be.
 pub(super) const CLOSE_SENT: u16 = 1 << 6;
 /// A Close frame was received.
 pub(super) const CLOSE_RECEIVED: u16 = 1 << 7;
-/// The peer broke the protocol: none of its bytes count any more.
+/// The peer broke the protocol. Its later bytes no longer count.
 pub(super) const FAILED: u16 = 1 << 8;
-/// The stream is of no more use for writing.
+/// The stream can no longer be written to.
 pub(super) const BROKEN: u16 = 1 << 9;
-/// This side ended the connection at once.
+/// This side ended the connection at once, without a closing handshake.
 pub(super) const ABORTED: u16 = 1 << 10;
-/// The last call to the stream did not take all that it was given.
+/// The last call to the stream took less than it was given.
 pub(super) const STALLED: u16 = 1 << 11;
-/// A hub ended the connection, because the peer reads too slowly: it comes with `ABORTED`.
+/// A hub ended the connection because the peer reads too slowly. It is set together with `ABORTED`.
 pub(super) const SLOW: u16 = 1 << 12;
 
 /// The published state. All changes are in one total order (`SeqCst`): a thread that sees a later
-/// one sees the earlier ones.
+/// change sees the earlier ones.
 #[derive(Debug)]
 pub(super) struct Status(AtomicU16);
 
@@ -68,7 +69,7 @@ impl Status {
         self.get().has(flags)
     }
 
-    /// Sets these flags, and returns the state before that.
+    /// Sets these flags, and returns the state before.
     #[inline]
     pub(super) fn set(&self, flags: u16) -> Snapshot {
         Snapshot(self.0.fetch_or(kept(flags), Ordering::SeqCst))
@@ -94,7 +95,7 @@ impl Status {
     }
 }
 
-/// The flags, except one that this run of the model leaves out.
+/// Returns the flags without the one that this run of the model leaves out.
 #[cfg(loom)]
 fn kept(flags: u16) -> u16 {
     let names = [
@@ -137,29 +138,29 @@ impl Snapshot {
         }
     }
 
-    /// Whether there is nothing to do but to wait for the peer.
+    /// Whether the receiver has nothing to do except wait for the peer.
     #[inline]
     pub(super) const fn is_calm(self) -> bool {
         !self.has(CONTROL | BROADCAST | BEHIND | CLOSE_SENT | BROKEN)
     }
 
-    /// Whether the inbox holds something that can be written now.
+    /// Whether the inbox holds work that can be written now.
     #[inline]
     pub(super) const fn has_work(self) -> bool {
         if !self.has(CONTROL | BROADCAST) {
-            // So it is most of the time.
+            // The usual case, so it comes first.
             return false;
         }
         !self.has(BEHIND | BROKEN) && (self.has(CONTROL) || self.has_broadcast())
     }
 
-    /// Whether the receiver is responsible for bytes or for work: it has to come back soon.
+    /// Whether the receiver is responsible for bytes or for work, so that it must come back soon.
     #[inline]
     pub(super) const fn needs_receiver(self) -> bool {
         !self.has(BROKEN) && (self.has(CONTROL | BEHIND) || self.has_broadcast())
     }
 
-    /// A broadcast waits for the end of a message in progress.
+    /// Whether a broadcast could be written. During a streamed message it must wait for the end.
     #[inline]
     const fn has_broadcast(self) -> bool {
         self.has(BROADCAST) && !self.has(IN_MESSAGE)

@@ -1,8 +1,8 @@
 //! The thread that accepts, which never waits for a client.
 //!
 //! Each connection gets a place in the registry and a thread of the pool, or goes to the rejector.
-//! What the system cannot give now, a descriptor or a thread, it may give later: the loop reports
-//! it once, pauses and goes on. `std` cannot interrupt `accept`, so a shutdown wakes this thread by
+//! If the system has no descriptor or thread now, it may have one later: the loop reports this
+//! once, pauses and continues. `std` cannot interrupt `accept`, so a shutdown wakes this thread by
 //! connecting to it ([`ServerHandle::shutdown`](super::ServerHandle::shutdown)).
 
 use std::error::Error as StdError;
@@ -18,7 +18,7 @@ use super::worker_pool::WorkerPool;
 use crate::handshake::Request;
 use crate::net::WebSocket;
 
-/// Where connections come in, and get a place and a thread, or 503.
+/// The loop that gives each new connection a place and a thread, or has it answered with 503.
 pub(super) struct AcceptLoop<'a, F> {
     pub(super) listener: TcpListener,
     pub(super) registry: &'a Arc<Registry>,
@@ -26,11 +26,11 @@ pub(super) struct AcceptLoop<'a, F> {
     pub(super) service: Arc<Service<F>>,
     pub(super) workers: Arc<WorkerPool>,
     pub(super) max_connections: usize,
-    /// What has kept us from taking connections since the last one.
+    /// The failure that was reported since the last connection was taken.
     pub(super) failure: Option<AcceptFailure>,
 }
 
-/// What keeps a server from taking a connection.
+/// A reason why a server cannot take a connection.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum AcceptFailure {
     Accept,
@@ -38,14 +38,14 @@ pub(super) enum AcceptFailure {
     Thread,
 }
 
-/// How long to wait before the next try when the system has no descriptor or thread left.
+/// The pause before the next attempt, if the system has no descriptor or thread left.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
 impl<F> AcceptLoop<'_, F>
 where
     F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,
 {
-    /// Lets connections in until the shutdown. Then the listening ends.
+    /// Takes connections until the shutdown. Then the listener is closed.
     pub(super) fn stay_open(mut self) {
         while !self.registry.is_stopping() {
             match self.listener.accept() {
@@ -87,14 +87,14 @@ where
         let service = Arc::clone(&self.service);
         let serve = move || {
             service.serve(stream, &mut guard);
-            // What the handler holds is gone before the server counts the connection as over.
+            // The handler is dropped before the server counts the connection as over.
             drop(service);
             drop(guard);
         };
         self.workers.start(Box::new(serve))
     }
 
-    /// Reports trouble when it begins; it may last, and meet every client.
+    /// Reports a failure when it begins. It may last, and then it affects every client.
     fn report(
         &mut self,
         failure: AcceptFailure,
@@ -106,30 +106,31 @@ where
         }
     }
 
-    /// Refuses those who had connected when the shutdown came: to end the listening would reset
-    /// their connections.
+    /// Refuses the clients that had connected when the shutdown came. Closing the listener would
+    /// reset their connections.
     fn refuse_backlog(&self) {
         if self.listener.set_nonblocking(true).is_err() {
             return;
         }
-        // More would find no room with the rejector.
+        // The rejector has no room for more.
         for _ in 0..MAX_REFUSED {
             let Ok((stream, _)) = self.listener.accept() else { return };
-            // Some systems have it inherited.
+            // On some systems an accepted socket inherits the non-blocking mode.
             let _ = stream.set_nonblocking(false);
             self.rejector.refuse(Arc::new(stream), RejectReason::Stopping);
         }
     }
 }
 
-/// Errors of `accept` that say nothing about the next connection: this one was gone before it
-/// was accepted.
+/// Whether an error of `accept` concerns only one connection, which was gone before it was
+/// accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// A client got 503 because there are as many connections as there may be.
+/// The error for a client that got 503 because of
+/// [`max_connections`](super::Server::max_connections).
 #[derive(Debug)]
 struct TooManyConnections(usize);
 

@@ -1,3 +1,9 @@
+//! The handle that controls a running server, and the way it wakes the accepting thread.
+//!
+//! The shutdown itself is in `registry`. The tricky part here is the order: the registry must know
+//! of the shutdown before the accepting thread is woken, and waking it may fail for a while, if the
+//! system has no file descriptor left.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +14,8 @@ use super::report::{OpenConnection, ShutdownReport};
 use crate::net::Counters;
 use crate::net::deadline::Deadline;
 
-/// Controls a server from other threads, and from its handlers. Clones control the same one.
+/// A handle that controls a server from other threads, and from its handlers. Clones control the
+/// same server.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,7 +36,7 @@ pub struct ServerHandle {
     local_addr: Result<SocketAddr, io::ErrorKind>,
 }
 
-/// How long one try to wake the thread that accepts may take.
+/// The timeout of one attempt to wake the accepting thread.
 const WAKE: Duration = Duration::from_millis(100);
 
 impl ServerHandle {
@@ -40,37 +47,40 @@ impl ServerHandle {
         Self { registry, local_addr }
     }
 
-    /// Shuts the server down, and waits for that.
+    /// Shuts the server down, and waits until that is done.
     ///
-    /// No more connections are accepted. Handshakes in flight are answered with 503, and open
-    /// connections are sent a Close frame with 1001: their handlers get `None` from `recv` when
-    /// the peer has answered, as if it had closed first. What is not over by the deadline is
-    /// cut: then calls that wait for the peer fail. Handlers that do something else are waited
-    /// for one more second; there is no way to end them. [`Server::run`](crate::Server::run)
-    /// returns when all that is done.
+    /// 1. No more connections are accepted. Handshakes in progress are answered with 503.
+    /// 2. Open connections are sent a Close frame with 1001. Their handlers get `None` from `recv`
+    ///    when the peer has answered, as if it had closed first.
+    /// 3. Connections that are not over by the deadline are cut, so calls that wait for the peer
+    ///    fail.
+    /// 4. Handlers that are busy with something else get one more second. There is no way to end
+    ///    them.
     ///
-    /// Any thread may call this, also several times: the earliest deadline counts, so that a
-    /// second call can put an end to the patience of the first. Before `run` it has that return
-    /// at once.
+    /// Then [`Server::run`](crate::Server::run) returns.
     ///
-    /// A handler may call it too. It does not wait for itself then, nor for other handlers that
-    /// have called it; those connections are in no number of the report. A handler that waits
-    /// for another thread which calls this is waited for until the deadline.
+    /// Any thread may call this, also several times. The earliest deadline counts, so a second call
+    /// can shorten the wait of the first. A call before `run` makes `run` return at once.
+    ///
+    /// A handler may call it too. The call then waits neither for that handler nor for other
+    /// handlers that have called it, and the report does not count their connections. But if a
+    /// handler waits for another thread that calls this, the call waits for the handler until the
+    /// deadline.
     #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         let deadline = Deadline::after(Some(deadline));
         self.registry.begin_shutdown(deadline);
         self.wake(deadline);
         let report = self.registry.wind_down();
-        // If it could not be woken for want of file descriptors, there are some now.
+        // If no file descriptor was left to wake it before, there are some now.
         self.wake(Deadline::after(Some(GRACE)));
         report
     }
 
-    /// Wakes the thread that is blocked in `accept`, by connecting to it: std has no other way.
+    /// Wakes the thread that is blocked in `accept`, by connecting to it: `std` has no other way.
     fn wake(&self, deadline: Deadline) {
         let Ok(address) = self.local_addr.map(reachable) else { return };
-        // It may take more than one try, as when there is no file descriptor left for now.
+        // It may take more than one attempt, for instance if there is no file descriptor left now.
         while !self.registry.wait_for_accepting(Duration::ZERO) {
             let woken = TcpStream::connect_timeout(&address, WAKE);
             if self.registry.wait_for_accepting(WAKE) || deadline.is_over() {
@@ -80,25 +90,27 @@ impl ServerHandle {
         }
     }
 
-    /// The address that the server listens on, or listened.
+    /// Returns the address that the server listens on, or listened on.
     ///
     /// # Errors
     ///
-    /// What the system said when the server was made.
+    /// The error of the system when the handle was created.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.local_addr.map_err(io::Error::from)
     }
 
-    /// How many connections there are now, with those in the opening or closing handshake:
-    /// those that count for [`Server::max_connections`](crate::Server::max_connections). If
-    /// [`on_request`](crate::Acceptor::on_request) calls this, the connection whose request it
+    /// Returns the number of connections, including those in the opening or closing handshake:
+    /// those that count for [`Server::max_connections`](crate::Server::max_connections).
+    ///
+    /// If [`on_request`](crate::Acceptor::on_request) calls this, the connection whose request it
     /// answers is left out.
     #[must_use]
     pub fn connection_count(&self) -> usize {
         self.registry.len()
     }
 
-    /// What has passed over all connections of the server so far, those that have ended included.
+    /// Returns how many messages and bytes were sent and received over all connections of the
+    /// server so far, including those that have ended.
     ///
     /// ```
     /// let server = tightwire::Server::bind("127.0.0.1:0")?;
@@ -110,11 +122,10 @@ impl ServerHandle {
         self.registry.counters()
     }
 
-    /// The connections whose handlers run now, the oldest first.
+    /// Returns the connections whose handlers are running, the oldest first.
     ///
-    /// It is a picture of this moment: some may be over when they are looked at, and then to
-    /// send fails with `Send(Closed)` or `Io`. A sender that is kept keeps the memory of its
-    /// connection.
+    /// This is a snapshot: a connection in it may have ended since, and then sending fails with
+    /// `Send(Closed)` or `Io`. A sender that you keep keeps the memory of its connection.
     #[must_use]
     pub fn connections(&self) -> Vec<OpenConnection> {
         self.registry.open_connections()
@@ -130,8 +141,8 @@ impl fmt::Debug for ServerHandle {
     }
 }
 
-/// Where to connect to what listens on this address: one that stands for all addresses of the
-/// machine is none to connect to.
+/// Returns the address at which a listener on `address` can be reached. An unspecified address,
+/// which stands for all addresses of the machine, becomes the loopback address.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -1,11 +1,11 @@
 //! A server: a thread that accepts connections, and one for each connection.
 //!
-//! `accept_loop` takes a connection from the listener, has the `registry` give it a place, and
-//! hands it to a thread of the `worker_pool`, where `serve` makes the opening handshake and calls
-//! the handler. A connection without a place goes to the `rejector`. A shutdown comes through a
-//! `handle`, and meets the connections in the `table` of the registry: each connection moves
-//! forward under its lock, and so does the shutdown, so that the second of the two always sees the
-//! first.
+//! `accept_loop` takes a connection from the listener, gets a place for it in the `registry`, and
+//! hands it to a thread of the `worker_pool`. There `serve` performs the opening handshake and
+//! calls the handler. A connection without a place goes to the `rejector`. A shutdown comes through
+//! a `handle`, and finds the connections in the `table` of the registry. Each step of a connection
+//! is taken under the table's lock, and so is each step of the shutdown. So whichever comes second
+//! always sees the first.
 
 mod accept_loop;
 mod handle;
@@ -34,7 +34,7 @@ use worker_pool::WorkerPool;
 use super::{Acceptor, WebSocket};
 use crate::handshake::Request;
 
-/// Serves WebSocket connections over TCP, each in a thread of its own.
+/// A server for WebSocket connections over TCP, each in a thread of its own.
 ///
 /// ```no_run
 /// let server = tightwire::Server::bind("127.0.0.1:8080")?;
@@ -47,7 +47,7 @@ use crate::handshake::Request;
 /// })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[must_use = "a server serves nobody until `run` is called"]
+#[must_use = "a server accepts no connections until `run` is called"]
 pub struct Server {
     listener: TcpListener,
     acceptor: Acceptor,
@@ -58,12 +58,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on this address. Port 0 takes a free one, which [`local_addr`](Self::local_addr)
+    /// Listens on this address. Port 0 takes a free port, which [`local_addr`](Self::local_addr)
     /// returns.
     ///
     /// # Errors
     ///
-    /// If the address is none, or is taken.
+    /// Fails if the address is invalid or already in use.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         TcpListener::bind(address).map(Self::from)
     }
@@ -74,34 +74,40 @@ impl Server {
         Self { acceptor, ..self }
     }
 
-    /// How many connections may be at once, those in the opening or closing handshake with
-    /// them; 10 000 by default. One more gets 503, and no thread. Where it would need TLS to be
-    /// told so, it only sees the end of the stream.
+    /// Sets how many connections may exist at once, including those in the opening or closing
+    /// handshake. 10 000 by default.
     ///
-    /// Each takes a thread and a file descriptor, and the system bounds both (`ulimit -n`,
-    /// `ulimit -u`). At its bounds a server accepts no more until connections end, and goes on.
+    /// A further connection gets 503, and no thread. With TLS it only sees the end of the stream,
+    /// because it could read the answer only after a TLS handshake.
+    ///
+    /// Each connection takes a thread and a file descriptor, and the system limits both
+    /// (`ulimit -n`, `ulimit -u`). At these limits the server accepts no more until connections
+    /// end, and then continues.
     pub const fn max_connections(mut self, max_connections: usize) -> Self {
         self.max_connections = max_connections;
         self
     }
 
-    /// The stack of each connection's thread, in bytes; 256 KiB by default, and never less than
-    /// the system's minimum.
+    /// Sets the stack size of each connection's thread, in bytes. 256 KiB by default, and never
+    /// less than the system's minimum.
     ///
-    /// It is address space: memory is taken as the handler comes to use it. This library needs
-    /// a few KiB of it, so the question is what the handler does: to overflow the stack ends the
-    /// process. 2 MiB is what std gives a thread.
+    /// The stack is address space: it takes memory only as the handler uses it. This library needs
+    /// a few KiB of it, so the handler decides how much is enough. A stack overflow ends the
+    /// process. `std` gives a thread 2 MiB.
     pub const fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
         self
     }
 
-    /// Reports what goes wrong with connections: handshakes that fail, handlers that return an
-    /// error or panic, [`on_request`](Acceptor::on_request) if it panics (and gives no answer),
-    /// connections that cannot be accepted, find no place, or get no thread. Without this they end
-    /// in silence.
+    /// Calls `on_error` with each error of a connection. Without this, such errors are not
+    /// reported.
     ///
-    /// What keeps the server from taking connections is reported once, until it takes one again.
+    /// These are handshakes that fail, handlers that return an error or panic,
+    /// [`on_request`](Acceptor::on_request) if it panics (the client then gets no answer), and
+    /// connections that cannot be accepted, find no place, or get no thread.
+    ///
+    /// An error that keeps the server from taking connections is reported once, until it takes one
+    /// again.
     pub fn on_error<F>(self, on_error: F) -> Self
     where
         F: Fn(Option<SocketAddr>, &(dyn StdError + Send + Sync + 'static)) + Send + Sync + 'static,
@@ -109,11 +115,11 @@ impl Server {
         Self { on_error: Arc::new(on_error), ..self }
     }
 
-    /// The address that the server listens on.
+    /// Returns the address that the server listens on.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -127,16 +133,18 @@ impl Server {
     }
 
     /// Accepts connections, and calls `handler` with each connection and the request that opened
-    /// it. Each handler runs in a thread of its own. A thread whose handler has returned may serve
+    /// it.
+    ///
+    /// Each handler runs in a thread of its own. A thread whose handler has returned may serve
     /// another connection later. This call returns after [`ServerHandle::shutdown`].
     ///
-    /// When the handler returns, a connection that is still open is closed: with 1000 after
-    /// `Ok`, with 1011 after an error or a panic. Other connections go on.
+    /// When the handler returns, a connection that is still open is closed: with 1000 after `Ok`,
+    /// with 1011 after an error or a panic. Other connections are not affected.
     ///
     /// # Errors
     ///
-    /// If the system cannot start the one thread that the server needs for itself. Later errors go
-    /// to [`on_error`](Self::on_error), and the server continues.
+    /// Fails if the system cannot start the one thread that the server needs for itself. Later
+    /// errors go to [`on_error`](Self::on_error), and the server continues.
     pub fn run<F>(self, handler: F) -> io::Result<()>
     where
         F: Fn(&mut WebSocket, &Request) -> HandlerResult + Send + Sync + 'static,

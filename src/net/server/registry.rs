@@ -1,14 +1,14 @@
-//! All connections of a server, and the shutdown, which has to meet each of them exactly once.
+//! All connections of a server, and the shutdown, which must reach each of them exactly once.
 //!
 //! A connection goes through phases: reading the request, answering it, open, over. Each step is
 //! taken under the lock of the table, and so are the steps of a shutdown. If the shutdown comes
-//! first, the connection finds that it must not answer, or must not begin to serve. If the
+//! first, the connection finds that it must not answer, or must not start to serve. If the
 //! connection comes first, the shutdown finds a sender to close it with. Nothing is written under
 //! the lock.
 //!
-//! A shutdown has three waits, and one deadline for the first two: a moment for clients that were
-//! refused, then until the deadline for all connections to close, and, once the rest is aborted, a
-//! second for handlers to notice.
+//! A shutdown waits up to three times. It waits a moment for clients that were refused, then until
+//! the deadline for all connections to close, and, after the rest is aborted, a second for handlers
+//! to notice. One deadline bounds the first two waits.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,16 +26,17 @@ use crate::net::{Counters, Sender, handshake_io};
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     table: Mutex<Table>,
-    /// A shutdown began or has less left to wait for.
+    /// Notified when a shutdown begins, when its deadline moves, or when it has less left to wait
+    /// for.
     changed: Condvar,
 }
 
-/// For how long the handlers of connections that were cut are waited for.
+/// How long a shutdown waits for the handlers of connections that were cut.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 impl Registry {
-    /// Notes that this thread accepts connections, until the guard is dropped; `None` if the
-    /// server was shut down already.
+    /// Records that this thread accepts connections, until the guard is dropped. Returns `None` if
+    /// the server was shut down already.
     pub(super) fn begin_accepting(self: &Arc<Self>, transport: Transport) -> Option<Accepting> {
         let mut table = self.lock();
         if table.stop.is_some() {
@@ -46,7 +47,7 @@ impl Registry {
         Some(Accepting { registry: Arc::clone(self) })
     }
 
-    /// Gives a new connection a place, if there is one.
+    /// Gives a new connection a place, if one is free.
     pub(super) fn admit(
         self: &Arc<Self>,
         stream: &Arc<TcpStream>,
@@ -73,7 +74,7 @@ impl Registry {
         self.lock().stop.is_some()
     }
 
-    /// The number of connections, without one whose request this thread answers.
+    /// Returns the number of connections, without one whose request this thread answers.
     pub(super) fn len(&self) -> usize {
         let table = self.lock();
         let caller = Some(thread::current().id());
@@ -83,7 +84,7 @@ impl Registry {
         table.entries.len() - own
     }
 
-    /// The sums of all connections: of those that are there, and of those that are gone.
+    /// Returns the sums over all connections, present and past.
     pub(super) fn counters(&self) -> Counters {
         let table = self.lock();
         table.entries.values().fold(table.gone, |sum, entry| sum + entry.counters())
@@ -96,14 +97,14 @@ impl Registry {
         self.lock().entries.iter().filter_map(open).collect()
     }
 
-    /// Waits as long as this, or until a shutdown begins.
+    /// Waits for this long, or until a shutdown begins.
     pub(super) fn pause(&self, pause: Duration) {
         let is_running = |table: &mut Table| table.stop.is_none();
         drop(self.changed.wait_timeout_while(self.lock(), pause, is_running));
     }
 
-    /// Begins the shutdown, or brings its deadline forward: those who ask for a connection get
-    /// 503, those who have one a Close frame.
+    /// Begins the shutdown, or brings its deadline forward. Clients in the opening handshake get
+    /// 503, and open connections a Close frame.
     pub(super) fn begin_shutdown(&self, deadline: Deadline) {
         let mut table = self.lock();
         let is_first = table.stop.is_none();
@@ -111,12 +112,13 @@ impl Registry {
         let (asking, open) = if is_first { table.begin_goodbye() } else { Default::default() };
         let transport = table.transport;
         self.changed.notify_all();
-        // What follows writes, if never for long.
+        // The lock is released, because the following calls write, if never for long.
         drop(table);
         for stream in asking {
             match transport {
                 Transport::Tcp => rejector::answer(&stream, RejectReason::Stopping),
-                // This wakes its own thread, which says it through TLS. It may be gone.
+                // This wakes the thread of the connection, which sends the 503 through TLS. The
+                // client may be gone.
                 Transport::Tls => {
                     let _ = stream.shutdown(Shutdown::Read);
                 }
@@ -127,7 +129,7 @@ impl Registry {
         }
     }
 
-    /// Waits until all connections are over, and cuts what is left at the deadline.
+    /// Waits until all connections are over, and cuts the rest at the deadline.
     pub(super) fn wind_down(&self) -> ShutdownReport {
         let patience = Deadline::after(Some(handshake_io::PATIENCE));
         let mut table = self.lock();
@@ -150,14 +152,15 @@ impl Registry {
         table.report_for(own)
     }
 
-    /// Waits until nothing is left to wait for, and says whether that is so.
+    /// Waits until nothing is left to wait for, or until the deadline. Returns `true` in the first
+    /// case.
     fn wait<'a>(
         &'a self,
         mut table: MutexGuard<'a, Table>,
         own: Option<u64>,
         until: impl Fn(Deadline) -> Deadline,
     ) -> (MutexGuard<'a, Table>, bool) {
-        // Another call may bring the deadline forward.
+        // Another call may bring the deadline forward, so it is read again each time.
         let is_over = |table: &Table| until(table.stop.unwrap_or_else(Deadline::never)).is_over();
         loop {
             if table.left_for(own) == 0 {
@@ -173,7 +176,7 @@ impl Registry {
         }
     }
 
-    /// Waits for the end of the accepting, but no longer than this, and says whether that is so.
+    /// Waits until no thread accepts, for `patience` at most. Returns whether that is so.
     pub(super) fn wait_for_accepting(&self, patience: Duration) -> bool {
         let caller = thread::current().id();
         let accepts = |table: &mut Table| table.accepting.is_some_and(|thread| thread != caller);
@@ -183,20 +186,20 @@ impl Registry {
         }
     }
 
-    /// Forgets a connection, and with that closes its socket.
+    /// Removes a connection, which also closes its socket.
     fn remove(&self, id: u64, ending: Ending) {
         let mut table = self.lock();
         let Some(entry) = table.entries.remove(&id) else { return };
         table.waiting -= usize::from(entry.waits);
         table.gone += entry.counters();
-        // Senders may outlive the handler; the connection does not. One that never had a thread
-        // is still to be answered by who accepted it.
+        // Senders may outlive the handler, but the connection must not. A connection that never had
+        // a thread is still to be answered by the accepting thread.
         if !matches!(entry.phase, Phase::Reading | Phase::Refused) {
             let _ = entry.stream.shutdown(Shutdown::Both);
         }
         if table.stop.is_some() {
             table.count(&entry, ending);
-            // Who waits for the end finds the socket closed.
+            // The socket is closed before the threads that wait for the end are notified.
             drop(entry);
             self.changed.notify_all();
         }
@@ -207,7 +210,7 @@ impl Registry {
     }
 }
 
-/// Marks the server as accepting until it is dropped.
+/// Marks the server as accepting until this is dropped.
 #[derive(Debug)]
 pub(super) struct Accepting {
     registry: Arc<Registry>,
@@ -220,8 +223,8 @@ impl Drop for Accepting {
     }
 }
 
-/// The place of a connection in the registry. Dropping it ends the connection, whatever became
-/// of its handler.
+/// The place of a connection in the registry. Dropping it ends the connection, however its handler
+/// ended.
 #[derive(Debug)]
 pub(super) struct ConnectionGuard {
     registry: Arc<Registry>,
@@ -231,7 +234,7 @@ pub(super) struct ConnectionGuard {
 }
 
 impl ConnectionGuard {
-    /// Notes that this thread serves the connection.
+    /// Records that this thread serves the connection.
     pub(super) fn begin(&self) {
         self.update(|entry, _| entry.thread = Some(thread::current().id()));
     }
@@ -240,7 +243,8 @@ impl ConnectionGuard {
         self.peer_addr
     }
 
-    /// Whether the handshake is ours to answer; if not, the shutdown did that.
+    /// Returns whether this thread decides how to answer the handshake. If not, the shutdown has
+    /// decided: 503.
     pub(super) fn may_answer(&self) -> bool {
         self.update(|entry, _| {
             let may_answer = matches!(entry.phase, Phase::Reading);
@@ -252,7 +256,7 @@ impl ConnectionGuard {
         .unwrap_or(false)
     }
 
-    /// Notes that the handshake is over, and says whether the connection is to be served.
+    /// Records that the handshake is complete. Returns whether the connection should be served.
     pub(super) fn open(&self, sender: Sender) -> bool {
         self.update(|entry, is_stopping| {
             let is_answered = matches!(entry.phase, Phase::Answering);
@@ -265,7 +269,7 @@ impl ConnectionGuard {
         .unwrap_or(false)
     }
 
-    /// Notes that the closing handshake was completed.
+    /// Records that the closing handshake was completed.
     pub(super) const fn note_clean(&mut self) {
         self.ending = Ending::Clean;
     }
@@ -294,7 +298,7 @@ mod tests {
     use crate::handshake::Negotiated;
     use crate::net::{Acceptor, State, Stream, Timeouts, WebSocket};
 
-    /// A peer that reads or does not, and counts the writes that may wait for it.
+    /// A peer that reads or does not read. It counts the writes that may wait for it.
     #[derive(Debug, Default)]
     struct Peer {
         reads: bool,
@@ -350,7 +354,7 @@ mod tests {
         let before = all.each_ref().map(|(peer, ..)| count(peer));
         registry.begin_shutdown(Deadline::after(Some(Duration::ZERO)));
         assert_eq!(all.each_ref().map(|(peer, ..)| count(peer)), before);
-        // If the flusher has the writer at this moment, it sends the Close frame.
+        // If the flusher holds the writer at this moment, it sends the Close frame.
         let end = Instant::now() + Duration::from_secs(20);
         while all.iter().any(|(_, ws, _)| ws.state() == State::Open) {
             assert!(Instant::now() < end, "a Close frame was left");

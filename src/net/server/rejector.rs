@@ -1,9 +1,9 @@
 //! Answers clients that are not served.
 //!
-//! The accepting thread writes the 503, which are the first bytes on the stream and so find room in
-//! the system's buffer. Then the client needs time to read, and that thread must not wait. One
-//! other thread waits for all such clients, one after the other: each has its own deadline from the
-//! moment of its answer, so the waits do not add up.
+//! The accepting thread writes the 503. It is the first data on the stream, so it finds room in the
+//! system's buffer. Then the client needs time to read, and the accepting thread must not wait. One
+//! other thread waits for all such clients, one after the other. Each client has its own deadline
+//! from the moment of its answer, so the waits do not add up.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -17,39 +17,41 @@ use crate::handshake::Response;
 use crate::net::deadline::Deadline;
 use crate::net::handshake_io::{self, PATIENCE};
 
-/// Why a connection is not served.
+/// The reason why a connection is not served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum RejectReason {
     Full,
     Stopping,
 }
 
-/// Answers clients from the accepting thread, and waits for them in its own.
+/// Answers clients from the accepting thread, and waits for them in a thread of its own.
 #[derive(Debug)]
 pub(super) struct Rejector {
     queue: Option<SyncSender<Refused>>,
     thread: Option<JoinHandle<()>>,
-    /// A client that expects TLS cannot be told: the handshake is nothing to make here.
+    /// A client that expects TLS gets no answer, because there is no TLS handshake here.
     transport: Transport,
     linger_for: Duration,
 }
 
-/// A client that has its answer, and until when it may take to read it.
+/// A client that has its answer, and the deadline for reading it.
 #[derive(Debug)]
 struct Refused {
     stream: Arc<TcpStream>,
     deadline: Deadline,
 }
 
-/// How many clients at once are given the time to read their answer. To those beyond, TCP may
-/// say that the connection was reset.
+/// How many clients at once get time to read their answer. Beyond that, TCP may report a reset to
+/// the client instead.
 pub(super) const MAX_REFUSED: usize = 64;
 const STACK_SIZE: usize = 64 << 10;
 
 impl Rejector {
+    /// Starts the thread that waits for clients.
+    ///
     /// # Errors
     ///
-    /// If the system gives no thread.
+    /// Fails if the system cannot start a thread.
     pub(super) fn spawn(transport: Transport, linger_for: Duration) -> io::Result<Self> {
         let (queue, refused) = mpsc::sync_channel(MAX_REFUSED);
         let thread = thread::Builder::new()
@@ -59,18 +61,18 @@ impl Rejector {
         Ok(Self { queue: Some(queue), thread: Some(thread), transport, linger_for })
     }
 
-    /// Answers with 503, and ends the connection once the client has read that.
+    /// Answers with 503, and ends the connection once the client has read the answer.
     pub(super) fn refuse(&self, stream: Arc<TcpStream>, why: RejectReason) {
         match self.transport {
             Transport::Tcp => answer(&stream, why),
-            // It may be gone.
+            // The client may be gone.
             Transport::Tls => {
                 let _ = stream.shutdown(Shutdown::Write);
             }
         }
         if let Some(queue) = &self.queue {
             let refused = Refused { stream, deadline: Deadline::after(Some(self.linger_for)) };
-            // If too many wait, this one is closed at once.
+            // If too many clients wait, this one is closed at once.
             let _ = queue.try_send(refused);
         }
     }
@@ -85,16 +87,16 @@ impl Drop for Rejector {
     }
 }
 
-/// One after the other: while the first may hold all of them up, their deadlines come nearer,
-/// and none is closed before its own.
+/// Waits for one client after the other. The first may delay all others, but their deadlines come
+/// nearer in the meantime, and none is closed before its own.
 fn linger(refused: &Receiver<Refused>) {
     for Refused { stream, deadline } in refused {
         handshake_io::linger(&*stream, deadline);
     }
 }
 
-/// Says 503 and ends our side of the stream. These are the first bytes on it, so they find room
-/// in the system's buffer, and nobody waits.
+/// Writes a 503 and shuts our side of the stream down. These are the first bytes on the stream, so
+/// they find room in the system's buffer, and the call does not wait.
 pub(super) fn answer(stream: &Arc<TcpStream>, why: RejectReason) {
     let response = match why {
         RejectReason::Full => {
@@ -118,7 +120,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let stream = Arc::new(listener.accept().unwrap().0);
-        // A queue that nobody empties.
+        // No thread empties this queue.
         let (queue, _refused) = mpsc::sync_channel(1);
         let transport = Transport::Tcp;
         let rejector =

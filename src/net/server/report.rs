@@ -2,23 +2,25 @@ use std::net::SocketAddr;
 
 use crate::net::Sender;
 
-/// How a shutdown went: what became of the connections that there were when it began.
+/// The result of a shutdown: counts of the connections that existed when it began, by how they
+/// ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Ended with a complete closing handshake.
+    /// Connections that ended with a complete closing handshake.
     pub closed: usize,
-    /// Ended by themselves in another way, as when the peer was gone.
+    /// Connections that ended in another way before the deadline, for instance because the peer was
+    /// gone.
     pub failed: usize,
-    /// Were in the opening handshake, and got 503.
+    /// Connections that were in the opening handshake, and got 503.
     pub refused: usize,
-    /// Were cut at the deadline.
+    /// Connections that were cut at the deadline.
     pub aborted: usize,
     /// Handlers that have not returned, although their connections are over.
     pub running: usize,
 }
 
-/// A connection of a server whose handler runs: from
+/// A connection of a server whose handler is running: see
 /// [`ServerHandle::connections`](super::ServerHandle::connections).
 #[derive(Clone, Debug)]
 pub struct OpenConnection {
@@ -32,19 +34,19 @@ impl OpenConnection {
         Self { id, peer_addr, sender }
     }
 
-    /// The number of the connection; its server gives no other one the same.
+    /// Returns the number of the connection, which is unique in its server.
     #[must_use]
     pub const fn id(&self) -> u64 {
         self.id
     }
 
-    /// The address of the peer.
+    /// Returns the address of the peer.
     #[must_use]
     pub const fn peer_addr(&self) -> SocketAddr {
         self.peer_addr
     }
 
-    /// Speaks to the peer.
+    /// Returns a sender for the connection.
     #[must_use]
     pub const fn sender(&self) -> &Sender {
         &self.sender

@@ -1,8 +1,8 @@
-//! What the registry knows of each connection, and the counts of the shutdown report.
+//! The registry's data on each connection, and the counts of the shutdown report.
 //!
 //! A handler may shut its own server down. It then waits for all connections except its own and
-//! those of other handlers that do the same, because each would wait for the other. These are
-//! counted in a report of their own.
+//! those of other handlers that do the same, because each would wait for the other. These
+//! connections are counted in a separate report.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,27 +13,27 @@ use super::report::ShutdownReport;
 use crate::net::deadline::Deadline;
 use crate::net::{Counters, Sender};
 
-/// What a [`Registry`](super::registry::Registry) knows of the connections of its server.
+/// The data of a [`Registry`](super::registry::Registry) on the connections of its server.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) entries: BTreeMap<u64, Entry>,
     pub(super) last_id: u64,
-    /// The thread that accepts, while one does.
+    /// The thread that accepts, as long as one does.
     pub(super) accepting: Option<ThreadId>,
     pub(super) transport: Transport,
-    /// The end of the shutdown, once there is one.
+    /// The deadline of the shutdown, once one has begun.
     pub(super) stop: Option<Deadline>,
-    /// How many entries have `waits`.
+    /// The number of entries with `waits`.
     pub(super) waiting: usize,
-    /// The counts of connections that are gone.
+    /// The sums of the counters of connections that have ended.
     pub(super) gone: Counters,
-    /// What became of the connections, except those whose handlers asked for the shutdown.
+    /// How connections ended, except those whose handlers asked for the shutdown.
     report: ShutdownReport,
-    /// What became of those.
+    /// How the connections ended whose handlers asked for the shutdown.
     report_of_waiting: ShutdownReport,
 }
 
-/// What carries the connections of a server.
+/// The transport of a server's connections.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Transport {
     #[default]
@@ -56,19 +56,19 @@ pub(super) struct Entry {
     pub(super) stream: Arc<TcpStream>,
     pub(super) thread: Option<ThreadId>,
     pub(super) phase: Phase,
-    /// Its handler has asked for the shutdown, and waits for the others.
+    /// Whether its handler has asked for the shutdown, and waits for the other connections.
     pub(super) waits: bool,
-    /// The connection, once its opening handshake is over.
+    /// A sender for the connection, once its opening handshake is complete.
     pub(super) sender: Option<Sender>,
 }
 
 impl Entry {
-    /// What has passed over the connection so far.
+    /// Returns how many messages and bytes were sent and received so far.
     pub(super) fn counters(&self) -> Counters {
         self.sender.as_ref().map_or_else(Counters::default, Sender::counters)
     }
 
-    /// The connection whose handler runs, unless it was aborted.
+    /// Returns the sender of a connection whose handler is running, unless it was aborted.
     pub(super) fn open(&self) -> Option<&Sender> {
         self.sender.as_ref().filter(|_| matches!(self.phase, Phase::Open))
     }
@@ -76,18 +76,19 @@ impl Entry {
 
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// The request is being read: nobody has written yet.
+    /// The request is being read, and no thread has written yet.
     Reading,
     /// The thread of the connection answers the request.
     Answering,
-    /// The shutdown has answered the request, or had it answered.
+    /// The shutdown has answered the request, or has made its thread answer.
     Refused,
     Open,
     Aborted,
 }
 
 impl Table {
-    /// Whom the shutdown has to speak to: handshakes that nobody has answered, and connections.
+    /// Returns the connections that the shutdown must write to: streams whose handshake no thread
+    /// has answered, and senders of open connections.
     pub(super) fn begin_goodbye(&mut self) -> (Vec<Arc<TcpStream>>, Vec<Sender>) {
         let (mut asking, mut open) = (Vec::new(), Vec::new());
         for entry in self.entries.values_mut() {
@@ -97,14 +98,15 @@ impl Table {
                     asking.push(Arc::clone(&entry.stream));
                 }
                 Phase::Open => open.extend(entry.sender.clone()),
-                // It will see that it comes too late.
+                // The thread of the connection will see the shutdown itself.
                 Phase::Answering | Phase::Refused | Phase::Aborted => {}
             }
         }
         (asking, open)
     }
 
-    /// If this is the thread of a connection, notes that its handler waits, and returns its id.
+    /// If this is the thread of a connection, records that its handler waits, and returns the
+    /// connection's number.
     pub(super) fn begin_waiting(&mut self, caller: ThreadId) -> Option<u64> {
         let own = |(_, entry): &(&u64, &mut Entry)| entry.thread == Some(caller);
         let (&id, entry) = self.entries.iter_mut().find(own)?;
@@ -115,15 +117,15 @@ impl Table {
         Some(id)
     }
 
-    /// How many connections the handler of `own` has to wait for, or who has none. A handler
-    /// that shuts the server down waits neither for itself nor for another one that has done
-    /// so: each would wait for the other.
+    /// Returns how many connections the caller must still wait for. `own` is the caller's
+    /// connection, if it is a handler. Such a handler waits neither for itself nor for another
+    /// handler that has shut the server down: each would wait for the other.
     pub(super) fn left_for(&self, own: Option<u64>) -> usize {
         let exempt = if own.is_some() { self.waiting } else { 0 };
         self.entries.len().saturating_sub(exempt)
     }
 
-    /// Counts what became of a connection that is over.
+    /// Counts a connection that is over, by how it ended.
     pub(super) fn count(&mut self, entry: &Entry, ending: Ending) {
         let report = if entry.waits { &mut self.report_of_waiting } else { &mut self.report };
         match entry.phase {
@@ -136,8 +138,8 @@ impl Table {
         }
     }
 
-    /// The report for a caller whose own connection this is, or for one that has none. The first
-    /// does not hear of its own, nor of those of other handlers that have asked.
+    /// Returns the report for a caller with this connection, or with none. The report for a handler
+    /// leaves out its own connection, and those of other handlers that asked for the shutdown.
     pub(super) fn report_for(&self, own: Option<u64>) -> ShutdownReport {
         let (others, waiting) = (self.report, self.report_of_waiting);
         let running = self.left_for(own);
@@ -163,7 +165,7 @@ impl Table {
 
     pub(super) fn abort_all(&mut self) {
         for entry in self.entries.values_mut() {
-            // This wakes whoever is blocked in it.
+            // This wakes a thread that is blocked in the stream.
             let _ = entry.stream.shutdown(Shutdown::Both);
             if !matches!(entry.phase, Phase::Refused | Phase::Aborted) {
                 entry.phase = Phase::Aborted;

@@ -1,7 +1,7 @@
 //! The threads that serve connections.
 //!
 //! Each connection has a thread of its own. A thread whose connection has ended waits a moment for
-//! the next one, because making a thread and ending it costs about as much as an opening handshake.
+//! the next one, because starting and ending a thread costs about as much as an opening handshake.
 //! Few threads wait, and not for long, so an idle server has none.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,14 +20,15 @@ pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct PoolState {
-    /// For threads that wait, never more than there are of these.
+    /// The jobs for idle threads. There are never more jobs than idle threads.
     jobs: Vec<Job>,
     waiting: usize,
     is_dismissed: bool,
 }
 
-/// So many threads may wait, and for so long.
+/// The number of threads that may be idle at once.
 const MAX_WAITING: usize = 8;
+/// How long an idle thread waits for a job.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl WorkerPool {
@@ -36,7 +37,7 @@ impl WorkerPool {
         Arc::new(Self { stack_size, state, wake })
     }
 
-    /// Has a thread do this.
+    /// Runs a job in an idle thread, or in a new one if none is idle.
     pub(super) fn start(self: &Arc<Self>, job: Job) -> io::Result<()> {
         let mut state = self.lock();
         if state.waiting > state.jobs.len() {
@@ -131,7 +132,7 @@ mod tests {
         let workers = WorkerPool::new(64 << 10);
         thread_of_next_job(&workers);
         until(|| workers.lock().waiting == 1);
-        // Each ends only when the other has begun.
+        // Each job ends only when the other has started.
         let meeting = Arc::new(std::sync::Barrier::new(3));
         for _ in 0..2 {
             let meeting = Arc::clone(&meeting);

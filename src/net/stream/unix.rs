@@ -1,7 +1,7 @@
-//! TCP and Unix sockets, on Linux, macOS, the BSDs, and all that is not Windows.
+//! TCP and Unix sockets, on Linux, macOS, the BSDs, and every other system except Windows.
 //!
-//! A socket has a time-out for reads and one for writes, and a call that it ends has done nothing.
-//! `shutdown` wakes a thread that is blocked in a read.
+//! A socket has a timeout for reads and one for writes, and a call that ends by its timeout has
+//! done nothing. `shutdown` wakes a thread that is blocked in a read.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::Stream;
 
-/// How many bytes one write takes, where its time-out applies to each of several waits inside the
-/// call: a call that is to be over soon must not have many.
+/// How many bytes one write takes, if the timeout applies to each of several waits inside the call:
+/// a call that must be over soon must not have many of them.
 const WRITE_MAX: usize = 64 << 10;
 
 impl Stream for TcpStream {
@@ -21,8 +21,8 @@ impl Stream for TcpStream {
     }
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        // On Linux the time-out bounds the whole call. In XNU, `sosend` applies it to each wait
-        // inside the call. Other systems are taken to be like XNU.
+        // On Linux the timeout bounds the whole call. In XNU, `sosend` applies it to each wait
+        // inside the call. Other systems are treated like XNU.
         let buffer = if cfg!(target_os = "linux") { buffer } else { front(buffer) };
         (&mut &*self).write(buffer)
     }
@@ -63,7 +63,7 @@ impl Stream for UnixStream {
     }
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        // Linux, too, cuts this into pieces of 32 KiB, and waits for each.
+        // Linux too cuts this into pieces of 32 KiB, and waits for each.
         (&mut &*self).write(front(buffer))
     }
 
@@ -95,10 +95,11 @@ fn front(buffer: &[u8]) -> &[u8] {
     buffer.get(..WRITE_MAX).unwrap_or(buffer)
 }
 
-/// What came of setting an option, except that the socket has ended. macOS and illumos refuse
-/// options with `EINVAL` once both directions are over, after a reset for instance (`sosetoptlock`
-/// in XNU). There may still be bytes to read, and no call waits any more. Only the read tells the
-/// reason of the end.
+/// Returns the outcome of setting an option, but ignores that the socket has ended.
+///
+/// macOS and illumos refuse options with `EINVAL` once both directions are over, for instance after
+/// a reset (`sosetoptlock` in XNU). There may still be bytes to read, and no call waits any more.
+/// Only the read returns the reason of the end.
 fn unless_ended(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),

@@ -1,16 +1,16 @@
 //! TCP sockets on Windows, where a call that waits differs in three ways.
 //!
-//! - **A send that timed out leaves the socket in no defined state**, and bytes may be sent twice or
-//!   not at all. So no socket has a write time-out here. A write is made in non-blocking mode, and
-//!   tried again until the slice is over.
-//! - **A receive that timed out** may have taken bytes, Windows says. So a read first waits in a
-//!   `peek`, which takes none, and then takes what is there. A time-out under half a second counts as
-//!   half a second.
+//! - **A send that times out leaves the socket in no defined state**, and bytes may be sent twice
+//!   or not at all. So no socket has a write timeout here. A write is made in non-blocking mode,
+//!   and tried again until the slice is over.
+//! - **A receive that times out may have taken bytes**, according to Windows. So a read first waits
+//!   in a `peek`, which takes none, and then takes the bytes that are there. A timeout below half a
+//!   second counts as half a second.
 //! - **`shutdown` does not wake a thread that is blocked in a read.** So no read waits long: see
 //!   [`READ_SLICE`]. A read that begins after the shutdown returns at once.
 //!
-//! The mode is one for the whole socket, so a read that begins while another thread writes fails with
-//! `WouldBlock`. A time-out is `TimedOut`, and the two are not confused.
+//! A socket has one mode for both directions, so a read that begins while another thread writes
+//! fails with `WouldBlock`. A timeout is `TimedOut`, so the two cannot be confused.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -19,16 +19,17 @@ use std::time::{Duration, Instant};
 
 use super::{Stream, WRITE_SLICE};
 
-/// How long a read waits at most, so that a thread that is blocked notices an end.
+/// The longest wait of a read, so that a blocked thread notices the end of the connection.
 const READ_SLICE: Duration = Duration::from_millis(500);
 
-/// The time between two tries to write.
+/// The pause between two attempts to write.
 const WRITE_PAUSE: Duration = Duration::from_millis(1);
-/// How often a read tries again at once. The other thread is in non-blocking mode for one call.
+/// How often a read tries again without a pause. The other thread is in non-blocking mode for one
+/// call.
 const MAX_RETRIES: usize = 1000;
 
-/// The error of a write after a shutdown, for which std has no kind. Other systems call it a broken
-/// pipe.
+/// The error of a write after a shutdown, for which `std` has no kind. Other systems return a
+/// broken pipe.
 const WSAESHUTDOWN: i32 = 10058;
 
 impl Stream for TcpStream {

@@ -9,7 +9,7 @@ use super::handshake::{failure, perform};
 use crate::net::deadline::Deadline;
 use crate::net::{Error, Stream};
 
-/// Makes the handshake of a client.
+/// Performs the TLS handshake of a client.
 pub(super) fn handshake(
     stream: &dyn Stream,
     name: ServerName<'static>,
@@ -25,13 +25,15 @@ pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(host.to_owned()).map_err(failure)
 }
 
-/// The configuration of a client without one: it trusts what the system trusts. Read once.
+/// Returns the default configuration of a client, which trusts the roots of the system. It is built
+/// once.
 pub(super) fn default_config() -> Result<Arc<ClientConfig>, Error> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
     }
-    // Rather than to panic where a program has more than one, as rustls would.
+    // The provider is chosen here: `ClientConfig::builder` would panic in a program that has more
+    // than one.
     let provider = rustls::crypto::CryptoProvider::get_default()
         .map_or_else(|| Arc::new(rustls::crypto::ring::default_provider()), Arc::clone);
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -46,14 +48,14 @@ pub(super) fn default_config() -> Result<Arc<ClientConfig>, Error> {
 fn system_roots() -> Result<RootCertStore, Error> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // Some of them may be too old-fashioned to be understood.
+    // Certificates that rustls cannot parse are left out.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         return Err(match found.errors.into_iter().next() {
             Some(error) => failure(error),
             None => failure(io::Error::new(
                 io::ErrorKind::NotFound,
-                "this system has no root certificates (SSL_CERT_FILE can name some)",
+                "this system has no root certificates (set SSL_CERT_FILE to a file that has some)",
             )),
         });
     }

@@ -1,8 +1,8 @@
-//! The TLS handshake, of either side, under one deadline.
+//! The TLS handshake of either side, under one deadline.
 //!
-//! `rustls` does no I/O: it is handed bytes and hands bytes back, as the codec of this library
-//! does. This file carries them, and sees to it that a peer gets the alert that says why a
-//! handshake failed.
+//! `rustls` does no I/O: it takes bytes and returns bytes, as the codec of this library does. This
+//! file carries them, and makes sure that the peer gets the alert with the reason why a handshake
+//! failed.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::net::error::unexpected_eof;
 use crate::net::handshake_io::{self, PATIENCE};
 use crate::net::{Error, Stream};
 
-/// Makes the TLS handshake. What the peer sent behind it is in the session afterwards.
+/// Performs the TLS handshake. Bytes that the peer sent after it are in the session afterwards.
 pub(super) fn perform(
     stream: &dyn Stream,
     session: &mut Connection,
@@ -32,16 +32,18 @@ pub(super) fn perform(
             return Err(unexpected_eof("the stream ended inside the TLS handshake"));
         }
         feed(session, &bytes).map_err(|error| {
-            // The alert tells the peer why. It is the failure that gets reported, not what
-            // becomes of the alert.
+            // The alert tells the peer the reason. The caller reports the failure itself, whether
+            // or not the alert could be sent.
             let _ = send(stream, session, deadline.earlier(Deadline::after(Some(PATIENCE))));
             of_record(error)
         })?;
     }
 }
 
-/// The error of TLS in an I/O error, if there is one: an alert of the peer can arrive after our
-/// handshake has ended, because in TLS 1.3 the client is the last to send (RFC 8446 §2).
+/// Returns the TLS error inside an I/O error, if there is one.
+///
+/// An alert of the peer can arrive after our handshake has ended, because in TLS 1.3 the client is
+/// the last to send (RFC 8446 §2).
 pub(in crate::net) fn reveal_alert(error: Error) -> Error {
     match error {
         Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
@@ -54,7 +56,7 @@ pub(in crate::net) fn reveal_alert(error: Error) -> Error {
     }
 }
 
-/// A peer that does not answer in TLS: most likely the URI has the wrong scheme.
+/// The error for a peer that does not answer in TLS. Most likely the URI has the wrong scheme.
 #[derive(Debug)]
 struct NotTls(rustls::Error);
 
@@ -89,7 +91,7 @@ fn send(stream: &dyn Stream, session: &mut Connection, deadline: Deadline) -> Re
     handshake_io::write_all(stream, deadline, &records)
 }
 
-/// Hands the session what was read: little at a time, so that it takes all of it.
+/// Hands the received bytes to the session, a little at a time, so that it takes all of them.
 fn feed(session: &mut Connection, bytes: &[u8]) -> Result<(), rustls::Error> {
     let mut bytes = bytes;
     while !bytes.is_empty() {

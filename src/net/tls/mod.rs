@@ -1,5 +1,5 @@
 //! TLS under a connection, for both directions at once (§10.6). With the feature `tls` off,
-//! `stub.rs` stands in for all of this.
+//! `stub.rs` replaces this module.
 
 mod client;
 mod handshake;
@@ -13,5 +13,5 @@ pub use rustls;
 pub(super) use settings::{ClientTls, ServerTls};
 pub use stream::TlsStream;
 
-/// What a WebSocket begins with, as ALPN names it (RFC 7301 §6).
+/// The protocol with which a WebSocket begins, as ALPN names it (RFC 7301 §6).
 const HTTP_1_1: &[u8] = b"http/1.1";

@@ -1,41 +1,43 @@
-//! Records on their way to the peer.
+//! TLS records on their way to the peer.
 //!
 //! A record is encrypted once, with a counter, so it can neither be changed nor reordered nor
-//! encrypted again. If the stream takes half of it, the other half has to follow before anything
-//! else. The caller, however, learns only of whole pieces: a piece counts as written when the last
-//! byte of its record is. So this file remembers which bytes of the caller are in which record.
+//! encrypted again. If the stream takes half of a record, the other half must follow before
+//! anything else. But the caller learns only of whole pieces: a piece counts as written when the
+//! last byte of its record is. So this file remembers which bytes of the caller are in which
+//! record.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use rustls::Connection;
 
-/// Records on their way to the peer: encrypted already, so that they can neither be changed nor
-/// put into another order, and not taken by the stream yet.
+/// Encrypted records that the stream has not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     records: Vec<u8>,
-    /// How many bytes of `records` are gone.
+    /// How many bytes of `records` were written.
     written: usize,
-    /// The caller's bytes in `records`, which it is told of only when they are gone.
+    /// The caller's bytes in `records`. The caller learns of a piece only when it is written.
     pieces: VecDeque<Piece>,
-    /// How many bytes of it are gone without its knowledge: a reader wrote them.
+    /// How many of the caller's bytes were written without its knowledge, because a reader wrote
+    /// them.
     untold: usize,
 }
 
-/// A piece of what the caller writes.
+/// A piece of the caller's bytes.
 #[derive(Debug)]
 struct Piece {
     len: usize,
-    /// Where its record ends in `records`.
+    /// The end of its record in `records`.
     end: usize,
 }
 
-/// What a record holds at most (RFC 8446 §5.1).
+/// The most plaintext bytes in a record (RFC 8446 §5.1).
 const PIECE_LEN: usize = 16 << 10;
-/// So much is encrypted ahead of the stream: enough for a system call to be worth it.
+/// How many bytes are encrypted ahead of the stream: enough to make a system call worthwhile.
 const MAX_LEN: usize = 64 << 10;
-/// What one large write took is not kept for ever.
+/// The capacity that is kept when all records are written, so that a large write does not hold
+/// memory for ever.
 const KEEP_LEN: usize = 4 << 10;
 
 impl Outgoing {
@@ -43,8 +45,9 @@ impl Outgoing {
         self.written == self.records.len()
     }
 
-    /// The next piece of `buffer` to encrypt, unless there is none, or no room for one. The buffer
-    /// begins with bytes that are encrypted already: the caller was not told that they are gone.
+    /// Returns the next piece of `buffer` to encrypt, unless there is none, or no room for one.
+    /// `buffer` starts with bytes that are already encrypted, because the caller was not told that
+    /// they are written.
     pub(super) fn next_piece<'a>(&mut self, buffer: &'a [u8]) -> Option<&'a [u8]> {
         self.forget_written();
         if self.records.len() >= MAX_LEN {
@@ -56,19 +59,19 @@ impl Outgoing {
         (!piece.is_empty()).then_some(piece)
     }
 
-    /// Encrypts a piece, behind what the session has to say by itself.
+    /// Encrypts a piece. Records of the session's own, such as alerts, go before it.
     pub(super) fn encrypt(&mut self, session: &mut Connection, piece: &[u8]) -> io::Result<()> {
         let len = session.writer().write(piece)?;
         self.collect(session)?;
         if len == 0 {
-            // The keys are used up, which takes terabytes.
+            // The session's keys are used up, which takes terabytes.
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.pieces.push_back(Piece { len, end: self.records.len() });
         Ok(())
     }
 
-    /// Takes over what the session has to say by itself.
+    /// Collects the records that the session has ready, including its own, such as alerts.
     pub(super) fn collect(&mut self, session: &mut Connection) -> io::Result<()> {
         while session.wants_write() {
             session.write_tls(&mut self.records)?;
@@ -87,7 +90,7 @@ impl Outgoing {
         let waiting = self.records.get(self.written..).unwrap_or_default();
         match write(waiting)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
-            // A stream may claim more than it was given.
+            // A `Stream` may come from another crate: a count beyond the buffer is not trusted.
             count => self.written += count.min(waiting.len()),
         }
         while self.pieces.front().is_some_and(|piece| piece.end <= self.written) {
@@ -100,12 +103,12 @@ impl Outgoing {
         Ok(())
     }
 
-    /// How many of the caller's bytes are gone that it was not told of.
+    /// Returns how many of the caller's bytes were written that it was not told of.
     pub(super) const fn untold(&self) -> usize {
         self.untold
     }
 
-    /// The same, and it is told now.
+    /// Returns the same number, and resets it, because the caller is told now.
     pub(super) fn take_untold(&mut self) -> usize {
         core::mem::take(&mut self.untold)
     }

@@ -9,7 +9,8 @@ use crate::net::deadline::Deadline;
 use crate::net::handshake_io;
 use crate::net::{Error, Stream};
 
-/// Makes the handshake of a server.
+/// Performs the TLS handshake of a server. If it fails, the client has `linger_for` to read the
+/// alert.
 pub(super) fn handshake(
     stream: &dyn Stream,
     config: Arc<ServerConfig>,
@@ -19,7 +20,7 @@ pub(super) fn handshake(
     let mut session = ServerConnection::new(config).map_err(failure)?.into();
     let outcome = perform(stream, &mut session, deadline);
     if let Err(Error::Tls(_)) = &outcome {
-        // A reset, which unread bytes would cause, could overtake the alert.
+        // Unread bytes would cause a reset, which could overtake the alert.
         if stream.shutdown(Shutdown::Write).is_ok() {
             handshake_io::linger(stream, Deadline::after(Some(linger_for)));
         }

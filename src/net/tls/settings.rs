@@ -1,4 +1,5 @@
-//! The TLS settings of clients and acceptors, and how a stream comes by TLS.
+//! The TLS settings of clients and acceptors, and how they are applied to a stream. `stub.rs` must
+//! have the same names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ impl ClientTls {
         Self { server_name: Some(name), ..self }
     }
 
-    /// What it takes to secure a connection to where this URI leads.
+    /// Returns what is needed to secure a connection to the server of this URI.
     pub(in crate::net) fn prepare(&self, uri: &Uri) -> Result<Security, Error> {
         if !uri.is_secure() {
             return Ok(Security(None));
@@ -44,7 +45,7 @@ impl ClientTls {
     }
 }
 
-/// Whether a connection gets TLS, and how.
+/// The server name and the configuration for TLS, or `None` for a connection without TLS.
 #[derive(Debug)]
 pub(in crate::net) struct Security(Option<(ServerName<'static>, Arc<ClientConfig>)>);
 
@@ -70,7 +71,8 @@ pub(in crate::net) struct ServerTls {
 }
 
 impl ServerTls {
-    /// Takes a configuration. If it names no protocols for ALPN, `http/1.1` is accepted.
+    /// Creates settings with this configuration. If it names no protocols for ALPN, `http/1.1` is
+    /// accepted.
     pub(in crate::net) fn new(mut config: Arc<ServerConfig>) -> Self {
         if config.alpn_protocols.is_empty() {
             Arc::make_mut(&mut config).alpn_protocols = vec![HTTP_1_1.to_vec()];

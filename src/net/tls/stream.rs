@@ -1,14 +1,14 @@
 //! TLS as a [`Stream`](crate::Stream) that one thread reads while another writes.
 //!
-//! `rustls` has one session for both directions, so there has to be a lock. It is never held across
-//! a call to the stream below: a reader that waits for the peer must not keep a writer from
-//! sending, nor the other way round. Each direction has a lock of its own for its bytes, which is
-//! held across calls. The order is `outgoing`, then `session`: records must go out in the order in
-//! which they were encrypted.
+//! `rustls` has one session for both directions, so there must be a lock. It is never held across a
+//! call to the stream below: a reader that waits for the peer must not keep a writer from sending,
+//! nor the other way round. Each direction also has a lock for its bytes, which is held across
+//! calls. The order is `outgoing`, then `session`: records must go out in the order in which they
+//! were encrypted.
 //!
-//! A read can make the session want to write, for instance a key update. The reader writes that if
-//! no other thread is writing. Otherwise the writer finds it when it looks again after its own
-//! write, as in `connection/write/guard.rs`.
+//! A read can make the session want to write, for instance a key update. The reader writes the
+//! records if no other thread is writing. Otherwise the writer finds them when it looks again after
+//! its own write, as in `connection/write/guard.rs`.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
@@ -29,9 +29,9 @@ use crate::net::{Error, Stream};
 
 /// A [`Stream`] with TLS, for both directions at once. Needs the feature `tls`.
 ///
-/// [`Client::connect`](crate::Client::connect) and a [`Server`](crate::Server) whose acceptor has
-/// [`tls`](crate::Acceptor::tls) make their own. This is for streams from elsewhere, and for
-/// looking into the session:
+/// [`Client::connect`](crate::Client::connect), and a [`Server`](crate::Server) whose acceptor has
+/// [`tls`](crate::Acceptor::tls), create their own. Use this type for streams from elsewhere, and
+/// to inspect the session:
 ///
 /// ```no_run
 /// # fn serve(
@@ -51,40 +51,41 @@ use crate::net::{Error, Stream};
 /// # }
 /// ```
 ///
-/// A read that got nothing but a part of a record, or records without data, gives `Interrupted`:
-/// a peer that sends them one after the other holds up no deadline.
+/// A read that got only a part of a record, or records without data, returns `Interrupted`. So a
+/// peer that sends them one after the other cannot delay a deadline.
 ///
-/// What a reader finds due to the peer, such as an alert, it writes only if nobody else is
-/// writing; a write in progress takes it along. That writing is bounded by the write time-out:
-/// without one, a peer that does not read could hold up the reader.
+/// If a reader finds that the session must send something, such as an alert, it writes that only if
+/// no other thread is writing; otherwise the writing thread sends it. The write timeout bounds the
+/// reader's write. Without one, a peer that does not read could block the reader.
 #[derive(Debug)]
 pub struct TlsStream {
     stream: Box<dyn Stream>,
     /// Never held across a call to `stream`.
     session: Mutex<Connection>,
-    /// What was read and not decrypted. Whoever reads has it, also while waiting for more.
+    /// The bytes that were read and not decrypted. The reading thread holds this, also while it
+    /// waits for more.
     incoming: Mutex<ReadBuffer>,
-    /// Whoever writes has it, also while waiting for the peer to read. It is locked before
+    /// The writing thread holds this, also while it waits for the peer to read. It is locked before
     /// `session`: records go out in the order in which they were encrypted.
     outgoing: Mutex<Outgoing>,
 }
 
-/// More is not read ahead of the decryption.
+/// The most bytes that are read ahead of decryption.
 const MAX_INCOMING: usize = 64 << 10;
 
-/// How bytes get to the stream below: with a wait or without.
+/// A call that writes to the stream below: one that waits, or one that does not.
 type Write = fn(&dyn Stream, &[u8]) -> io::Result<usize>;
 
 impl TlsStream {
-    /// Makes the TLS handshake of a client, within `timeout`. The server's certificate has to be
-    /// valid for `server_name`, a host name or an IP address, unless the configuration says
+    /// Performs the TLS handshake of a client, within `timeout`. The server's certificate must be
+    /// valid for `server_name`, a host name or an IP address, unless the configuration specifies
     /// otherwise.
     ///
-    /// The time-outs of the stream are not those that it had before.
+    /// This overwrites the read and write timeouts of `stream`.
     ///
     /// # Errors
     ///
-    /// - `Tls` if the name is none, or the handshake fails.
+    /// - `Tls` if the name is malformed, or the handshake fails.
     /// - `Timeout(Handshake)` if it does not end in time.
     /// - `Io` if the stream fails.
     pub fn client(
@@ -98,9 +99,9 @@ impl TlsStream {
         Self::connect(Box::new(stream), name, config.into(), deadline)
     }
 
-    /// Makes the TLS handshake of a server, within `timeout`.
+    /// Performs the TLS handshake of a server, within `timeout`.
     ///
-    /// The time-outs of the stream are not those that it had before.
+    /// This overwrites the read and write timeouts of `stream`.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl TlsStream {
         Self::accept(Box::new(stream), config.into(), deadline, PATIENCE)
     }
 
-    /// Makes the TLS handshake of a client.
+    /// Performs the TLS handshake of a client.
     pub(super) fn connect(
         stream: Box<dyn Stream>,
         name: ServerName<'static>,
@@ -127,7 +128,8 @@ impl TlsStream {
         Ok(Self::new(stream, session))
     }
 
-    /// Makes the TLS handshake of a server. If it fails, the client has `linger_for` to read why.
+    /// Performs the TLS handshake of a server. If it fails, the client has `linger_for` to read the
+    /// alert.
     pub(super) fn accept(
         stream: Box<dyn Stream>,
         config: Arc<ServerConfig>,
@@ -138,7 +140,7 @@ impl TlsStream {
         Ok(Self::new(stream, session))
     }
 
-    /// One whose handshake is over.
+    /// Creates a stream whose handshake is complete.
     fn new(stream: Box<dyn Stream>, session: Connection) -> Self {
         Self {
             stream,
@@ -148,13 +150,13 @@ impl TlsStream {
         }
     }
 
-    /// Looks into the session: for the certificates of the peer, the version, or what ALPN came
-    /// to. Both directions wait meanwhile.
+    /// Calls `look` with the session, for instance to see the certificates of the peer, the
+    /// version, or the result of ALPN. Both directions wait in the meantime.
     pub fn inspect<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
         look(&lock(&self.session))
     }
 
-    /// Decrypts until there is something for `buffer`: `None` if more has to be read first, and
+    /// Decrypts until there are bytes for `buffer`. Returns `None` if more must be read first, and
     /// 0 at the peer's close_notify.
     fn decrypt(&self, incoming: &mut ReadBuffer, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let mut session = lock(&self.session);
@@ -163,7 +165,7 @@ impl TlsStream {
                 Ok(count) => break Ok(Some(count)),
                 Err(error) if !is_timeout(&error) => break Err(error),
                 Err(_) if incoming.unread().is_empty() => break Ok(None),
-                // All plaintext was taken, so the session never holds more than a record of it.
+                // All plaintext was taken, so the session never holds more than one record of it.
                 Err(_) => {}
             }
             let mut ciphertext = incoming.unread();
@@ -172,7 +174,8 @@ impl TlsStream {
             }
             let left = ciphertext.len();
             if let Err(error) = session.process_new_packets() {
-                // What came before it counts. It stays, and will be met again.
+                // Plaintext before the error still counts. The error stays, and the next read
+                // returns it.
                 break match session.reader().read(buffer) {
                     Ok(count @ 1..) => Ok(Some(count)),
                     _ => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
@@ -194,7 +197,7 @@ impl TlsStream {
         match incoming.fill(&*self.stream) {
             Ok(0) => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "the stream was cut off: TLS had not announced its end",
+                "the stream was cut off: it ended without a TLS close_notify",
             )),
             Ok(_) => Ok(()),
             Err(error) => {
@@ -207,9 +210,10 @@ impl TlsStream {
         }
     }
 
-    /// Writes what the session has to say by itself, unless another thread is writing: then that
-    /// one does. What the peer does not take of it goes with the next write. A failure is not the
-    /// reader's: what the peer sent may still be there.
+    /// Writes the records of the session's own, such as alerts, unless another thread is writing:
+    /// then that thread writes them. The next write takes the records that the peer does not take
+    /// now. A failure is not returned to the reader, because there may still be bytes of the peer
+    /// to read.
     fn try_send(&self) {
         loop {
             let mut outgoing = match self.outgoing.try_lock() {
@@ -226,13 +230,14 @@ impl TlsStream {
         }
     }
 
-    /// The look after `outgoing` was released: a reader who found it taken has left this to us.
+    /// The look after `outgoing` was released: a reader that found it taken has left its records to
+    /// this thread.
     fn owes(&self) -> bool {
         lock(&self.session).wants_write()
     }
 
-    /// Writes until all of `buffer` is gone or the stream has no room for more. Less is encrypted
-    /// at once, but to stop there would say that there is no room.
+    /// Writes until all of `buffer` is written or the stream has no room for more. Only a part is
+    /// encrypted at a time, but a return after that part would mean that there is no room.
     fn write_while_room(
         &self,
         outgoing: &mut Outgoing,
@@ -248,7 +253,8 @@ impl TlsStream {
             if !outgoing.is_empty() || outgoing.untold() >= buffer.len() {
                 return Ok(());
             }
-            // A peer that reads just fast enough does not hold up who is to write but once.
+            // A peer that reads just fast enough must not hold a thread that should write only
+            // once.
             let deadline = deadline.get_or_insert_with(|| Deadline::after(Some(WRITE_SLICE)));
             if deadline.is_over() {
                 return Ok(());
@@ -256,7 +262,7 @@ impl TlsStream {
         }
     }
 
-    /// Writes from the front of `buffer`, and returns how many of its bytes are gone.
+    /// Writes from the front of `buffer`, and returns how many of its bytes were written.
     fn encrypt_and(&self, write: Write, buffer: &[u8]) -> io::Result<usize> {
         let mut outgoing = lock(&self.outgoing);
         let outcome = self.write_while_room(&mut outgoing, buffer, write);
@@ -267,14 +273,14 @@ impl TlsStream {
             self.try_send();
         }
         match outcome {
-            // An error is met again.
+            // The next call runs into the same error.
             _ if gone > 0 => Ok(gone),
             Ok(()) if is_stuck => Err(io::ErrorKind::WouldBlock.into()),
             outcome => outcome.map(|()| 0),
         }
     }
 
-    /// Announces the end of what we send, and waits a while for the peer to take that.
+    /// Sends a close_notify, and waits for the peer to take it, until the deadline.
     fn announce_end(
         &self,
         outgoing: &mut Outgoing,
@@ -310,10 +316,11 @@ impl Stream for TlsStream {
             let free = buffer.get_mut(filled..).unwrap_or_default();
             match self.decrypt(&mut incoming, free) {
                 Ok(Some(count @ 1..)) => filled += count,
-                // The end or an error is met again, and then loses nothing.
+                // The next call runs into the same end or error, so nothing is lost.
                 _ if filled > 0 => return Ok(filled),
                 Ok(Some(_)) => return Ok(0),
-                // A further wait would have the whole time-out, and so would each that follows.
+                // A further read could wait for the whole timeout again, and so could each one
+                // after it.
                 Ok(None) if has_filled => return Err(io::ErrorKind::Interrupted.into()),
                 Ok(None) => {
                     self.fill(&mut incoming)?;
@@ -352,11 +359,12 @@ impl Stream for TlsStream {
             Shutdown::Read => {}
             Shutdown::Write => {
                 let deadline = Deadline::after(Some(PATIENCE));
-                // If the peer does not take it, the end comes without.
+                // If the peer does not take it, the stream ends without a close_notify.
                 let mut outgoing = lock(&self.outgoing);
                 let _ = self.announce_end(&mut outgoing, deadline, <dyn Stream>::write);
             }
-            // Whoever is blocked in a write has to be woken, not waited for.
+            // A thread that is blocked in a write must be woken, so this does not wait for its
+            // lock.
             Shutdown::Both => {
                 if let Ok(mut outgoing) = self.outgoing.try_lock() {
                     let deadline = Deadline::after(Some(Duration::ZERO));

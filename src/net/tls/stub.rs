@@ -1,4 +1,5 @@
-//! What stands in for TLS where the feature `tls` is off: nothing is ever encrypted.
+//! The replacement for TLS without the feature `tls`: nothing is ever encrypted. Its names must
+//! match those that `tls/mod.rs` exports to `net`.
 
 use std::time::Duration;
 

@@ -1,11 +1,14 @@
-//! Control frames: they may stand between the frames of a message (§5.5).
+//! Sending control frames, which may come between the fragments of a message (RFC 6455 §5.5).
+//!
+//! The calls of a program are checked against the state of the connection. The answers to the peer
+//! ([`PendingControl`]) have rules of their own: a Pong may still follow our Close frame.
 
 use super::{Outbound, Stage};
 use crate::frame::{CloseCode, CloseFrame, FrameHeader, Opcode};
 use crate::protocol::{PendingControl, Role, SendError};
 
 impl Outbound {
-    /// Sends a Ping, also between the fragments of a message (§5.5.2).
+    /// Encodes a Ping, which may also come between fragments (RFC 6455 §5.5.2).
     ///
     /// # Errors
     ///
@@ -14,7 +17,8 @@ impl Outbound {
         self.control(Opcode::Ping, data, out)
     }
 
-    /// Sends a Pong that answers nothing (§5.5.3). Those that do are in [`PendingControl`].
+    /// Encodes a Pong that answers no Ping (RFC 6455 §5.5.3). The answers to Pings are in
+    /// [`PendingControl`].
     ///
     /// # Errors
     ///
@@ -23,12 +27,12 @@ impl Outbound {
         self.control(Opcode::Pong, data, out)
     }
 
-    /// Sends a Close frame, and with it the last thing that may be sent (§5.5.1). A fragmented
+    /// Encodes a Close frame, after which no message may be sent (RFC 6455 §5.5.1). A fragmented
     /// message that is not finished is abandoned.
     ///
     /// # Errors
     ///
-    /// `Closed` if one was sent before, `ForbiddenCloseCode` for 1010 from a server,
+    /// `Closed` if a Close frame was sent before, `ForbiddenCloseCode` for 1010 from a server,
     /// `NoMaskingKey`.
     pub fn encode_close(
         &mut self,
@@ -42,12 +46,12 @@ impl Outbound {
         self.close_unchecked(frame, out)
     }
 
-    /// Says what is owed, a Close last. Nothing is owed afterwards.
+    /// Encodes the pending control frames, a Close last. None is pending afterwards.
     ///
     /// # Errors
     ///
-    /// `NoMaskingKey`: then the rest stays unsaid, and if that is a Close frame, nothing but one
-    /// may be sent any more.
+    /// `NoMaskingKey`. The frame that needed the key is lost, and the frames after it stay pending.
+    /// If a Close frame was pending, only a Close frame may be sent from then on.
     pub fn encode_pending(
         &mut self,
         pending_control: &mut PendingControl,
@@ -56,8 +60,8 @@ impl Outbound {
         if pending_control.close.is_some() {
             self.stage = Stage::Over;
         }
-        // Our own Close does not free us from answering, one received does (§5.5.2). If both
-        // have passed, nothing may follow.
+        // After our own Close frame we must still answer a Ping. After the peer's we need not
+        // (§5.5.2), and after both nothing may follow.
         let pong = pending_control
             .pong
             .take()
@@ -71,7 +75,7 @@ impl Outbound {
         }
         if let Some(frame) = pending_control.close.take() {
             if !self.close_sent {
-                // What a client may say, its server may repeat: here 1010 passes.
+                // A server may repeat every code that a client may send, so 1010 is allowed here.
                 self.close_unchecked(frame.as_ref(), out)?;
             }
         }

@@ -1,3 +1,8 @@
+//! The sending state machine: messages become bytes for the peer (RFC 6455 §6.1).
+//!
+//! `Stage` knows which frames may follow. Tricky: once a compressed frame cannot be sent, later
+//! messages must not refer to it, so `lose_frame` resets the compressor.
+
 mod control;
 
 use std::borrow::Cow;
@@ -6,9 +11,9 @@ use super::{MessageKind, MessageRef, Role, SendError};
 use crate::deflate::Deflater;
 use crate::frame::{FrameHeader, MaskingKey, Opcode};
 
-/// Where a client gets its masking keys from: each one fresh, and nobody can foresee it (§5.3).
+/// A source of masking keys for a client. Each key must be new and unpredictable (RFC 6455 §5.3).
 ///
-/// `None` says that there is no entropy to be had. Nothing is sent then.
+/// `None` means that the system provides no random bytes. Nothing is sent then.
 pub type KeySource = fn() -> Option<MaskingKey>;
 
 /// The FIN bit of a frame (§5.2). It is set in the last frame of a message, and in every control
@@ -19,26 +24,26 @@ pub(crate) enum Fin {
     Set,
 }
 
-/// Messages into bytes for the peer (§6.1).
+/// The sending half of an endpoint, which turns messages into bytes for the peer (RFC 6455 §6.1).
 ///
-/// Each method appends whole frames to `out`, or leaves it as it was and returns an error. All
-/// rules for what an endpoint may send are kept here.
+/// Each method that encodes a message or a control frame appends all of it to `out`, or returns an
+/// error and leaves `out` unchanged. All rules for sent frames are enforced here.
 #[derive(Debug)]
 pub struct Outbound {
-    /// A client has one, a server none.
+    /// The source of masking keys, for a client only.
     keys: Option<KeySource>,
     deflater: Option<Deflater>,
     /// Whether messages may be compressed.
     compresses: bool,
     stage: Stage,
-    /// The message in progress, or the one that is to begin, is compressed.
+    /// Whether the message in progress, or the one about to begin, is compressed.
     is_deflating: bool,
-    /// Something was compressed since `on_idle` was last called.
+    /// Whether anything was compressed since the last call of `on_idle`.
     has_deflated: bool,
     close_sent: bool,
 }
 
-/// What may follow.
+/// The frames that may follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     /// A message.
@@ -52,7 +57,7 @@ enum Stage {
 }
 
 impl Stage {
-    /// What may follow a frame of a message.
+    /// Returns the stage after a frame of a message.
     #[inline]
     const fn after(kind: MessageKind, fin: Fin) -> Self {
         match (fin, kind) {
@@ -64,12 +69,12 @@ impl Stage {
 }
 
 impl Outbound {
-    /// The sending side of a client, which masks with these keys.
+    /// Creates the sending half of a client, which masks with these keys.
     pub const fn client(keys: KeySource) -> Self {
         Self::new(Some(keys))
     }
 
-    /// The sending side of a server.
+    /// Creates the sending half of a server.
     #[must_use]
     pub const fn server() -> Self {
         Self::new(None)
@@ -93,24 +98,24 @@ impl Outbound {
         Self { deflater, ..self }
     }
 
-    /// Says whether messages that begin from now on may be compressed; at first they may.
+    /// Sets whether messages that begin from now on may be compressed. At first they may.
     pub const fn set_compression(&mut self, compresses: bool) {
         self.compresses = compresses;
     }
 
-    /// Which end of the connection sends here.
+    /// Returns the role of this endpoint.
     #[must_use]
     pub const fn role(&self) -> Role {
         if self.keys.is_some() { Role::Client } else { Role::Server }
     }
 
-    /// Whether a Close frame was sent.
+    /// Returns whether a Close frame was sent.
     #[must_use]
     pub const fn close_sent(&self) -> bool {
         self.close_sent
     }
 
-    /// Sends a message in one frame, compressed if that was agreed on and it is long enough.
+    /// Encodes a message in one frame, compressed if that was negotiated and it is long enough.
     ///
     /// # Errors
     ///
@@ -123,7 +128,7 @@ impl Outbound {
         self.encode_whole(message, out)
     }
 
-    /// As [`encode_message`](Self::encode_message), in line.
+    /// Works like [`encode_message`](Self::encode_message), and is inlined.
     #[inline(always)]
     pub(crate) fn encode_whole(
         &mut self,
@@ -134,10 +139,11 @@ impl Outbound {
         self.encode_part(message, Fin::Set, out)
     }
 
-    /// A part of a message as it is to go out: compressed, or as it is. A header has to follow.
+    /// Returns a part of a message as it will be sent, compressed or not. The caller must encode
+    /// its header next.
     ///
-    /// The first part decides for the whole message: it is compressed if that was agreed on and
-    /// may be done, and if it is long enough, or not the last one.
+    /// The first part decides for the whole message. The message is compressed if compression was
+    /// negotiated and is not turned off, and if the part is long enough or others follow it.
     ///
     /// # Errors
     ///
@@ -157,7 +163,7 @@ impl Outbound {
         })
     }
 
-    /// Whether a part of a message is to be compressed.
+    /// Returns whether to compress a part of a message.
     #[inline(always)]
     fn deflates(&mut self, len: usize, fin: Fin) -> bool {
         if self.deflater.is_none() {
@@ -178,15 +184,15 @@ impl Outbound {
         }
     }
 
-    /// What would compress a message that begins with a part of this length.
+    /// Returns the compressor for a message that begins with a part of this length, if one is used.
     #[inline]
     pub(crate) fn deflater_for(&self, len: usize, fin: Fin) -> Option<&Deflater> {
         let deflater = self.deflater.as_ref().filter(|_| self.compresses)?;
         (fin == Fin::Clear || len >= deflater.min_len()).then_some(deflater)
     }
 
-    /// Has a message follow whose payload was made ready elsewhere. If it is compressed, the peer
-    /// takes it for the latest to refer to, so later ones of ours must not refer beyond it.
+    /// Begins a message whose payload was encoded elsewhere. If it is compressed, it enters the
+    /// window of the peer but not ours, so our compressor is reset.
     pub(crate) fn begin_prepared(&mut self, is_deflated: bool) -> Result<(), SendError> {
         self.may_begin()?;
         if is_deflated {
@@ -196,24 +202,23 @@ impl Outbound {
         Ok(())
     }
 
-    /// Called from time to time while the connection is idle: the second call in a row gives up
-    /// what is kept for the next message to refer to.
+    /// Resets the compressor if nothing was compressed since the last call. The connection calls
+    /// this from time to time while it is idle.
     pub(crate) fn on_idle(&mut self) {
         if !core::mem::take(&mut self.has_deflated) {
             self.reset_compressor();
         }
     }
 
-    /// Gives up the memory of earlier messages, which costs the next one some compression.
+    /// Releases the memory of earlier messages. The next message is compressed less well.
     pub(crate) fn reset_compressor(&mut self) {
         if let (Some(deflater), Stage::Between | Stage::Over) = (&mut self.deflater, self.stage) {
             deflater.reset();
         }
     }
 
-    /// Sends the header of the one frame of a message that is not compressed, for a caller that
-    /// writes the payload behind it by itself, masked with the key that is returned if there is
-    /// one.
+    /// Encodes the header of a message in one frame, without compression. The caller must write the
+    /// payload after it, masked with the returned key if there is one.
     ///
     /// # Errors
     ///
@@ -229,8 +234,8 @@ impl Outbound {
         self.encode_part_header(kind, payload_len, Fin::Set, out)
     }
 
-    /// Whether a message may begin now. A server may then send one whose frame was encoded
-    /// before, without telling us: it leaves nothing in progress.
+    /// Checks whether a message may begin now. If so, a server may also send a frame that was
+    /// encoded earlier without calling this value, because it leaves no message in progress.
     ///
     /// # Errors
     ///
@@ -244,13 +249,13 @@ impl Outbound {
         }
     }
 
-    /// Sends a part of a message in a frame of its own; more parts follow (§5.4).
+    /// Encodes a part of a message in a frame of its own; more parts follow (RFC 6455 §5.4).
     ///
-    /// All parts of a message are of the kind of the first one.
+    /// All parts of a message must be of the same kind.
     ///
     /// # Errors
     ///
-    /// `Closed`, `NoMaskingKey`, and `MessageInProgress` if the kind is another one.
+    /// `Closed`, `NoMaskingKey`, and `MessageInProgress` if the kind is not that of the first part.
     pub fn encode_fragment(
         &mut self,
         part: MessageRef<'_>,
@@ -259,7 +264,7 @@ impl Outbound {
         self.encode_part(part, Fin::Clear, out)
     }
 
-    /// Sends the last part of a message, whose frame has the FIN bit (§5.4).
+    /// Encodes the last part of a message, in a frame with the FIN bit (RFC 6455 §5.4).
     ///
     /// # Errors
     ///
@@ -287,7 +292,7 @@ impl Outbound {
         self.encode_frame(opcode, part, false, fin, out)
     }
 
-    /// Appends a part as it is to go out in a frame of its own.
+    /// Appends a part, already compressed if it should be, in a frame of its own.
     #[inline(always)]
     fn encode_frame(
         &mut self,
@@ -315,16 +320,17 @@ impl Outbound {
         self.encode_frame(opcode, (kind, &payload), true, fin, out)
     }
 
-    /// Gives up what the following messages would refer to: the peer will not get it.
+    /// Resets the compressor after a frame that cannot be sent. Later messages must not refer to
+    /// data that the peer does not have.
     #[cold]
     fn lose_frame(&mut self, error: SendError) -> SendError {
         self.deflater.iter_mut().for_each(Deflater::reset);
         error
     }
 
-    /// Sends the header of a part of a message, whose payload was made ready before. Text may be
-    /// cut anywhere, also inside a character.
-    // Left to itself, the compiler makes it a call, which costs 34 instructions a message.
+    /// Encodes the header of a part whose payload is ready. Text may be cut anywhere, even inside a
+    /// character.
+    // Without the attribute this is a call, which costs 34 instructions a message.
     #[inline(always)]
     pub(crate) fn encode_part_header(
         &mut self,
@@ -341,7 +347,7 @@ impl Outbound {
         Ok(mask)
     }
 
-    /// The opcode of the next frame of a message of this kind.
+    /// Returns the opcode of the next frame of a message of this kind.
     #[inline]
     const fn opcode(&self, kind: MessageKind) -> Result<Opcode, SendError> {
         match (self.stage, kind) {
@@ -354,7 +360,7 @@ impl Outbound {
         }
     }
 
-    /// Appends a frame, masked from a client.
+    /// Appends a frame, masked if this is a client.
     #[inline(always)]
     fn append(
         &self,
@@ -372,7 +378,7 @@ impl Outbound {
         Ok(())
     }
 
-    /// The masking key of the next frame, from a client.
+    /// Returns the masking key of the next frame, if this is a client.
     #[inline(always)]
     fn mask(&self) -> Result<Option<MaskingKey>, SendError> {
         match self.keys {
@@ -382,10 +388,10 @@ impl Outbound {
     }
 }
 
-/// The header of a part of a message, without a masking key.
+/// Creates the header of a part of a message, without a masking key.
 #[inline(always)]
 fn part_header(opcode: Opcode, payload_len: usize, is_deflated: bool, fin: Fin) -> FrameHeader {
-    // The first frame says it for all (RFC 7692 §6.1).
+    // Only the first frame of a compressed message has RSV1 set (RFC 7692 §6.1).
     let rsv1 = is_deflated && opcode != Opcode::Continuation;
     let header = FrameHeader::new(opcode, None, payload_len as u64);
     FrameHeader { fin: fin == Fin::Set, rsv1, ..header }

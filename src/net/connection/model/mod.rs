@@ -1,22 +1,22 @@
-//! The invariants of a connection, in every order in which its threads can meet.
+//! Models that check the invariants of a connection in every order in which its threads can meet.
 //!
-//! Each test is a model: a few threads on one connection, whose stream keeps what is written. Loom
-//! runs it again and again, each time in another order, and with every value that an atomic may
-//! still show to a thread. Most models of two threads are exhaustive. The others, and all of three
-//! threads, have too many orders for that: they are bounded by the number of preemptions, that is,
-//! of places where a thread stops although it could continue.
+//! Each test is a model: a few threads on one connection, whose stream keeps the written bytes.
+//! Loom runs it again and again, each time in another order, and with every value that an atomic
+//! may still show to a thread. Most models of two threads are exhaustive. The others, and all
+//! models of three threads, have too many orders for that. Their number of preemptions is bounded:
+//! a preemption is a place where a thread stops although it could continue.
 //!
 //! 1. A Pong, Ping or Close that was posted is written, or the receiver knows of it.
 //! 2. A broadcast that was accepted is written, in order, or the connection is closed.
-//! 3. No message stands between the fragments of another.
-//! 4. Nothing but a Pong follows a Close frame.
+//! 3. No message is written between the fragments of another.
+//! 4. Only a Pong follows a Close frame.
 //! 5. An abort frees the threads that wait.
-//! 6. Only messages that the caller fed wait, unless the peer does not read.
-//! 7. A read that met a write that does not wait knows it.
-//! 8. Bytes that a thread leaves behind are in the hands of the flusher, or the receiver comes back.
+//! 6. Only messages that the caller fed wait, unless the peer is not reading.
+//! 7. A read that met a non-waiting write does not take it for its own timeout.
+//! 8. Bytes that a thread leaves behind are handed to the flusher, or the receiver comes back.
 //!
-//! `tests/model/run` runs the models, and then leaves out one fence or flag at a time: each time
-//! a model has to fail.
+//! `tests/model/run` runs the models, and then leaves out one fence or flag at a time. Each time a
+//! certain model must fail.
 
 mod three_threads;
 mod two_threads;
@@ -35,14 +35,14 @@ use super::write::{Offer, Sender};
 use crate::net::{Stream, Timeouts};
 use crate::protocol::{Event, Outbound};
 
-/// A stream that keeps what is written. At first it refuses some writes, as a slow peer would.
+/// A stream that keeps the written bytes. At first it refuses some writes, as a slow peer would.
 #[derive(Debug, Default)]
 struct Sink {
     bytes: Mutex<Vec<u8>>,
     stalls: AtomicUsize,
-    /// Something was written: where the model is about what the peer does then.
+    /// Whether bytes were written, for models that are about the peer's reaction to them.
     has_written: LoomBool,
-    /// Our side was ended.
+    /// Whether our side was shut down.
     is_ended: AtomicBool,
 }
 
@@ -76,7 +76,7 @@ impl Stream for Sink {
     }
 }
 
-/// A connection of a server, as its receiver has it.
+/// A connection of a server, as seen by its receiver.
 struct Connection {
     sink: Arc<Sink>,
     shared: Arc<Shared>,
@@ -108,7 +108,7 @@ impl Connection {
         Sender::new(Arc::clone(&self.shared))
     }
 
-    /// What the receiver does with an event before it reads on. Returns whether it has to come
+    /// Does what the receiver does with an event before it reads on. Returns whether it must come
     /// back soon.
     fn receive(&self, event: &Event) -> bool {
         self.shared.post_answer(event);
@@ -131,7 +131,7 @@ impl Connection {
         self.shared.status().needs_receiver()
     }
 
-    /// Writes what was left behind as the flusher does, which has to have been told.
+    /// Writes the bytes that were left behind, as the flusher does. It must have been told of them.
     #[track_caller]
     fn flush_rest(&self) {
         while self.shared.is_behind() {
@@ -140,7 +140,7 @@ impl Connection {
         }
     }
 
-    /// Waits for the other thread. Then the receiver comes back, if it has to.
+    /// Waits for the other thread. Then the receiver comes back, if it must.
     fn after<T>(&self, other: JoinHandle<T>, comes_back: bool) {
         other.join().unwrap();
         if comes_back {
@@ -148,7 +148,8 @@ impl Connection {
         }
     }
 
-    /// What was written, all of it whole frames in an order that the protocol allows.
+    /// Returns the written frames, and checks that they are whole, in an order that the protocol
+    /// allows.
     fn frames(&self) -> Vec<Frame> {
         let bytes = self.sink.bytes.lock().unwrap().clone();
         let (mut rest, mut frames) = (&bytes[..], Vec::new());
@@ -174,7 +175,7 @@ impl Connection {
         frames
     }
 
-    /// Sees that these frames were written.
+    /// Checks that these frames were written.
     #[track_caller]
     fn assert_written(&self, expected: &[(u8, &str)]) {
         let frames = self.frames();
@@ -197,11 +198,11 @@ fn is_accepted(offer: Offer) -> bool {
     matches!(offer, Offer::Taken | Offer::Kept)
 }
 
-/// How many orders a model tries.
+/// How many orders of its threads a model tries.
 #[derive(Clone, Copy)]
 enum Orders {
     All,
-    /// Those in which threads are stopped this often.
+    /// Only those with at most this many preemptions.
     Preemptions(usize),
 }
 
@@ -223,6 +224,6 @@ fn explore(name: &str, orders: Orders, model: impl Fn() + Send + Sync + 'static)
         Orders::All => "all orders".to_owned(),
         Orders::Preemptions(count) => format!("at most {count} preemptions"),
     };
-    // In one piece: the tests of a run print side by side.
+    // One call prints the whole line, because the tests of a run print at the same time.
     eprint!("\nmodel: {} executions, {bound}: {name}\n", executions.load(Ordering::SeqCst));
 }

@@ -1,4 +1,7 @@
-//! Three threads on one connection.
+//! Models of three threads on one connection.
+//!
+//! They have too many orders to try all of them, so each bounds the number of preemptions.
+//! `tests/model/run` names some of these models: if you rename one, rename it there too.
 
 use std::io;
 

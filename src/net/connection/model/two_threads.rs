@@ -1,4 +1,7 @@
-//! Two threads on one connection.
+//! Models of two threads on one connection, and two models of a single thread.
+//!
+//! Mostly the first thread plays the receiver, and the second one sends or broadcasts.
+//! `tests/model/run` names some of these models: if you rename one, rename it there too.
 
 use std::io;
 use std::sync::Arc;
@@ -160,7 +163,7 @@ fn a_failure_during_a_feed() {
         let comes_back = connection.write_what_waits();
         connection.after(other, comes_back);
         assert_eq!(connection.closes(), 1);
-        assert!(connection.sink.is_ended.load(Ordering::SeqCst), "which ends our side at once");
+        assert!(connection.sink.is_ended.load(Ordering::SeqCst), "our side ends at once");
     });
 }
 
@@ -189,7 +192,8 @@ fn a_broadcast_during_a_broadcast() {
     });
 }
 
-/// Three broadcasts, of which a thread whose slice is over serves one after the other.
+/// Three broadcasts during a send, while every slice is over at once: each of them is written or
+/// refused.
 #[test]
 fn broadcasts_after_the_end_of_a_slice() {
     end_slices_at_once();
@@ -267,7 +271,7 @@ fn a_ping_while_a_sender_waits_for_a_message_to_end() {
         io::Write::flush(&mut writer).unwrap();
         let sender = connection.sender();
         let other = thread::spawn(move || sender.send("m"));
-        // The writer pauses, and no other thread has anything to do.
+        // The writer of the streamed message pauses, and no other thread has work.
         if connection.receive(&ping()) {
             connection.write_what_waits();
         }
@@ -302,7 +306,7 @@ fn a_read_during_a_write_that_does_not_wait() {
     explore("a read during a write that does not wait", Orders::All, || {
         let (writes, is_nonblocking) = (Arc::new(TryWrites::new()), Arc::new(LoomBool::new(false)));
         let (other_writes, stream) = (Arc::clone(&writes), Arc::clone(&is_nonblocking));
-        // The mode of a stream orders nothing.
+        // `Relaxed`, because the mode of a stream orders no other memory access.
         let writing = thread::spawn(move || {
             other_writes.during(|| {
                 stream.store(true, LoomOrdering::Relaxed);
@@ -311,7 +315,7 @@ fn a_read_during_a_write_that_does_not_wait() {
         });
         let count = writes.count();
         let is_refused = is_nonblocking.load(LoomOrdering::Relaxed);
-        assert!(!is_refused || !writes.is_unchanged_since(count), "taken for a time-out");
+        assert!(!is_refused || !writes.is_unchanged_since(count), "taken for a timeout");
         writing.join().unwrap();
     });
 }
@@ -322,7 +326,8 @@ fn a_broadcast_that_is_left_to_the_flusher() {
         let connection = Connection::new(2);
         let sender = connection.sender();
         let other = thread::spawn(move || sender.offer(&PreparedMessage::new("b"), Wait::Slice));
-        // The receiver is in a long read. The flusher may be there for bytes that were left earlier.
+        // The receiver is in a long read. The flusher may already run for bytes that were left
+        // earlier.
         connection.shared.write_rest();
         assert!(is_accepted(other.join().unwrap()));
         connection.flush_rest();

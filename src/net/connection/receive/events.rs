@@ -1,4 +1,4 @@
-//! What the bytes of the peer mean to the receiver: events, and what each of them calls for.
+//! The bytes of the peer become events, and the receiver does what each event calls for.
 
 use super::{DEFLATED_PIECE_LEN, PIECE_LEN, Phase, ReadMode, Receiver};
 use crate::ProtocolError;
@@ -9,9 +9,9 @@ use crate::net::error::unexpected_eof;
 use crate::protocol::{Event, Message};
 
 impl Receiver {
-    /// The next message, if it is one frame that lies whole in what was read. Most are, and they
-    /// call for nothing else. While a message is in progress, or once the peer has said its last
-    /// word, there is none.
+    /// Returns the next message, if it is a single frame that is whole in the read buffer. Most
+    /// messages are, and they call for nothing else. `None` while a fragmented message is in
+    /// progress, or after the peer's last word.
     #[inline(always)]
     pub(super) fn take_unfragmented(&mut self) -> Option<Message> {
         let mut input = self.buffer.get_unread()?;
@@ -23,9 +23,10 @@ impl Receiver {
         Some(message)
     }
 
-    /// Writes the Pongs that gathered, once for all Pings that came together, and other bytes for
-    /// which the receiver is responsible: the caller may take long over what it is handed. The
-    /// bytes that the peer does not take are left to the flusher.
+    /// Writes the Pongs that have gathered, once for all Pings that arrived together, and other
+    /// bytes for which the receiver is responsible. This comes before a return, because the caller
+    /// may be busy with the message for long. Bytes that the peer does not take are left to the
+    /// flusher.
     #[inline]
     pub(super) fn answer_pings(&mut self) {
         if self.has_pinged || self.shared.may_need_receiver() {
@@ -39,14 +40,14 @@ impl Receiver {
         if self.shared.is_stalled() {
             self.shared.leave_rest();
         } else if has_pinged || self.shared.status().needs_receiver() {
-            // The next read meets a failure again.
+            // The next read runs into the same failure, and reports it.
             let _ = self.shared.try_flush_briefly();
         }
     }
 
-    /// The next event that the bytes read so far hold, after doing what it calls for: at the end
-    /// of the connection, waiting for that until the deadline. In pieces, `None` may also mean
-    /// that a piece was eaten.
+    /// Returns the next event in the read buffer, after doing what it calls for. At the end of the
+    /// connection, it waits for that end until the deadline. `None` means that more bytes must be
+    /// read, or, with `ReadMode::Pieces`, that a piece was decoded.
     pub(super) fn next_event(
         &mut self,
         mode: ReadMode,
@@ -97,17 +98,17 @@ impl Receiver {
         matches!(self.phase, Phase::Skipping)
     }
 
-    /// Whether bytes that were read have yet to be eaten.
+    /// Whether the read buffer still holds bytes.
     pub(super) fn has_unread(&self) -> bool {
         !self.buffer.unread().is_empty()
     }
 
-    /// Moves what has arrived of the message in progress to `out`.
+    /// Moves the part of the message in progress that has arrived to `out`.
     pub(super) fn take_partial(&mut self, out: &mut Vec<u8>) {
         self.inbound.take_partial(out);
     }
 
-    /// Waits for a further piece of a message that is not to be held as a whole.
+    /// Waits for a further piece of a message that is not held as a whole.
     pub(super) fn wait_for_piece(&mut self, deadline: Deadline) -> Result<(), Error> {
         if self.has_ended() {
             return Err(unexpected_eof("the connection ended inside a message"));
@@ -116,7 +117,7 @@ impl Receiver {
         self.wait(deadline)
     }
 
-    /// Drops what is still to come of a message whose reader is gone.
+    /// Skips the rest of a message whose reader was dropped.
     pub(super) fn skip_the_rest(&mut self) {
         if matches!(self.phase, Phase::InMessage) {
             let is_in_message = self.inbound.message_kind().is_some();
@@ -129,7 +130,7 @@ impl Receiver {
         if unread.is_empty() {
             return Ok(None);
         }
-        // A message that is skipped is not held either.
+        // A message that is skipped is not held as a whole either.
         let in_pieces = mode == ReadMode::Pieces || self.is_skipping();
         let is_cut = in_pieces && self.inbound.may_inflate();
         let piece_len = if is_cut { DEFLATED_PIECE_LEN } else { unread.len() };
@@ -146,7 +147,8 @@ impl Receiver {
                 self.shared.received.add_message();
             }
             if let Event::Close(_) = event {
-                // Asked before it is noted: then another thread may send the answer at any time.
+                // Checked before the event is posted: after that, another thread may send the
+                // answer at any time.
                 self.closed_by =
                     if self.shared.close_sent() { ClosedBy::Us } else { ClosedBy::Peer };
             }

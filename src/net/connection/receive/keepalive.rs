@@ -1,34 +1,32 @@
-//! When to send a Ping into silence, and when to give up (§5.5.2).
+//! The decisions of keepalive: when to send a Ping, and when to give up (§5.5.2).
 //!
-//! Keepalive has no timer thread. The receiver asks after each read that timed out, and tells when
-//! something was read. So a busy connection never reads the clock for this.
+//! Keepalive has no timer thread. The receiver asks it after each read that timed out, and tells it
+//! when bytes were read. So a busy connection never reads the clock for keepalive.
 
 use std::time::{Duration, Instant};
 
 use crate::net::Timeouts;
 use crate::net::deadline::Deadline;
 
-/// Notices a peer that is gone: silence brings a Ping, and further silence the end.
-///
-/// There is no timer: it is asked whenever a read has timed out, and told whenever something
-/// was read. So it costs a clock reading only when there is nothing else to do.
+/// Detects a dead peer: after a time of silence it asks for a Ping, and after more silence for the
+/// end.
 #[derive(Debug)]
 pub(super) struct Keepalive {
     ping_after: Option<Duration>,
     pong_within: Duration,
-    /// Since when nothing was heard, if a read has timed out since.
+    /// The start of the present silence, if a read has timed out since.
     silent_since: Option<Instant>,
-    /// Until when something has to be heard, once a Ping was sent into the silence.
+    /// The deadline for any byte of the peer, once a Ping was sent.
     give_up_at: Option<Deadline>,
 }
 
-/// What silence calls for.
+/// What the receiver must do about the silence.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Action {
     Nothing,
-    /// A Ping.
+    /// Send a Ping.
     Ping,
-    /// The end of the connection.
+    /// End the connection.
     GiveUp,
 }
 
@@ -42,7 +40,7 @@ impl Keepalive {
         }
     }
 
-    /// How long a read may wait before silence calls for something.
+    /// Returns how long a read may wait before the silence calls for an action.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let ping_after = self.ping_after?;
         match (self.give_up_at, self.silent_since) {
@@ -52,20 +50,22 @@ impl Keepalive {
         }
     }
 
-    /// Whether nothing timed out since the peer was heard: the time-out is that of a Ping then.
+    /// Whether no read has timed out since the peer was last heard. Then the timeout is the whole
+    /// time before a Ping.
     #[inline]
     pub(super) const fn is_calm(&self) -> bool {
         self.silent_since.is_none() && self.give_up_at.is_none()
     }
 
-    /// Something was read.
+    /// Records that bytes were read.
     #[inline]
     pub(super) const fn heard(&mut self) {
         self.silent_since = None;
         self.give_up_at = None;
     }
 
-    /// Nothing was read for so long, since the last word or the last call.
+    /// Records that nothing was read for `waited`, since the peer was last heard or since the last
+    /// call. Returns what to do about it.
     pub(super) fn silent(&mut self, waited: Duration) -> Action {
         let Some(ping_after) = self.ping_after else { return Action::Nothing };
         let now = Instant::now();

@@ -1,8 +1,7 @@
-//! A message that is read while it arrives, and never held as a whole.
+//! A message that is read while it arrives, and is never in memory as a whole.
 //!
-//! The reader borrows the receiver, so no other message can be received before it is dropped. What
-//! is then left of the message is skipped with the next receive, not in the drop, which must not
-//! wait.
+//! The reader borrows the receiver, so no other message can be received before it is dropped. The
+//! unread rest of the message is skipped by the next receive, not in the drop, which must not wait.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -12,18 +11,18 @@ use crate::net::deadline::Deadline;
 use crate::net::{Error, Operation};
 use crate::protocol::{Event, MessageKind};
 
-/// A message that is read while it arrives: made by [`Receiver::recv_reader`].
+/// A message that is read while it arrives: see [`Receiver::recv_reader`].
 ///
-/// It ends where the message does. Text is checked on the way, so that what was read is valid
-/// UTF-8, but for a character that the last piece may have cut.
+/// The reader ends where the message does. Text is checked on the way, so that the bytes read so
+/// far are valid UTF-8, except for a character that is cut at their end.
 ///
-/// What was not read of it is skipped by the receive that follows.
+/// The next receive skips the bytes that were not read.
 #[derive(Debug)]
 #[must_use = "a message that is not read is skipped"]
 pub struct MessageReader<'a> {
     receiver: &'a mut Receiver,
     kind: MessageKind,
-    /// What has arrived, of which `piece[read..]` was not read yet.
+    /// The bytes that have arrived. `piece[read..]` was not returned yet.
     piece: Vec<u8>,
     read: usize,
     timeout: Option<Duration>,
@@ -32,7 +31,7 @@ pub struct MessageReader<'a> {
 }
 
 impl<'a> MessageReader<'a> {
-    /// Of a message that has arrived as a whole.
+    /// Creates a reader of a message that has arrived as a whole.
     pub(super) const fn whole(
         receiver: &'a mut Receiver,
         kind: MessageKind,
@@ -41,20 +40,20 @@ impl<'a> MessageReader<'a> {
         Self { receiver, kind, piece, read: 0, timeout: None, is_last: true }
     }
 
-    /// Of a message that has begun to arrive.
+    /// Creates a reader of a message that has begun to arrive.
     pub(super) const fn begun(receiver: &'a mut Receiver, kind: MessageKind) -> Self {
         Self { receiver, kind, piece: Vec::new(), read: 0, timeout: None, is_last: false }
     }
 
-    /// Whether the message is text or binary.
+    /// Returns whether the message is text or binary.
     #[must_use]
     pub const fn kind(&self) -> MessageKind {
         self.kind
     }
 
-    /// Bounds how long a read waits; by default it does so as long as the peer is there.
+    /// Sets how long a read may wait. By default it waits as long as the peer is alive.
     ///
-    /// A read that takes longer gives `TimedOut`, and the next goes on where it stopped.
+    /// A read that takes longer returns `TimedOut`, and the next one continues where it stopped.
     pub const fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }

@@ -4,7 +4,7 @@ use super::Receiver;
 use crate::net::Error;
 use crate::protocol::Message;
 
-/// The messages of a connection: made by [`Receiver::messages`] and
+/// An iterator over the messages of a connection: see [`Receiver::messages`] and
 /// [`WebSocket::messages`](crate::WebSocket::messages).
 ///
 /// It ends when the connection does, and stays ended. An error comes once, as the last item.
@@ -36,7 +36,7 @@ impl Iterator for Messages<'_> {
     }
 }
 
-/// The messages of the peer until the connection ends: see [`Receiver::messages`].
+/// Iterates over the messages of the peer: see [`Receiver::messages`].
 impl<'a> IntoIterator for &'a mut Receiver {
     type Item = Result<Message, Error>;
     type IntoIter = Messages<'a>;

@@ -1,10 +1,10 @@
-//! The half of a connection that receives: bytes become events, events become messages, and what
-//! an event calls for is left for the writer.
+//! The half of a connection that receives: bytes become events, and events become messages. The
+//! control frame that answers an event is left for the writer.
 //!
 //! The receiver is the one thread that can be counted on, because a connection lives only as long
-//! as somebody receives. So it is responsible for all bytes that no other thread is about to
-//! write: before each read, and before it hands anything to its caller, it looks at the published
-//! state and writes what is there.
+//! as a thread receives. So the receiver is responsible for all bytes that no other thread is about
+//! to write. Before each read, and before it returns anything to its caller, it looks at the
+//! published state and writes such bytes.
 
 mod buffer;
 mod end;
@@ -36,91 +36,93 @@ use crate::protocol::{Event, Inbound, Message, MessageRef, Role, SendError};
 /// The half of a connection that receives.
 ///
 /// A connection needs a thread that receives. [`recv`](Self::recv) answers Pings and Close frames,
-/// notices a silent peer, and writes the bytes that the peer did not take when they were sent.
+/// detects a dead peer, and writes bytes that the peer did not take when they were sent.
 ///
 /// Dropping the receiver ends the connection, for all senders too, as dropping a
-/// [`WebSocket`](crate::WebSocket) does. The connection does not end when all senders are dropped:
-/// the receiver receives until the peer ends.
+/// [`WebSocket`](crate::WebSocket) does. Dropping all senders does not: the receiver receives until
+/// the peer ends the connection.
 ///
 /// Once the connection has ended, the receiver closes the socket, even if senders are kept.
 #[derive(Debug)]
 pub struct Receiver {
     shared: Arc<Shared>,
-    /// The stream, until the connection has ended: then it is closed, whoever keeps what.
+    /// The stream, until the connection has ended. Then it is closed, even if senders are kept.
     stream: Option<Arc<dyn Stream>>,
-    /// On the heap, so that a receiver is small to move about.
+    /// On the heap, so that a receiver is small when it is moved.
     inbound: Box<Inbound>,
     buffer: ReadBuffer,
-    /// What the stream was last told.
+    /// The read timeout that was last set on the stream.
     read_timeout: Option<Duration>,
     max_read_timeout: Option<Duration>,
-    /// How long a read may wait if there is nothing but to wait for the peer.
+    /// How long a read may wait if the receiver has nothing else to do.
     calm_read_timeout: Duration,
-    /// The count of writes that do not wait, before the last read.
+    /// The count of non-waiting writes before the last read.
     try_writes: Count,
     keepalive: Keepalive,
-    /// Whether the sender is in other hands: then it is told of a peer that does not read.
+    /// Whether the connection was split. Then the senders report a peer that does not read, not the
+    /// receiver.
     is_detached: bool,
-    /// Until when the peer has to read what is to be written, or to send something, if it did
-    /// not take all at once.
+    /// The moment until which the peer must read the bytes that wait, or send something. `None` if
+    /// no bytes are behind.
     room_deadline: Option<Deadline>,
-    /// How many bytes were read after the deadline for the peer's Close frame.
+    /// The number of bytes read after the deadline for the peer's Close frame.
     late_len: usize,
-    /// Pings came since something was last written.
+    /// Whether Pings arrived since bytes were last written.
     has_pinged: bool,
-    /// Whose Close frame was the first, should the last event be a Close.
+    /// Which end sent the first Close frame, if the connection ends with one.
     closed_by: ClosedBy,
     phase: Phase,
 }
 
-/// How far the receiver is.
+/// The progress of a receiver.
 #[derive(Debug)]
 enum Phase {
-    /// The next message is to be handed out.
+    /// No part of the next message was returned yet.
     Messages,
-    /// Part of the message in progress was handed out.
+    /// Part of the message in progress was returned.
     InMessage,
-    /// The message in progress is of no interest.
+    /// The rest of the message in progress is skipped.
     Skipping,
-    /// The peer has said its last word.
+    /// The peer's last word was received: a Close frame, or bytes that break a rule.
     Ending(Ending),
     /// The connection has ended.
     Ended(CloseStatus),
 }
 
-/// A connection after the peer's last word. A receive that times out in the meantime leaves the
-/// rest to the next one.
+/// A connection between the peer's last word and the end. A receive that times out in the meantime
+/// leaves the rest to the next one.
 #[derive(Debug)]
 struct Ending {
     /// The peer's Close frame, or the rule that it broke.
     last_word: Result<Option<CloseFrame>, ProtocolError>,
-    /// The end of the time in which our Close frame has to go out.
+    /// The deadline for writing our Close frame.
     deadline: Deadline,
-    /// The end of the wait for the peer to end its side, once our last byte is out.
+    /// The deadline for the peer to end its side, once our last byte is out.
     linger: Option<Deadline>,
-    /// How many bytes were read in the meantime.
+    /// The number of bytes read since the last word.
     read_len: usize,
 }
 
-/// A message that is read while it arrives is read in pieces of at most so many bytes.
+/// The most bytes per read of a message that is returned while it arrives.
 const PIECE_LEN: usize = 16 << 10;
-/// It is decompressed in pieces of at most so many: a bomb makes a thousand bytes of one.
+/// The most bytes of such a message that are decompressed at a time: a decompression bomb makes a
+/// thousand bytes of one.
 const DEFLATED_PIECE_LEN: usize = 512;
 
-/// How much of a message may be taken in at once.
+/// How much of a message may be decoded at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ReadMode {
-    /// All that was read: it is to be held as a whole.
+    /// Everything that was read: the message is held as a whole.
     All,
-    /// No more than becomes a piece.
+    /// One piece at most.
     Pieces,
 }
 
-/// How soon to try again to write what the peer did not take.
+/// The interval between attempts to write bytes that the peer did not take.
 const RETRY: Duration = Duration::from_millis(50);
 
 impl Receiver {
-    /// A receiver whose stream is ready to be read from.
+    /// Creates a receiver for a stream that is ready to be read.
     pub(super) fn open(
         shared: Arc<Shared>,
         stream: Arc<dyn Stream>,
@@ -153,57 +155,59 @@ impl Receiver {
         Ok(receiver)
     }
 
-    /// The receiver of a connection whose sender is in other hands: it never waits for the peer
-    /// to read.
+    /// Marks the connection as split: the receiver then never reports that the peer does not read.
     pub(super) const fn detached(mut self) -> Self {
         self.is_detached = true;
         self
     }
 
-    /// Waits for the next message; `None` is the end of a connection after a closing handshake.
+    /// Waits for the next message (§6.2). Returns `None` once the peer's Close frame has ended the
+    /// connection.
     ///
-    /// In the meantime it answers Pings, and completes the closing handshake of a peer that closes
-    /// (§5.5, §7). Before it waits, it writes fed messages and all other bytes that wait. It never
-    /// waits for a thread that sends.
+    /// In the meantime the call answers Pings, and completes the closing handshake of a peer that
+    /// closes (§5.5, §7). Before it waits, it writes fed messages and all other bytes that wait. It
+    /// never waits for a thread that sends.
     ///
     /// # Errors
     ///
-    /// - `Protocol` if the peer broke the rules; it was told so and the connection is closed.
+    /// - `Protocol` if the peer broke a rule. The peer was told which one, and the connection has
+    ///   ended.
     /// - `Io` if the transport failed, or ended with no Close frame (`UnexpectedEof`).
     /// - `Timeout(Flush)` if for [`Timeouts::write`](crate::Timeouts) the peer neither reads the
-    ///   bytes that wait for it nor sends anything; the next call continues. After a split, only
+    ///   bytes that wait for it nor sends anything. The next call continues. After a split, only
     ///   senders return this.
     /// - `Timeout(Close)` if the peer does not answer our Close frame within
-    ///   [`Timeouts::close`](crate::Timeouts). An answer that came in time is read, however late
+    ///   [`Timeouts::close`](crate::Timeouts). An answer that arrived in time is read, however late
     ///   the call. The connection was cut.
-    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping: the connection was cut.
-    ///   The receiver sends no such Pings once our Close frame was sent.
-    /// - `Io(ConnectionAborted)` after [`Sender::abort`](crate::Sender::abort).
+    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping. The connection was cut.
+    ///   No such Ping follows our Close frame.
+    /// - `Io(ConnectionAborted)` after [`Sender::abort`](crate::Sender::abort), and `SlowPeer` if a
+    ///   [`Hub`](crate::Hub) ended the connection.
     ///
     /// After `None`, and after an error that ended the connection, it returns `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.recv_by(Deadline::never())
     }
 
-    /// As [`recv`](Self::recv), but waits no longer than `timeout`.
+    /// Waits for the next message as [`recv`](Self::recv) does, for `timeout` at most.
     ///
     /// # Errors
     ///
-    /// `Timeout(Receive)` if by then no message is complete and the connection has not ended. The
+    /// `Timeout(Receive)` if no message was complete by then and the connection has not ended. The
     /// bytes that have arrived are kept, and the next call continues with the message, or with the
     /// end of the connection. Otherwise as for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>, Error> {
         self.recv_by(Deadline::after(Some(timeout)))
     }
 
-    /// The messages of the peer until the connection ends, as [`recv`](Self::recv) gives them.
+    /// Returns an iterator over the messages of the peer, which ends with the connection.
     /// `for message in &mut receiver` does the same.
     pub const fn messages(&mut self) -> Messages<'_> {
         Messages::new(self)
     }
 
-    /// Has a Close frame sent, and returns the moment at which the closing handshake has to be
-    /// over. If another thread has the writer, that one sends it.
+    /// Sends a Close frame, and returns the deadline of the closing handshake. If another thread
+    /// holds the writer, that thread sends it.
     pub(super) fn begin_close(&self, frame: CloseFrame) -> Result<Deadline, Error> {
         let code = frame.code();
         if code == CloseCode::MANDATORY_EXTENSION && self.shared.role() == Role::Server {
@@ -214,9 +218,10 @@ impl Receiver {
         Ok(deadline)
     }
 
-    /// How far the connection is from its end. When both Close frames have passed, it is still
-    /// `Closing` until a receive has seen the end of TCP, or has waited for that up to
-    /// [`Timeouts::linger`](crate::Timeouts) (§7.1.4).
+    /// Returns whether the connection is open, closing or closed.
+    ///
+    /// When both Close frames have passed, the state is still `Closing` until a receive has seen
+    /// the end of TCP, or has waited for it up to [`Timeouts::linger`](crate::Timeouts) (§7.1.4).
     #[must_use]
     pub fn state(&self) -> State {
         match self.phase {
@@ -226,20 +231,21 @@ impl Receiver {
         }
     }
 
-    /// How long the latest Ping took to be answered: one of keepalive, which it sends into silence,
-    /// or of [`Sender::measure_latency`](crate::Sender::measure_latency).
+    /// Returns the round-trip time of the latest Ping that was answered. Keepalive sends one when
+    /// the peer is silent, and [`Sender::measure_latency`](crate::Sender::measure_latency) sends
+    /// one at once.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.shared.latency.latest()
     }
 
-    /// What has passed over the connection so far.
+    /// Returns how many messages and bytes were sent and received so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.counters()
     }
 
-    /// How the connection ended, once it has.
+    /// Returns how the connection ended, or `None` if it has not.
     #[must_use]
     pub const fn close_status(&self) -> Option<&CloseStatus> {
         match &self.phase {
@@ -248,11 +254,11 @@ impl Receiver {
         }
     }
 
-    /// Waits for the next message as [`recv`](Self::recv) does, but only for its beginning:
-    /// what follows is read while it arrives, and the message is never held as a whole.
+    /// Waits for the start of the next message, and returns a reader of its payload.
     ///
-    /// [`Limits::max_stream_len`](crate::Limits::max_stream_len) bounds the message, in place of the
-    /// limits on messages that are held.
+    /// The message is read while it arrives, and is never in memory as a whole.
+    /// [`Limits::max_stream_len`](crate::Limits::max_stream_len) bounds it, in place of the limits
+    /// on messages that are held.
     ///
     /// ```no_run
     /// # fn receive(mut receiver: tightwire::Receiver) -> Result<(), tightwire::Error> {
@@ -265,7 +271,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv), also from the reader, as the source of its `io::Error`.
+    /// As for [`recv`](Self::recv). The reader returns the same errors, each as the source of an
+    /// `io::Error`.
     pub fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
         self.skip_the_rest();
         loop {
@@ -300,7 +307,7 @@ impl Receiver {
         }
     }
 
-    /// As [`recv_by`](Self::recv_by), if the next message does not lie whole in what was read.
+    /// As [`recv_by`](Self::recv_by), if the next message is not whole in the read buffer.
     #[inline(never)]
     fn recv_or_wait(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
         let mut has_waited = false;
@@ -316,7 +323,9 @@ impl Receiver {
         }
     }
 
-    /// As [`recv_by`](Self::recv_by), for all but whole messages, as far as what was read holds it.
+    /// Handles the read buffer in the general case: fragments, control frames, the end of the
+    /// connection. `Break` has the result of the receive. `Continue` means that more bytes must be
+    /// read.
     fn recv_other(
         &mut self,
         deadline: Deadline,
@@ -337,8 +346,8 @@ impl Receiver {
                 None => break,
             }
         }
-        // A peer that is never quiet, with Pings or with byte after byte, holds nobody longer than
-        // one that is.
+        // A peer that is never quiet, because it sends Pings or byte after byte, must not hold the
+        // caller longer than a silent one.
         if has_waited && deadline.is_over() {
             self.answer_pings();
             return Err(Error::Timeout(Operation::Receive));
@@ -347,8 +356,8 @@ impl Receiver {
     }
 }
 
-/// Without a receiver nobody would answer the peer, so the connection ends with it: senders are
-/// told that it is closed, and a call of theirs that is blocked ends. This waits for nothing,
+/// Ends the connection, because without a receiver nobody would answer the peer. Senders then fail
+/// with `Send(Closed)`, and a blocked call of theirs returns. The drop does not wait for anything,
 /// because a program may drop a connection anywhere.
 impl Drop for Receiver {
     fn drop(&mut self) {

@@ -1,8 +1,9 @@
-//! How the receiver waits: for how long, and what it does when nothing comes.
+//! How long the receiver waits, and what it does when nothing arrives.
 //!
-//! A read waits until the earliest of the moments at which the receiver has something else to do:
-//! the caller's deadline, that of the closing handshake, the next step of keepalive, or the next
-//! try to write bytes for which it is responsible. A read that is cut short loses nothing.
+//! A read waits until the receiver has something else to do. That is the earliest of the caller's
+//! deadline, the deadline of the closing handshake, the next step of keepalive, and the next
+//! attempt to write bytes for which the receiver is responsible. A read that is cut short loses
+//! nothing.
 
 use std::time::{Duration, Instant};
 use std::{io, mem};
@@ -14,24 +15,26 @@ use crate::net::error::{is_timeout, unexpected_eof};
 use crate::net::stream::WRITE_SLICE;
 use crate::net::{Error, Operation};
 
-/// A read whose data has arrived need not wait longer.
+/// The timeout of a read that only takes data that has arrived, and the shortest timeout.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// How much is read after the deadline of the closing handshake: more than a system buffers.
+/// The most bytes read after the deadline of the closing handshake: more than a system buffers.
 const LATE_MAX: usize = 8 << 20;
-/// A read counts for at least this much of it: a peer could send byte after byte.
+/// The least that a read after that deadline counts for: a peer could send byte after byte.
 const LATE_MIN: usize = 32 << 10;
 
 impl Receiver {
-    /// Writes what has to go out first, as far as the peer takes it, then reads once.
+    /// Writes the bytes that wait, as far as the peer takes them, and then reads once.
     pub(super) fn wait(&mut self, deadline: Deadline) -> Result<(), Error> {
-        // The peer's answer to our Close frame may have come in time, but the caller late.
+        // The peer's answer to our Close frame may have arrived in time, although this call is
+        // late.
         let is_late = self.shared.close_sent() && self.shared.close_deadline().is_over();
         self.write_what_waits();
         self.watch_room();
         let timeout = if is_late { MOMENT } else { self.read_timeout_until(deadline) };
         let count = self.shared.try_writes.count();
-        // The clock is read only where other threads make such writes, or reads are cut short.
+        // The clock is read only if other threads make non-waiting writes, or if reads are cut
+        // short.
         let has_changed = mem::replace(&mut self.try_writes, count) != count;
         let start = (has_changed || self.max_read_timeout.is_some()).then(Instant::now);
         let outcome = self.fill(timeout);
@@ -44,7 +47,7 @@ impl Receiver {
             }
             Ok(0) => Err(self.abandon(unexpected_eof("the stream ended without a Close frame"))),
             Ok(count) => self.heard(if is_late { count.max(LATE_MIN) } else { 0 }),
-            // The stream says so by itself: something came that is not data yet.
+            // The stream itself returned this: bytes arrived that are not data yet.
             Err(error)
                 if error.kind() == io::ErrorKind::Interrupted && error.raw_os_error().is_none() =>
             {
@@ -55,7 +58,7 @@ impl Receiver {
             {
                 self.timed_out(start.map_or(timeout, |start| start.elapsed()), deadline)
             }
-            // The read waited for an unknown time, in which nothing came.
+            // The read waited for an unknown time, in which nothing arrived.
             Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
                 let waited = start.map_or(Duration::ZERO, |start| start.elapsed());
                 self.timed_out(waited, deadline)
@@ -69,12 +72,12 @@ impl Receiver {
     fn write_what_waits(&mut self) {
         self.has_pinged = false;
         if self.shared.has_unwritten() {
-            // Bytes that the peer sent before its end broke may still be there to be read.
+            // After a failure, bytes that the peer sent before may still be there to be read.
             let _ = self.shared.try_flush_and_come_back();
         }
     }
 
-    /// Notes that the peer is there.
+    /// Records that the peer is alive.
     #[inline]
     fn heard(&mut self, late_len: usize) -> Result<(), Error> {
         self.keepalive.heard();
@@ -86,8 +89,8 @@ impl Receiver {
         Ok(())
     }
 
-    /// Starts the clock of a peer that does not read, unless the sender is in other hands: then
-    /// that one is told.
+    /// Starts the clock for a peer that does not read, unless the connection was split: then the
+    /// senders report such a peer.
     #[inline]
     fn watch_room(&mut self) {
         if self.is_detached || !self.shared.is_behind() {
@@ -97,8 +100,8 @@ impl Receiver {
         }
     }
 
-    /// Gives up on a peer that neither reads nor sends. As long as it may do either, both are
-    /// tried in turn: it may itself be waiting for us to read.
+    /// Fails if the peer neither reads nor sends. As long as it may do either, the receiver tries
+    /// both in turn: the peer may itself be waiting for us to read.
     fn check_room(&mut self) -> Result<(), Error> {
         if self.room_deadline.is_some_and(Deadline::is_over) {
             self.room_deadline = None;
@@ -107,7 +110,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// How long the next read may wait.
+    /// Returns how long the next read may wait.
     #[inline]
     fn read_timeout_until(&self, deadline: Deadline) -> Duration {
         let is_calm =
@@ -115,11 +118,11 @@ impl Receiver {
         if is_calm { self.calm_read_timeout } else { self.earliest_timeout(deadline) }
     }
 
-    /// How long it is to the first of all the moments at which there is something else to do.
+    /// Returns the time until the receiver has something else to do.
     #[inline(never)]
     pub(super) fn earliest_timeout(&self, deadline: Deadline) -> Duration {
         // Another thread may send a Close frame at any time. A read that waits no longer than the
-        // peer has for its answer meets that deadline in time.
+        // peer has for its answer is over before that deadline.
         let mut timeout = self.shared.timeouts.close;
         let deadlines = deadline.earlier(self.shared.close_deadline()).left();
         let keepalive = self.keepalive.timeout().filter(|_| !self.shared.close_sent());
@@ -131,7 +134,7 @@ impl Receiver {
         timeout.max(MOMENT)
     }
 
-    /// Nothing came for this long: does what that calls for.
+    /// Does what must be done after `waited` without a byte.
     fn timed_out(&mut self, waited: Duration, deadline: Deadline) -> Result<(), Error> {
         let outcome = self.act_on_silence(waited, deadline);
         if outcome.is_err() && self.shared.is_stalled() {
@@ -145,7 +148,7 @@ impl Receiver {
         if self.shared.close_deadline().is_over() {
             return Err(self.abandon(Error::Timeout(Operation::Close)));
         }
-        // No byte is unread: an idle connection keeps no large buffer.
+        // No byte is unread, and an idle connection should not keep a large buffer.
         self.buffer.shrink();
         // The peer of a closing connection has until the deadline for its Close frame.
         if !self.shared.close_sent() {
@@ -161,7 +164,8 @@ impl Receiver {
             Action::Ping => {
                 self.shared.on_idle();
                 self.shared.post_ping();
-                // Now: the peer's time to answer runs, and the caller may be long in coming back.
+                // The Ping is written now: the peer's time to answer runs, and the caller may come
+                // back late.
                 let _ = self.shared.try_flush_and_come_back();
             }
             Action::GiveUp => return Err(self.abandon(Error::Timeout(Operation::Pong))),

@@ -1,4 +1,4 @@
-//! The calls to the stream: how long a thread that has the writer goes on with them.
+//! The calls to the stream, and how long the thread that holds the writer continues with them.
 
 use std::io;
 
@@ -10,8 +10,8 @@ use crate::net::{Error, Operation, Stream};
 use crate::protocol::SendError;
 
 impl WriteGuard<'_> {
-    /// Writes the bytes that wait, and then `payload` from where it lies. What the peer does not
-    /// take in time is kept, `payload` too, so that the stream stays in step.
+    /// Writes the bytes that wait, and then `payload`, without a copy. Bytes that the peer does not
+    /// take in time are kept, those of `payload` included, so that a frame is never cut off.
     #[inline(never)]
     pub(super) fn write(&mut self, payload: &[u8], wait: Wait) -> Result<(), Error> {
         if self.writer.is_empty() && payload.is_empty() {
@@ -34,7 +34,7 @@ impl WriteGuard<'_> {
         Err(Error::Timeout(Operation::Flush))
     }
 
-    /// Calls the stream until all is gone, or the time is over.
+    /// Calls the stream until everything is written, or the time is over.
     #[inline]
     fn write_until_end(
         &mut self,
@@ -53,24 +53,24 @@ impl WriteGuard<'_> {
             };
             let is_over = match outcome {
                 Ok(_) if self.writer.is_empty() && payload.is_empty() => return Ok(()),
-                // The payload goes out in another call than the bytes before it.
+                // The payload goes out in a separate call, after the bytes that wait.
                 Ok(true) => continue,
                 Ok(false) => self.is_over(wait),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.is_over(wait),
-                // The call has waited as long as a slice, or was not to wait.
+                // The call has waited for a slice, or was not allowed to wait.
                 Err(error) if is_timeout(&error) => wait != Wait::Block || self.is_over(wait),
                 Err(error) => return Err(error),
             };
             if is_over {
                 return Ok(());
             }
-            // Threads that must not wait learn at once that there is something to wait for.
+            // Threads that must not wait learn at once that this connection would make them wait.
             self.publish_stalled();
         }
     }
 
-    /// Whether the time of a write is over that a call to the stream has not finished. The clock
-    /// starts here: most writes are finished by one call, and need none.
+    /// Whether the time is over for a write that one call to the stream did not finish. The clock
+    /// starts here, because most writes are finished by one call and need no clock.
     pub(super) fn is_over(&mut self, wait: Wait) -> bool {
         match wait {
             Wait::Block => {

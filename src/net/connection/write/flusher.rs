@@ -1,14 +1,15 @@
-//! The thread that writes what a peer did not take in time.
+//! The thread that writes the bytes that a peer did not take in time.
 //!
 //! A thread that releases the writer may have to leave bytes behind: the peer does not read, and
-//! the time of the call is over. The receiver writes them before its next read, but it may be in a
-//! long read already, or in a long call of its user, and std cannot wake a thread that reads. So the
-//! leaving thread hands the connection over to the flusher, which tries again until the peer has
-//! taken all, or the connection has ended.
+//! the time of the call is over. The receiver writes them before its next read. But it may be in a
+//! long read already, or in a long call of its user, and `std` cannot wake a thread that reads. So
+//! the thread that leaves bytes hands the connection over to the flusher, which tries again until
+//! the peer has taken everything, or the connection has ended.
 //!
-//! A program has one flusher, for all its connections, and only while a peer is behind. It never
-//! waits for a peer, and it leaves a peer that takes nothing alone for longer and longer, up to
-//! [`PAUSE_MAX`]. Any thread that has the writer before that writes the bytes as well.
+//! A program has one flusher for all its connections, and only while a peer is behind. The flusher
+//! never waits for a peer. It leaves a peer that takes nothing alone for longer and longer, up to
+//! [`PAUSE_MAX`] ticks. If another thread takes the writer before that, it writes the bytes as
+//! well.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,14 +19,15 @@ use std::time::Duration;
 
 use crate::net::connection::shared::Shared;
 
-/// How often the flusher wakes up.
+/// The interval at which the flusher wakes up.
 const TICK: Duration = Duration::from_millis(10);
-/// For how many ticks a peer that takes nothing is left alone, at most.
+/// The most ticks for which a peer that takes nothing is left alone: 160 ms.
 const PAUSE_MAX: u32 = 16;
-/// As for a connection of a server: the flusher compresses and encrypts as those threads do.
+/// The stack of the flusher, in bytes: the default for a connection of a server, because the
+/// flusher compresses and encrypts as those threads do.
 const STACK_SIZE: usize = 256 << 10;
 
-/// The connections that were handed over, and whether there is a thread for them.
+/// The connections that were handed over, and whether a thread runs for them.
 #[derive(Debug)]
 struct Flusher {
     connections: Vec<Weak<Shared>>,
@@ -34,29 +36,29 @@ struct Flusher {
 
 static FLUSHER: Mutex<Flusher> = Mutex::new(Flusher { connections: Vec::new(), is_running: false });
 
-/// A connection in the hands of the flusher.
+/// A connection that was handed over.
 struct Entry {
     shared: Weak<Shared>,
-    /// For how many ticks it is left alone after it took nothing.
+    /// The number of ticks for which the connection is left alone after it took nothing.
     pause: u32,
-    /// How many of these are left.
+    /// How many of these ticks are left.
     ticks: u32,
 }
 
-/// What is left of a connection's bytes after an attempt.
+/// What is left of a connection's bytes after an attempt to write them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::net::connection) enum Rest {
     Nothing,
     /// The peer took some.
     Less,
-    /// The peer took nothing, or another thread has the writer.
+    /// The peer took nothing, or another thread holds the writer.
     Same,
 }
 
-/// Hands a connection over to the flusher, and returns whether that was possible: the system may
-/// have no thread left. The caller holds the writer of the connection.
+/// Hands a connection over to the flusher. Returns whether that was possible: the system may refuse
+/// to start a thread. The caller holds the writer of the connection.
 pub(super) fn hand_over(shared: &Weak<Shared>) -> bool {
-    // In the model, its threads play the flusher.
+    // In the model, the threads of the model play the flusher.
     if cfg!(loom) {
         return true;
     }
@@ -88,15 +90,15 @@ fn run() {
 }
 
 impl Entry {
-    /// Tries again if it is time, and returns whether there is anything left.
+    /// Tries to write if it is time, and returns whether any bytes are left.
     fn tick(&mut self) -> bool {
         self.ticks -= 1;
         if self.ticks > 0 {
             return true;
         }
         let Some(shared) = self.shared.upgrade() else { return false };
-        // A stream is anybody's code, and the other connections need this thread. After a panic in
-        // it nothing can follow.
+        // A `Stream` may come from another crate, and the other connections need this thread, so it
+        // must survive a panic. After a panic in a write, nothing can follow on that connection.
         let rest = catch_unwind(AssertUnwindSafe(|| shared.write_rest())).unwrap_or(Rest::Nothing);
         self.pause = match rest {
             Rest::Nothing => return false,

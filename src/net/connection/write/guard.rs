@@ -1,27 +1,28 @@
-//! The only way to the writer, and what a thread that has it does for others.
+//! The only way to the writer, and the work that its holder does for other threads.
 //!
-//! A thread that finds the writer taken never waits for it on behalf of others: it leaves a Pong,
-//! a Ping, a Close or a broadcast in the inbox, and goes its way. So the thread that has the
-//! writer owes the others three things, and [`WriteGuard::release`], or its two steps, is where it
-//! pays:
+//! A thread that works for others and finds the writer taken never waits for it. It leaves a Pong,
+//! a Ping, a Close or a broadcast in the inbox, and continues. So the thread that holds the writer
+//! owes the others three things. [`WriteGuard::release`], or its two steps, does them:
 //!
-//! 1. It takes what is in the inbox and writes it, together with all other bytes that have to go
-//!    out. After one slice (`WRITE_SLICE`) it does so once more, and then stops.
+//! 1. It takes the work in the inbox and writes it, together with all other bytes that must go out.
+//!    After one slice (`WRITE_SLICE`) it does so once more, and then stops.
 //! 2. It publishes what it leaves behind: nothing, `FED` or `BEHIND`.
-//! 3. It unlocks, and then looks into the inbox again: a thread that posted before the unlocking
-//!    may have found the writer taken. The fences make sure that one of the two sees the other.
+//! 3. It unlocks, and then looks at the inbox again: a thread that posted before the unlock may
+//!    have found the writer taken. The fences make sure that at least one of the two sees the
+//!    other.
 //!
-//! Nothing is left without an owner. Bytes that the peer does not take are `BEHIND`, and the
-//! flusher goes on with them, or the receiver if it leaves them on its way to a read. When
-//! broadcasts come so fast that the slice ends first, the inbox refuses more of them until another
-//! thread has the writer, and the broadcaster tries again. A control frame that comes after the
-//! slice was posted by the receiver, which looks before it reads; only a Close may come from
-//! elsewhere, and for that the writer is taken once more.
+//! Nothing is left without an owner. Bytes that the peer does not take are `BEHIND`. The flusher
+//! continues with them, or the receiver, if it leaves them on its way to a read. When broadcasts
+//! come so fast that the slice ends first, the inbox refuses more of them until another thread
+//! takes the writer, and the broadcasting thread tries again. A control frame that arrives after
+//! the slice mostly comes from the receiver, which looks before it reads. Two kinds may come from
+//! another thread: a Close, for which the writer is taken once more, and a Ping of
+//! `measure_latency`, which then waits until a thread takes the writer again or the receiver looks.
 //!
-//! `lock.rs` has the first and the last of it: how a thread gets the writer, and the look. `calls.rs`
-//! has the calls to the stream.
+//! `lock.rs` has the beginning and the end of this: how a thread gets the writer, and the look.
+//! `calls.rs` has the calls to the stream.
 //!
-//! To change this file, change `model` with it: it has an invariant for each sentence above.
+//! If you change this file, change `model` with it: it has an invariant for each sentence above.
 
 use std::net::Shutdown;
 use std::sync::PoisonError;
@@ -39,35 +40,36 @@ use crate::net::sync::{MutexGuard, left_out};
 use crate::net::{Error, Operation, Stream};
 use crate::protocol::{SendError, State};
 
-/// How often a thread that waits for the end of a streamed message looks whether the connection
-/// has ended, or the inbox has something for it.
+/// The interval at which a sender that waits for a streamed message to end checks whether the
+/// connection has ended, and whether the inbox has work.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The writer, in the hands of one thread.
+/// The writer, held by one thread.
 #[derive(Debug)]
 pub(in crate::net::connection) struct WriteGuard<'a> {
     pub(super) shared: &'a Shared,
     pub(super) writer: MutexGuard<'a, Writer>,
-    /// The published state when this thread got the writer. Flags that only a writer sets are so
-    /// still; work may have come.
+    /// The published state when this thread took the writer. Flags that only the writing thread
+    /// sets are still valid. Work may have arrived since.
     pub(super) seen: Snapshot,
-    /// The end of the caller's own call, once it has waited.
+    /// The deadline of the caller's own call, once it has waited.
     pub(super) deadline: Option<Deadline>,
     pub(super) others: ForOthers,
 }
 
-/// How far a thread goes for others.
+/// How much a thread does for others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ForOthers {
-    /// How long a write for them may wait: never as long as `Block`.
+    /// How long a write for them may wait. Never `Block`.
     pub(super) wait: Wait,
-    /// This thread does not go on for them for a whole slice.
+    /// Whether this thread must not continue for them for a whole slice.
     pub(super) is_brief: bool,
-    /// This thread comes back soon for the bytes that it leaves behind.
+    /// Whether this thread comes back soon for the bytes that it leaves behind.
     pub(super) comes_back: bool,
-    /// The end of the slice, once there was a second thing to do for them.
+    /// The end of the slice. Its clock starts after the first piece of work, so that short work
+    /// needs no clock.
     pub(super) slice: Option<Deadline>,
-    /// The stream was called.
+    /// Whether the stream was called.
     pub(super) has_tried: bool,
 }
 
@@ -83,7 +85,7 @@ impl Default for ForOthers {
     }
 }
 
-/// Having it, and giving it back.
+/// Taking and releasing the writer.
 impl<'a> WriteGuard<'a> {
     #[inline(always)]
     pub(super) fn new(
@@ -95,7 +97,7 @@ impl<'a> WriteGuard<'a> {
         Self { shared, writer, seen, deadline: None, others }
     }
 
-    /// Lets the inbox take broadcasts again: this thread looks for them.
+    /// Lets the inbox accept broadcasts again, because this thread looks for them.
     #[inline]
     pub(super) fn accept_broadcasts(&self) {
         if self.seen.has(REFUSING) {
@@ -113,8 +115,8 @@ impl<'a> WriteGuard<'a> {
         outcome
     }
 
-    /// Does what a writer owes to others, and unlocks. A path that is to be short calls the two steps
-    /// itself: then the guard is not copied.
+    /// Does the work for others, and unlocks. A short path calls the two steps itself, so that the
+    /// guard is not copied.
     #[inline]
     pub(super) fn release(mut self) {
         self.settle();
@@ -127,8 +129,7 @@ impl<'a> WriteGuard<'a> {
         error
     }
 
-    /// Writes what has to go out, and publishes what is left, if that is not what was published
-    /// before.
+    /// Writes the bytes that must go out, and publishes what is left if that has changed.
     #[inline(always)]
     pub(super) fn settle(&mut self) {
         let flags = self.writer.flags();
@@ -139,7 +140,7 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// As [`settle`](Self::settle), if bytes have to go out, or nothing more will.
+    /// As [`settle`](Self::settle), if bytes must go out, or if nothing follows any more.
     #[inline(never)]
     fn settle_rest(&mut self) {
         self.write_due();
@@ -154,7 +155,7 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// Unlocks, and looks for work that came meanwhile.
+    /// Unlocks, and looks for work that arrived in the meantime.
     #[inline(always)]
     pub(super) fn unlock(self) {
         let Self { shared, writer, others, .. } = self;
@@ -164,21 +165,21 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// Writes what has to go out, once: not only its own bytes, but also those that an earlier
-    /// thread left, because the receiver may be in a long call of its user. A thread whose last
-    /// write stalled does not try again.
+    /// Writes the bytes that must go out, once. These may be bytes that an earlier thread left,
+    /// because the receiver may be in a long call of its user. A thread whose last write stalled
+    /// does not try again.
     pub(super) fn write_due(&mut self) {
         if left_out("write of what is due") {
             return;
         }
         if self.writer.is_due() && !(self.others.has_tried && self.writer.is_stalled()) {
-            // An error is not that of the caller's message. The next call meets it again.
+            // An error does not concern the caller's message. The next call runs into it again.
             let _ = self.write(&[], self.others.wait);
         }
     }
 
-    /// Publishes what the writer leaves behind, and has it written. Ends our side of the stream if
-    /// nothing more will follow.
+    /// Publishes what the writer leaves behind, and makes sure that a thread will write it. Shuts
+    /// our side of the stream down if nothing more will follow.
     pub(super) fn publish(&mut self) {
         if self.writer.outbound.close_sent() {
             self.end_write_side();
@@ -191,7 +192,7 @@ impl<'a> WriteGuard<'a> {
     }
 
     /// Hands the bytes that are left behind over to the flusher, unless this thread comes back for
-    /// them: the receiver may be in a long read.
+    /// them. The receiver alone is not enough: it may be in a long read.
     #[cold]
     fn hand_over(&mut self) {
         let has_owner = self.others.comes_back || self.writer.is_handed_over;
@@ -207,21 +208,22 @@ impl<'a> WriteGuard<'a> {
         if can_end && self.shared.write_side_is_over() {
             self.writer.is_shut = true;
             if let Some(stream) = self.shared.stream() {
-                // The peer may have ended it first.
+                // The peer may have ended the stream first.
                 let _ = stream.shutdown(Shutdown::Write);
             }
         }
     }
 
-    /// Publishes that bytes wait for the peer to read, while this thread waits with them.
+    /// Publishes that bytes wait for the peer to read. This thread still holds the writer, and
+    /// waits with them.
     #[cold]
     pub(super) fn publish_stalled(&mut self) {
         self.writer.published |= BEHIND | STALLED;
         self.shared.status.set(BEHIND | STALLED);
     }
 
-    /// Does what comes before a message of the caller, if the published state says that there may
-    /// be something.
+    /// Does the work that must come before a message of the caller. It is called if the published
+    /// state shows that there may be some.
     #[inline(never)]
     pub(super) fn make_way(self) -> Result<Self, Error> {
         self.accept_broadcasts();
@@ -233,15 +235,17 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// Waits until no message is in progress.
+    /// Waits until no streamed message is in progress.
     fn wait_for_message_end(mut self) -> (Self, Result<(), Error>) {
         let deadline = Deadline::after(Some(self.shared.timeouts.write));
-        // The connection may end without the writer, and so between the look and the wait.
+        // A thread can end the connection without the writer, so its notification may come between
+        // this check and the wait. That is why the wait has a timeout.
         while self.writer.in_message && self.shared.state() == State::Open {
             if deadline.is_over() {
                 return (self, Err(Error::Timeout(Operation::Queue)));
             }
-            // The wait gives the writer away without a look afterwards.
+            // The wait unlocks the writer without a look at the inbox afterwards, so the work is
+            // done here.
             self.seen = self.shared.status.get();
             let _ = self.take_work();
             self.write_due();
@@ -256,9 +260,9 @@ impl<'a> WriteGuard<'a> {
     }
 }
 
-/// The work of others.
+/// Work for other threads.
 impl WriteGuard<'_> {
-    /// Encodes what is in the inbox: a control frame of each kind, and if no message is in
+    /// Encodes the work in the inbox: one control frame of each kind and, if no message is in
     /// progress, the broadcasts. Nothing is written as long as there is room.
     #[inline]
     pub(super) fn take_work(&mut self) -> Result<(), Error> {
@@ -280,13 +284,14 @@ impl WriteGuard<'_> {
     }
 
     /// Encodes the control frames in the inbox. The step that clears `CONTROL` sets `BEHIND`, so
-    /// that one of the two always shows them.
+    /// that at any moment one of the two flags shows them.
     pub(super) fn take_control(&mut self) -> Result<(), Error> {
         let Self { shared, writer, .. } = self;
         let outcome = shared.inbox.take_control(|pending_control| {
             if writer.is_full() && !pending_control.has_close() {
-                // The peer does not read the bytes that wait already. It can send Pings without
-                // end, so their Pong stays in the inbox: the latest only, until there is room.
+                // The peer does not read the bytes that wait already. It could send Pings without
+                // end, so their Pong stays in the inbox until there is room. Only the latest Pong
+                // is kept.
                 return Ok(());
             }
             shared.status.replace(CONTROL, BEHIND);
@@ -294,7 +299,7 @@ impl WriteGuard<'_> {
             writer.encode_pending(pending_control)
         });
         self.publish_close();
-        // Nobody can be answered any more without a key, and no Close can be sent.
+        // Without a masking key no answer and no Close can be sent any more.
         outcome.map_err(|error| self.fail_to_encode(error))
     }
 
@@ -311,14 +316,16 @@ impl WriteGuard<'_> {
             self.writer.outbound.set_compression(compresses);
             self.writer.set_due();
             match self.write_prepared(&message, self.others.wait, Flush::Later) {
-                // After a Close frame no message follows.
+                // No message may follow a Close frame.
                 Ok(()) | Err(Error::Send(SendError::Closed)) => {}
                 Err(Error::Send(error)) => return Err(self.fail_to_encode(error)),
-                // The peer did not take all: the message is kept, and later ones stay in the inbox.
+                // The peer did not take all of it. The message is kept, and later ones stay in the
+                // inbox.
                 Err(Error::Timeout(_)) => return Ok(()),
                 Err(error) => return Err(error),
             }
-            // Long messages take a call each. The last round takes all, because nobody comes after it.
+            // Long messages take one call each. The last round takes all broadcasts, because no
+            // thread continues after it.
             if self.writer.is_empty() && !self.others.is_brief && self.is_over(Wait::Slice) {
                 return Ok(());
             }
@@ -326,8 +333,9 @@ impl WriteGuard<'_> {
         Ok(())
     }
 
-    /// Publishes that a Close frame is about to be written. Not afterwards: the peer's answer can
-    /// be read before the write has returned, and has to be known for an answer.
+    /// Publishes that a Close frame is about to be written. This must happen before the write: the
+    /// peer's answer can be read before the write has returned, and the receiver must know that it
+    /// is an answer.
     #[inline]
     pub(super) fn publish_close(&mut self) {
         if self.writer.outbound.close_sent() && !self.writer.is_close_published {

@@ -1,7 +1,8 @@
-//! Taking the writer, and the look after it was given back.
+//! Taking the writer, and the look at the inbox after it was released.
 //!
-//! A thread that sends waits for the writer. A thread that works for others, such as the receiver or
-//! a broadcaster, takes it only if it is free: otherwise the thread that has it does the work.
+//! A thread that sends waits for the writer. A thread that works for others, such as the receiver
+//! or a broadcasting thread, takes it only if it is free. Otherwise the thread that holds it does
+//! the work.
 
 use std::sync::{PoisonError, TryLockError};
 
@@ -15,7 +16,8 @@ use crate::net::deadline::{Deadline, Wait};
 use crate::net::sync::{MutexGuard, fence, left_out};
 
 impl Shared {
-    /// Waits for the writer, acts with it, and does what a writer owes to others.
+    /// Waits for the writer, calls `act` with it, and does the work that its holder does for
+    /// others.
     pub(super) fn with_writer<T>(
         &self,
         act: impl FnOnce(&mut WriteGuard<'_>) -> Result<T, Error>,
@@ -25,9 +27,8 @@ impl Shared {
         guard.act(act)
     }
 
-    /// As [`with_writer`](Self::with_writer), but first waits for the end of a message that is
-    /// being streamed, and for room if the peer has yet to take earlier bytes. All waits share one
-    /// deadline.
+    /// As [`with_writer`](Self::with_writer), but first waits for a streamed message to end, and
+    /// for room if the peer has not yet taken earlier bytes. All waits share one deadline.
     #[inline(always)]
     pub(super) fn with_writer_between_messages<T>(
         &self,
@@ -47,7 +48,7 @@ impl Shared {
         }
     }
 
-    /// Acts with the writer if no thread has it; `None` if one has.
+    /// Calls `act` with the writer if no thread holds it. Returns `None` if one does.
     #[inline]
     pub(in crate::net::connection) fn try_with_writer<T>(
         &self,
@@ -60,15 +61,15 @@ impl Shared {
         Some(outcome)
     }
 
-    /// Writes all that waits, unless another thread has the writer: then that thread writes what
-    /// has to go out.
+    /// Writes everything that waits, unless another thread holds the writer. Then that thread
+    /// writes what must go out.
     pub(in crate::net::connection) fn try_flush(&self, wait: Wait) -> Result<(), Error> {
         self.try_flush_as(ForOthers { wait, ..ForOthers::default() })
     }
 
-    /// As [`try_flush`](Self::try_flush), for a receiver that is about to read: it does not go on
-    /// for others that broadcast without end, because its peer waits to be read from. It comes back
-    /// for the bytes that the peer does not take.
+    /// As [`try_flush`](Self::try_flush), for a receiver that is about to read. It does not
+    /// continue for threads that broadcast without end, because its peer waits for it to read. It
+    /// comes back for the bytes that the peer does not take.
     pub(in crate::net::connection) fn try_flush_and_come_back(&self) -> Result<(), Error> {
         let is_brief = true;
         self.try_flush_as(ForOthers { is_brief, comes_back: true, ..ForOthers::default() })
@@ -79,12 +80,12 @@ impl Shared {
         self.try_flush_as(ForOthers { is_brief: true, ..ForOthers::default() })
     }
 
-    /// Hands bytes that are left behind over to the flusher, for a receiver that does not come
+    /// Hands the bytes that are left behind over to the flusher, for a receiver that does not come
     /// back for them.
     #[cold]
     pub(in crate::net::connection) fn leave_rest(&self) {
-        // The release does it. The receiver has just tried to write, so the release does not try
-        // again. If another thread has the writer, its release hands them over.
+        // The release hands them over. The receiver has just tried to write, so the release does
+        // not try again. If another thread holds the writer, its release hands them over.
         self.try_with_writer(|guard| guard.others.has_tried = true);
     }
 
@@ -103,12 +104,12 @@ impl Shared {
         }
     }
 
-    /// Writes what the peer takes now of what was left behind, for the flusher.
+    /// Writes as many of the bytes that were left behind as the peer takes now, for the flusher.
     pub(in crate::net::connection) fn write_rest(&self) -> Rest {
         let written = self.try_with_writer(|guard| {
             guard.others = ForOthers { wait: Wait::Never, is_brief: true, ..ForOthers::default() };
             let len = guard.writer.unwritten_len();
-            // An error is not that of this thread's message. The receiver meets it again.
+            // An error does not concern a message of this thread. The receiver runs into it again.
             let _ = guard.take_work().and_then(|()| guard.write(&[], Wait::Never));
             let is_over = guard.shared.is_broken() || !guard.writer.is_due();
             guard.writer.is_handed_over = !is_over;
@@ -121,43 +122,43 @@ impl Shared {
         written.unwrap_or(Rest::Same)
     }
 
-    /// Whether the flusher has the bytes that wait.
+    /// Whether the flusher is responsible for the bytes that wait.
     #[cfg(loom)]
     pub(in crate::net::connection) fn is_handed_over(&self) -> bool {
         self.lock().writer.is_handed_over
     }
 
-    /// Encodes the control frames in the inbox if the writer is free, and writes nothing: each of
-    /// several Pings that came together gets its Pong, and all go out in one write. The receiver
-    /// calls it, and is responsible for that write.
+    /// Encodes the control frames in the inbox if the writer is free, and writes nothing. So each
+    /// of several Pings that arrived together gets its Pong, and one write sends all Pongs. The
+    /// receiver calls this, and is responsible for that write.
     pub(in crate::net::connection) fn try_encode_pending(&self) {
         let others = ForOthers { comes_back: true, ..ForOthers::default() };
         let Some(mut guard) = self.try_lock(others) else { return };
         if guard.seen.has(CONTROL) {
-            // The next write meets an error again, and reports it.
+            // The next write runs into the same error, and reports it.
             let _ = guard.take_control();
             guard.publish();
         }
     }
 
-    /// Gives up the bytes that wait on a connection that has ended. If another thread has the
-    /// writer, its write fails, and it does so.
+    /// Discards the bytes that wait on a connection that has ended. If another thread holds the
+    /// writer, its write fails, and then that thread discards them.
     pub(in crate::net::connection) fn discard_pending(&self) {
         if let Some(mut guard) = self.try_lock(ForOthers::default()) {
             guard.writer.discard();
         }
     }
 
-    /// The look after the writer was unlocked: whether others have left something to write.
+    /// The look after the writer was unlocked: whether others have left work.
     #[inline(always)]
     pub(super) fn is_left_work(&self) -> bool {
-        // Pairs with the fences in the inbox: either the other thread finds the writer free, or
-        // this one finds what it posted.
+        // Pairs with the fences in the inbox: either the posting thread finds the writer free, or
+        // this thread finds the posted work, or both.
         fence("fence of the look");
         !left_out("look after the release") && self.status.get().has_work()
     }
 
-    /// Writes what others have left while this thread had the writer, until the slice is over.
+    /// Writes the work that others left while this thread held the writer, until the slice is over.
     #[cold]
     pub(super) fn serve(&self, mut others: ForOthers) {
         loop {
@@ -168,7 +169,7 @@ impl Shared {
                 self.inbox.refuse_broadcasts(&self.status);
                 guard.seen = self.status.get();
             }
-            // An error is not that of the caller's message. The next call meets it again.
+            // An error does not concern the caller's message. The next call runs into it again.
             let _ = guard.take_work();
             guard.write_due();
             guard.publish();
@@ -204,8 +205,8 @@ impl Shared {
         Some(guard)
     }
 
-    /// The writer after a stream has panicked inside a write: a frame may be cut, so nothing can
-    /// follow it.
+    /// Returns the writer after a stream has panicked inside a write. A frame may be cut off, so
+    /// nothing can follow it: the connection is aborted.
     #[cold]
     fn recover_poisoned<'a>(
         &self,

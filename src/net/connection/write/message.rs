@@ -1,7 +1,7 @@
-//! How a message of the caller becomes frames, and how many calls to the stream it takes.
+//! The caller's messages become frames, with as few calls to the stream as possible.
 //!
-//! A short payload is copied behind its header, so that one call takes both. A long one goes out
-//! from where it lies, after a front that is copied; a client masks a copy of it, piece by piece.
+//! A short payload is copied after its header, so that one call takes both. A long one is written
+//! without a copy, except for its front. A client cannot do that: it masks a copy, piece by piece.
 
 use super::guard::WriteGuard;
 use super::prepared::{Frame, PreparedMessage};
@@ -12,10 +12,10 @@ use crate::net::deadline::Wait;
 use crate::net::{Error, Operation};
 use crate::protocol::{Fin, MessageKind, MessageRef, Role, SendError};
 
-/// A client masks a long payload in pieces of this many bytes.
+/// How many bytes of a long payload a client masks at a time.
 const MASK_LEN: usize = 64 << 10;
 
-/// A part of a message that is streamed.
+/// A part of a streamed message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'a> {
     pub(super) kind: MessageKind,
@@ -31,7 +31,7 @@ impl WriteGuard<'_> {
         self.writer.outbound.set_compression(compresses);
     }
 
-    /// Accepts a message; with [`Flush::Now`], writes all that waits.
+    /// Accepts a message. With [`Flush::Now`], also writes everything that waits.
     #[inline(always)]
     pub(super) fn write_message(
         &mut self,
@@ -49,8 +49,8 @@ impl WriteGuard<'_> {
         self.write(&[], Wait::Block)
     }
 
-    /// As [`write_message`](Self::write_message), for one that is not always copied, or is cut into
-    /// fragments.
+    /// As [`write_message`](Self::write_message), for a message that is not always copied, or that
+    /// is sent in fragments.
     #[inline(never)]
     fn write_long(&mut self, message: MessageRef<'_>, flush: Flush) -> Result<(), Error> {
         let (kind, payload) = (message.kind(), message.as_bytes());
@@ -61,14 +61,14 @@ impl WriteGuard<'_> {
         let payload = self.writer.outbound.payload(kind, payload, Fin::Set)?;
         if flush == Flush::Later && self.writer.has_room_for(payload.len()) {
             self.buffer_frame(kind, &payload, Fin::Set)?;
-            // With its header it may come to what is written at once.
+            // With its header, it may reach the number of bytes that are written at once.
             return if self.writer.is_full() { self.write(&[], Wait::Block) } else { Ok(()) };
         }
         self.write_frame(kind, &payload, Fin::Set, Wait::Block)
     }
 
-    /// Accepts a message whose frame was encoded before. From a server it goes out as it is; a
-    /// client has to mask it (§5.3).
+    /// Accepts a message whose frame is already encoded. A server sends the frame unchanged; a
+    /// client must mask it (§5.3).
     #[inline]
     pub(super) fn write_prepared(
         &mut self,
@@ -90,8 +90,8 @@ impl WriteGuard<'_> {
         self.write_encoded(plain, wait, flush)
     }
 
-    /// As [`write_prepared`](Self::write_prepared), for a connection that cannot take the frame as
-    /// it is.
+    /// As [`write_prepared`](Self::write_prepared), for a connection that cannot send the frame
+    /// unchanged.
     #[inline(never)]
     fn write_anew(
         &mut self,
@@ -120,7 +120,7 @@ impl WriteGuard<'_> {
         self.write_encoded(frame, wait, flush)
     }
 
-    /// Accepts a frame as a server sends it.
+    /// Accepts a frame in the form in which a server sends it.
     #[inline]
     fn write_encoded(&mut self, frame: &Frame, wait: Wait, flush: Flush) -> Result<(), Error> {
         let bytes = frame.as_bytes();
@@ -133,7 +133,7 @@ impl WriteGuard<'_> {
         self.write(rest, wait)
     }
 
-    /// Accepts a part of a streamed message, and writes all that waits.
+    /// Accepts a part of a streamed message, and writes everything that waits.
     pub(super) fn write_part(&mut self, part: Part<'_>) -> Result<(), Error> {
         if part.is_first {
             self.writer.outbound.may_begin()?;
@@ -147,8 +147,8 @@ impl WriteGuard<'_> {
         outcome
     }
 
-    /// Accepts a long message in fragments, and between them takes the control frames that were
-    /// left in the inbox (§5.4).
+    /// Accepts a long message in fragments. Between them it takes the control frames in the inbox
+    /// (§5.4).
     fn write_fragments(
         &mut self,
         kind: MessageKind,
@@ -169,8 +169,8 @@ impl WriteGuard<'_> {
                 Ok(()) if wait == Wait::Block || fin == Fin::Set => {
                     self.write_frame(kind, &part, fin, wait)
                 }
-                // The peer does not read: the rest is kept like the rest of a single frame. A
-                // thread that may not wait writes once, when all is there.
+                // The peer is not reading: the rest is kept, like the rest of a single frame. A
+                // thread that must not wait writes once, when everything is encoded.
                 outcome => self.buffer_frame(kind, &part, fin).and(outcome),
             };
             match outcome {
@@ -182,7 +182,8 @@ impl WriteGuard<'_> {
         outcome
     }
 
-    /// Writes the bytes that wait, and then the broadcasts that waited for the peer to take them.
+    /// Writes the bytes that wait, and then the broadcasts that waited for the peer to take those
+    /// bytes.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         self.write(&[], Wait::Block)?;
         self.seen = self.shared.status.get();
@@ -200,13 +201,13 @@ impl WriteGuard<'_> {
         self.write(&[], Wait::Block)
     }
 
-    /// Sends a Close frame. There is always room for it.
+    /// Sends a Close frame. There is always room for one.
     pub(super) fn write_close(&mut self, frame: &CloseFrame) -> Result<(), Error> {
         self.writer.encode_close(frame)?;
         self.write(&[], Wait::Block)
     }
 
-    /// Makes sure that the next message may wait: writes the bytes that wait if they are many.
+    /// Makes room for the next message: writes the bytes that wait if there are too many.
     #[inline]
     pub(super) fn make_room(&mut self, wait: Wait) -> Result<(), Error> {
         if self.writer.is_full() { self.write_for_room(wait) } else { Ok(()) }
@@ -223,7 +224,7 @@ impl WriteGuard<'_> {
         })
     }
 
-    /// Encodes the header of a part of a message, and counts a message with its last part.
+    /// Encodes the header of a part of a message. The last part counts as a message.
     #[inline]
     fn encode_header(
         &mut self,
@@ -245,8 +246,8 @@ impl WriteGuard<'_> {
         Ok(())
     }
 
-    /// Encodes a frame, and writes it behind the bytes that wait. A long payload goes out from
-    /// where it lies; a client masks a copy of it, piece by piece.
+    /// Encodes a frame, and writes it after the bytes that wait. A long payload is written without
+    /// a copy, except for its front. A client masks a copy of it, piece by piece.
     fn write_frame(
         &mut self,
         kind: MessageKind,
@@ -265,7 +266,8 @@ impl WriteGuard<'_> {
             return self.write(rest, wait);
         }
         let mut outcome = Ok(());
-        // A piece is a multiple of four, so all of them begin at the same byte of the key.
+        // The length of a piece is a multiple of four, so every piece begins at the same byte of
+        // the key.
         for piece in payload.chunks(MASK_LEN) {
             self.writer.buffer(piece, key);
             match outcome {

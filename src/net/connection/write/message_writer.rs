@@ -1,9 +1,8 @@
 //! A message that is sent while it is written, in fragments (§5.4).
 //!
-//! No frame of another message may come between its fragments (§5.4), so other senders wait from
-//! the first fragment to the last. Control frames may, and go out with whichever fragment is next.
-//! A writer that is dropped in between cannot take its fragments back: it closes the connection
-//! instead.
+//! No frame of another message may come between its fragments, so other senders wait from the first
+//! fragment to the last. Control frames may come between them. A writer that is dropped before the
+//! end cannot take its fragments back: it closes the connection instead.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -15,30 +14,30 @@ use crate::net::deadline::Wait;
 use crate::net::{Error, Operation};
 use crate::protocol::{Fin, MessageKind, SendError};
 
-/// A message that is sent while it is written, in fragments (§5.4): made by
+/// A message that is sent while it is written, in fragments (§5.4): see
 /// [`Sender::writer`](crate::Sender::writer).
 ///
 /// [`finish`](Self::finish) ends the message. If the writer is dropped before that, and a fragment
-/// was sent, it closes the connection with 1011, so that the peer does not take the part for the
-/// whole message.
+/// was sent, it closes the connection with 1011, so that the peer does not mistake the fragments
+/// for the whole message.
 ///
 /// From the first fragment to the end of the message, other senders of the connection wait with
 /// their messages, up to [`Timeouts::write`](crate::Timeouts). Broadcasts wait in the inbox of the
 /// connection. Pings, Pongs and Close frames are sent between the fragments.
 #[derive(Debug)]
-#[must_use = "a message is sent by `finish`; dropping its writer may close the connection"]
+#[must_use = "`finish` ends the message; dropping the writer before that may close the connection"]
 pub struct MessageWriter {
     shared: Arc<Shared>,
     compresses: bool,
     kind: MessageKind,
     check: Utf8Check,
     buffer: Vec<u8>,
-    /// Whether a fragment went out.
+    /// Whether a fragment was sent.
     has_begun: bool,
     has_ended: bool,
 }
 
-/// A fragment goes out once it has so many bytes.
+/// The length of a fragment, in bytes: a write that finds this many in the buffer sends them first.
 const FRAGMENT_LEN: usize = 32 << 10;
 
 impl MessageWriter {
@@ -54,12 +53,13 @@ impl MessageWriter {
         }
     }
 
-    /// Sends what was written since the last fragment, and ends the message.
+    /// Sends the bytes written since the last fragment, and ends the message.
     ///
     /// # Errors
     ///
     /// `Send(InvalidUtf8)` if text ends inside a character, and as for
-    /// [`Sender::send`](crate::Sender::send). After `Timeout(Flush)` the message is ended, after any other error it is not.
+    /// [`Sender::send`](crate::Sender::send). After `Timeout(Flush)` the message has ended. After
+    /// any other error it has not.
     pub fn finish(mut self) -> Result<(), Error> {
         if self.kind == MessageKind::Text && self.check.finish().is_err() {
             return Err(SendError::InvalidUtf8.into());
@@ -79,8 +79,8 @@ impl MessageWriter {
         outcome
     }
 
-    /// Sends a part of a streamed message. While the message is in progress, other senders wait
-    /// for its end.
+    /// Sends a part of the message. While the message is in progress, other senders wait for its
+    /// end.
     fn put(&self, part: Part<'_>) -> Result<(), Error> {
         if !part.is_first {
             return self.shared.with_writer(|guard| guard.write_part(part));
@@ -91,8 +91,8 @@ impl MessageWriter {
         })
     }
 
-    /// Sends a fragment that does not end the message. One that the peer is slow to take was
-    /// accepted all the same; the next finds out whether there is room for it.
+    /// Sends a fragment that does not end the message. A fragment that the peer is slow to take was
+    /// accepted nevertheless: the next one finds out whether there is room for it.
     fn send_part(&mut self) -> io::Result<()> {
         match self.send_fragment(Fin::Clear) {
             Ok(()) | Err(Error::Timeout(Operation::Flush)) => Ok(()),
@@ -109,7 +109,7 @@ impl Write for MessageWriter {
         let room = FRAGMENT_LEN - self.buffer.len();
         let data = data.get(..room).unwrap_or(data);
         if self.kind == MessageKind::Text {
-            // What is refused was not written, so the text goes on where it was.
+            // Refused bytes were not written, so a later write continues after the last valid ones.
             let mut check = self.check;
             check.check(data).map_err(|_| Error::from(SendError::InvalidUtf8))?;
             self.check = check;
@@ -118,7 +118,7 @@ impl Write for MessageWriter {
         Ok(data.len())
     }
 
-    /// Sends what was written so far as a fragment.
+    /// Sends the bytes written so far as a fragment.
     fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -135,6 +135,8 @@ impl Drop for MessageWriter {
     }
 }
 
+/// Returns the error inside `Io` as it is. Any other error is wrapped, with the closest
+/// [`io::ErrorKind`].
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match error {

@@ -1,5 +1,7 @@
-//! The half of a connection that sends: a [`Writer`] makes and keeps the bytes, the guard decides
-//! which thread writes them and for how long, and a [`Sender`] is what the user holds.
+//! The half of a connection that sends.
+//!
+//! A [`Writer`] encodes messages and keeps the bytes that wait. A guard decides which thread writes
+//! them and for how long. A [`Sender`] is the handle of the user.
 
 mod calls;
 mod flusher;

@@ -1,8 +1,8 @@
-//! A message that is encoded once and sent on many connections.
+//! Messages that are encoded once and sent on many connections.
 //!
 //! The frame of a server has no masking key, so the same bytes serve every connection. Compression
 //! depends on the parameters of the connection: the message keeps one compressed form for each
-//! setting that it meets. A client has to mask with a new key each time (§5.3), and copies the
+//! setting that it meets. A client must mask with a new key each time (§5.3), so it copies the
 //! payload.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,12 @@ use crate::protocol::{AsMessage, Fin, MessageKind, Outbound};
 /// A message that is encoded once and sent on many connections: see
 /// [`Sender::send_prepared`](crate::Sender::send_prepared) and [`Hub`](crate::Hub).
 ///
-/// A server sends the same bytes to every peer, from where they lie; a client masks them anew
-/// each time (§5.3). Clones share the bytes. Compressed it is once for all connections with the
-/// same settings; what follows it on a connection does not refer to what came before it. One
-/// that is sent in fragments, over 1 MiB by default, is compressed for each connection anew.
+/// A server sends the same bytes to every peer, without a copy. A client masks a copy with a new
+/// key each time (§5.3). Clones of a `PreparedMessage` share the bytes.
+///
+/// The message is compressed once for all connections with the same settings. On such a connection,
+/// later messages do not refer to anything before it. A message that is sent in fragments, because
+/// it is longer than 1 MiB by default, is compressed separately for each connection.
 ///
 /// ```no_run
 /// # fn send(senders: Vec<tightwire::Sender>) -> Result<(), tightwire::Error> {
@@ -47,7 +49,7 @@ struct Deflated {
     frame: Arc<Frame>,
 }
 
-/// A message as a server sends it.
+/// A frame in the form in which a server sends it.
 #[derive(Debug)]
 pub(super) struct Frame {
     bytes: Vec<u8>,
@@ -58,7 +60,8 @@ impl Frame {
     fn new(outbound: Outbound, kind: MessageKind, payload: &[u8]) -> Self {
         let mut outbound = outbound;
         let mut bytes = Vec::new();
-        // A server that has sent nothing yet may send a message, and needs no key for it.
+        // Neither call fails: a server that has sent nothing yet may send a message, and it needs
+        // no masking key.
         let payload = outbound.payload(kind, payload, Fin::Set).unwrap_or_default();
         let _ = outbound.encode_part_header(kind, payload.len(), Fin::Set, &mut bytes);
         let header_len = bytes.len();
@@ -82,8 +85,8 @@ impl Frame {
 }
 
 impl PreparedMessage {
-    /// Encodes a message: a `&str` as text, bytes as binary, or a
-    /// [`&Message`](crate::Message) as what it is.
+    /// Encodes a message: a `&str` as text, bytes as binary, and a [`&Message`](crate::Message) as
+    /// its own kind.
     pub fn new(message: impl AsMessage) -> Self {
         let message = message.as_message();
         let kind = message.kind();
@@ -99,10 +102,11 @@ impl PreparedMessage {
         &self.encoded.plain
     }
 
-    /// The message as this deflater compresses it, but without reference to others.
+    /// Returns the message as this deflater compresses it, but without references to earlier
+    /// messages.
     pub(super) fn deflated(&self, deflater: &Deflater) -> Arc<Frame> {
         let settings = deflater.settings();
-        // Held while it is compressed: others that wait would do the same work.
+        // The lock is held during compression: threads that wait for it would do the same work.
         let mut frames = self.encoded.deflated.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = frames.iter().find(|known| known.settings == settings) {
             return Arc::clone(&known.frame);

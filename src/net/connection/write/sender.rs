@@ -1,3 +1,10 @@
+//! The handle for sending, and the calls that hubs and servers make through it.
+//!
+//! The calls of the user wait for the writer. Those of hubs and servers never wait for another
+//! sender: they post to the inbox and then try the lock. `offer` has a shorter way for a broadcast
+//! that finds nothing in front of it. Both ways must keep the same order: control frames that wait
+//! go out first, and a broadcast never overtakes one in the inbox.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,16 +23,16 @@ use crate::protocol::{AsMessage, MessageKind, MessageRef, SendError};
 
 /// The half of a connection that sends.
 ///
-/// Clones send on the same connection, from any thread. Messages are never interleaved; a call
-/// waits until earlier ones have been written. It then waits for the peer to read for up to
+/// Clones send on the same connection, from any thread. Messages are never interleaved: a call
+/// waits until earlier messages have been written. It then waits for the peer to read, up to
 /// [`Timeouts::write`](crate::Timeouts).
 ///
-/// A sender that is kept does not keep the connection open: when the receiver has reached the end,
-/// the socket is closed, and sending fails with `Send(Closed)`.
+/// A sender does not keep the connection open. When the receiver has reached the end, the socket is
+/// closed, and sending fails with `Send(Closed)`.
 #[derive(Clone, Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
-    /// Whether it has messages compressed where that was agreed on.
+    /// Whether messages are compressed, if both ends agreed on that.
     compresses: bool,
 }
 
@@ -34,32 +41,35 @@ impl Sender {
         Self { shared, compresses: true }
     }
 
-    /// A sender for the same connection that sends its messages as they are, also where both
-    /// ends agreed to compress (RFC 7692 §6). It is for data that is compressed already, and for
-    /// secrets: the length of what is compressed tells something about its content.
+    /// Returns a sender for the same connection that does not compress its messages, even if both
+    /// ends agreed on compression (RFC 7692 §6).
+    ///
+    /// Use it for data that is compressed already, and for secrets: the length of a compressed
+    /// message reveals something about its content.
     #[must_use]
     pub fn uncompressed(&self) -> Self {
         Self { compresses: false, ..self.clone() }
     }
 
-    /// Sends a message (§6.1): a string as text, bytes as binary, and a
-    /// [`Message`](crate::Message) as what it is. See [`AsMessage`] for all types.
+    /// Sends a message (§6.1): a string as text, bytes as binary, and a [`Message`](crate::Message)
+    /// as its own kind. See [`AsMessage`] for all types.
     ///
-    /// On success the operating system has accepted all of it. That does not mean that the peer
-    /// has read it.
+    /// On success the operating system has accepted all of it. That does not mean that the peer has
+    /// read it.
     ///
     /// # Errors
     ///
     /// - `Send(Closed)` once the connection is closing.
     /// - `Timeout(Flush)` if the peer did not read all of it in time. The message was accepted: do
     ///   not send it again. The rest is written as the peer takes it.
-    /// - `Timeout(Queue)` if earlier messages still wait: this one was not accepted.
+    /// - `Timeout(Queue)` if earlier messages still wait. This one was not accepted.
     /// - `Io` if the transport failed, or [`abort`](Self::abort) ended the call.
+    /// - `SlowPeer` if a [`Hub`](crate::Hub) ended the connection during the call.
     pub fn send(&self, message: impl AsMessage) -> Result<(), Error> {
         self.put(message.as_message(), Flush::Now)
     }
 
-    /// Accepts a message that may be written later: with the next [`flush`](Self::flush) or
+    /// Accepts a message that is written later: by the next [`flush`](Self::flush) or
     /// [`send`](Self::send), by a receive before it waits, or once 64 KiB wait.
     ///
     /// # Errors
@@ -69,7 +79,7 @@ impl Sender {
         self.put(message.as_message(), Flush::Later)
     }
 
-    /// Sends a message that was encoded before, as [`send`](Self::send) does.
+    /// Sends a message that is already encoded, as [`send`](Self::send) does.
     ///
     /// # Errors
     ///
@@ -88,8 +98,8 @@ impl Sender {
         })
     }
 
-    /// Begins a message that is sent while it is written, so that it need not be in memory as a
-    /// whole. It is sent once the writer's [`finish`](MessageWriter::finish) says so.
+    /// Starts a message that is sent in fragments while you write it (§5.4), so that it need not be
+    /// in memory as a whole. [`MessageWriter::finish`] ends it.
     ///
     /// ```no_run
     /// # fn send(sender: tightwire::Sender) -> Result<(), tightwire::Error> {
@@ -103,11 +113,14 @@ impl Sender {
         MessageWriter::new(Arc::clone(&self.shared), self.compresses, kind)
     }
 
-    /// Writes fed messages, the rest of calls that timed out, and the broadcasts that wait.
+    /// Writes fed messages, the rest of calls that timed out, and broadcasts that wait.
     ///
     /// # Errors
     ///
-    /// `Timeout(Flush)`, and `Io` if the transport failed.
+    /// - `Timeout(Flush)` if the peer does not read all of it within
+    ///   [`Timeouts::write`](crate::Timeouts::write).
+    /// - `Send(Closed)` once the connection has ended.
+    /// - `Io` if the transport failed.
     pub fn flush(&self) -> Result<(), Error> {
         self.shared.with_writer(|guard| guard.flush())
     }
@@ -116,16 +129,16 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// `Send(ControlTooLong)`, and as for [`send`](Self::send).
+    /// `Send(ControlTooLong)` if the data is longer, and as for [`send`](Self::send).
     pub fn ping(&self, data: &[u8]) -> Result<(), Error> {
         self.shared.with_writer(|guard| guard.write_ping(data))
     }
 
-    /// Sends a Ping whose Pong sets [`latency`](Self::latency), also on a busy connection. It does
-    /// not wait for other threads: one that is writing sends the Ping after its frame.
+    /// Sends a Ping whose Pong sets [`latency`](Self::latency), also on a busy connection.
     ///
-    /// The time runs from this call to the moment at which the receiver takes the Pong. So it
-    /// includes what waits to be written before the Ping, and a receiver that is slow to receive.
+    /// The call does not wait for other threads: a thread that is writing sends the Ping after its
+    /// frame. The time runs from this call until the receiver takes the Pong. So it includes the
+    /// bytes that wait in front of the Ping, and the delay of a receiver that receives late.
     ///
     /// # Errors
     ///
@@ -135,19 +148,19 @@ impl Sender {
             return Err(SendError::Closed.into());
         }
         self.shared.post_ping();
-        // The receiver meets a failure again.
+        // The receiver runs into the same failure, and reports it.
         let _ = self.shared.try_flush(Wait::Slice);
         Ok(())
     }
 
-    /// How long the latest Ping took to be answered: one of keepalive, or of
+    /// Returns the round-trip time of the latest Ping that was answered: one of keepalive, or of
     /// [`measure_latency`](Self::measure_latency).
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.shared.latency.latest()
     }
 
-    /// What has passed over the connection so far. Any thread may ask, at any time.
+    /// Returns how many messages and bytes were sent and received so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.counters()
@@ -162,26 +175,29 @@ impl Sender {
         self.close_with(CloseCode::NORMAL, "")
     }
 
-    /// Sends a Close frame: it tells the peer that no more messages follow, and why (§7.1.2). The
-    /// receiver still delivers the messages that the peer sends before it answers.
+    /// Sends a Close frame, which tells the peer that no more messages follow, and why (§7.1.2).
+    /// The receiver still returns the messages that the peer sends before it answers.
     ///
-    /// As every send, it waits for earlier ones. The peer has [`Timeouts::close`](crate::Timeouts)
-    /// to answer. An answer that came in time counts, even if the program receives later. No
-    /// keepalive Ping follows the Close frame.
+    /// Like every send, this waits for earlier ones. The peer then has
+    /// [`Timeouts::close`](crate::Timeouts) to answer. An answer that arrived in time counts, even
+    /// if the program receives later. No keepalive Ping follows the Close frame.
     ///
     /// # Errors
     ///
-    /// `Send(Closed)` if one was sent before, `Send(ReasonTooLong)` over 123 bytes,
-    /// `Send(ForbiddenCloseCode)` for 1010 from a server, and as for [`send`](Self::send).
+    /// - `Send(Closed)` if a Close frame was sent before.
+    /// - `Send(ReasonTooLong)` if the reason has more than 123 bytes.
+    /// - `Send(ForbiddenCloseCode)` if a server passes 1010.
+    /// - Otherwise as for [`send`](Self::send).
     pub fn close_with(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason).map_err(SendError::from)?;
         self.shared.with_writer(|guard| guard.write_close(&frame))
     }
 
-    /// Ends the connection at once, from any thread. A receive, send or close that is blocked on it
-    /// in another thread returns an error: `Io` with `ConnectionAborted`, or `Send(Closed)`. No
-    /// Close frame is sent, so the peer reports code 1006 (§7.1.5). Use [`close`](Self::close) for
-    /// a closing handshake.
+    /// Ends the connection at once, from any thread.
+    ///
+    /// A receive, send or close that is blocked in another thread returns an error: `Io` with
+    /// `ConnectionAborted`, or `Send(Closed)`. No Close frame is sent, so the peer reports code
+    /// 1006 (§7.1.5). Use [`close`](Self::close) for a closing handshake.
     ///
     /// The receiver closes the socket with its next receive, or when it is dropped. On a connection
     /// that has ended, this does nothing.
@@ -189,20 +205,20 @@ impl Sender {
         self.shared.abort();
     }
 
-    /// How far the connection is from its end.
+    /// Returns whether the connection is open, closing or closed.
     #[must_use]
     pub fn state(&self) -> State {
         self.shared.state()
     }
 }
 
-/// A broadcast goes past the inbox if nothing but these is so.
+/// Flags that do not keep a broadcast from going past the inbox. Any other flag does.
 const OUT_OF_THE_WAY: u16 = CONTROL | FED | REFUSING;
 
-/// What the hub, the server and the streamed messages need: nothing here waits for a sender.
+/// Calls of hubs and servers. None of them waits for another sender.
 impl Sender {
-    /// Sends a broadcast: for the peer it waits as long as `wait` allows, and not at all if the
-    /// peer has yet to take earlier bytes.
+    /// Sends a broadcast. The call waits for the peer as long as `wait` allows, and not at all if
+    /// the peer has not yet taken earlier bytes.
     #[inline]
     pub(in crate::net) fn offer(&self, message: &PreparedMessage, wait: Wait) -> Offer {
         if !self.shared.status.has(!OUT_OF_THE_WAY) {
@@ -213,7 +229,8 @@ impl Sender {
         self.offer_in_turn(message, wait)
     }
 
-    /// Sends a broadcast past the inbox, if nothing is in its way, as is so most of the time.
+    /// Sends a broadcast past the inbox, if nothing is in its way, which is the usual case. `None`
+    /// means that the message was not accepted, and must go through the inbox.
     #[inline]
     fn offer_at_once(&self, message: &PreparedMessage, wait: Wait) -> Option<Offer> {
         let mut guard = self.shared.try_lock(ForOthers { wait, ..ForOthers::default() })?;
@@ -237,7 +254,7 @@ impl Sender {
         }
     }
 
-    /// Leaves a broadcast in the inbox, and has it written if no other thread does.
+    /// Posts a broadcast to the inbox, and writes it unless another thread will.
     #[inline(never)]
     fn offer_in_turn(&self, message: &PreparedMessage, wait: Wait) -> Offer {
         let shared = &*self.shared;
@@ -249,46 +266,46 @@ impl Sender {
             Post::Full if shared.status.has(STALLED | IN_MESSAGE) => return Offer::Slow,
             Post::Full | Post::Refused => return Offer::Busy,
         }
-        // The receiver reports a failure.
+        // The receiver runs into the same failure, and reports it.
         if !shared.is_behind() {
             let _ = shared.try_flush(wait);
         }
         if shared.is_broken() { Offer::Closed } else { Offer::Taken }
     }
 
-    /// Goes on with the bytes that earlier calls left over.
+    /// Tries again to write the bytes that earlier calls left.
     pub(in crate::net) fn retry(&self, wait: Wait) {
-        // The receiver meets a failure again.
+        // The receiver runs into the same failure, and reports it.
         let _ = self.shared.try_flush(wait);
     }
 
-    /// Whether the peer has yet to take bytes of earlier calls, and still may.
+    /// Whether bytes of earlier calls wait for the peer, which may still take them.
     pub(in crate::net) fn is_behind(&self) -> bool {
         self.shared.is_behind() && !self.shared.is_broken()
     }
 
-    /// Sends a Close frame without a reason, and does not wait for a sender.
+    /// Sends a Close frame without a reason. The call does not wait for another sender.
     pub(in crate::net) fn close_soon(&self, code: CloseCode, wait: Wait) {
         self.shared.close_soon(code.into(), wait);
     }
 
-    /// As [`abort`](Self::abort), because the peer reads too slowly. Returns whether the connection
-    /// had not ended before.
+    /// As [`abort`](Self::abort), because the peer reads too slowly. Returns `false` if the
+    /// connection had ended before.
     pub(in crate::net) fn abort_as_slow(&self) -> bool {
         self.shared.abort_as_slow()
     }
 }
 
-/// What became of a message that was to be sent without waiting.
+/// The outcome of offering a broadcast.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::net) enum Offer {
-    /// It is on its way, or in the inbox.
+    /// It was written, or it is in the inbox.
     Taken,
-    /// As `Taken`, but the peer did not take all of it in time.
+    /// As `Taken`, but the peer did not take all of it in time. The rest is kept.
     Kept,
-    /// The inbox is full: messages come faster than the thread that has the writer writes them.
+    /// The inbox is full, because messages come faster than the writing thread writes them.
     Busy,
-    /// The inbox is full, because the peer does not read or a long message is in progress.
+    /// The inbox is full, because the peer is not reading or a long message is in progress.
     Slow,
     /// No message can be sent any more.
     Closed,

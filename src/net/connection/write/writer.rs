@@ -1,8 +1,8 @@
-//! The bytes that wait to be written, and the machine that makes them.
+//! The bytes that wait to be written, and the encoder that makes them.
 //!
-//! A [`Writer`] knows frames and a stream, but neither locks nor clocks, and it calls the stream
-//! once at a time. How long to go on, and what to do for other threads, the
-//! [`WriteGuard`](super::guard::WriteGuard) decides.
+//! A [`Writer`] handles frames and a stream, but no locks and no clocks, and each of its writes
+//! calls the stream once. The [`WriteGuard`](super::guard::WriteGuard) decides how long to
+//! continue, and what to do for other threads.
 
 use std::io;
 
@@ -10,18 +10,18 @@ use crate::frame::{CloseFrame, MaskingKey};
 use crate::net::connection::status::{BEHIND, FED, IN_MESSAGE, STALLED};
 use crate::protocol::{Fin, MessageKind, MessageRef, Outbound, PendingControl, SendError};
 
-/// Fed messages are written once they come to this many bytes.
+/// Bytes that wait are written once there are this many. Until then, messages may join them.
 pub(super) const FLUSH_AT: usize = 64 << 10;
-/// A payload of at most this many bytes is copied behind its header, and both go out in one call.
-/// Of a larger one that goes out as it is this much is copied, and the rest is written from where
-/// it lies.
+/// A payload of up to this many bytes is copied after its header, so that one call takes both. Of a
+/// longer one that needs no mask, this many bytes are copied, and the rest is written from where it
+/// lies.
 pub(in crate::net::connection) const COPY_MAX: usize = 16 << 10;
 
-/// Whether a message is written at once.
+/// When a message is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Flush {
     Now,
-    /// With later ones, or once there are many.
+    /// Together with later messages, or once many bytes wait.
     Later,
 }
 
@@ -29,20 +29,20 @@ pub(super) enum Flush {
 #[derive(Debug)]
 pub(in crate::net::connection) struct Writer {
     pub(super) outbound: Outbound,
-    /// Whole frames. The first `written` bytes are gone.
+    /// Whole frames. The first `written` bytes were written.
     pending: Vec<u8>,
     written: usize,
-    /// What is to be published while bytes wait: `FED`, or `BEHIND` if they have to be written, with
-    /// `STALLED` if the last call to the stream left them over.
+    /// The flags to publish while bytes wait: `FED`, or `BEHIND` if they must be written. `STALLED`
+    /// comes with it if the last call to the stream left them.
     waiting: u16,
-    /// A message has begun that has not ended.
+    /// Whether a message has begun and has not ended.
     pub(super) in_message: bool,
-    /// What was last published of it.
+    /// The flags that were last published for this writer.
     pub(super) published: u16,
     pub(super) is_close_published: bool,
-    /// Our side of the stream was ended.
+    /// Whether our side of the stream was shut down.
     pub(super) is_shut: bool,
-    /// The flusher goes on with the bytes that wait.
+    /// Whether the flusher is responsible for the bytes that wait.
     pub(super) is_handed_over: bool,
 }
 
@@ -61,7 +61,7 @@ impl Writer {
         }
     }
 
-    /// The bytes that wait.
+    /// Returns the bytes that wait.
     #[inline]
     fn unwritten(&self) -> &[u8] {
         self.pending.get(self.written..).unwrap_or_default()
@@ -77,43 +77,43 @@ impl Writer {
         self.pending.len() - self.written
     }
 
-    /// Whether so many bytes wait that no others may join them.
+    /// Whether so many bytes wait that no message may join them.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.unwritten_len() >= FLUSH_AT
     }
 
-    /// Whether a payload of this length, too, can wait for the caller.
+    /// Whether a payload of this length may join the bytes that wait.
     #[inline]
     pub(super) fn has_room_for(&self, payload_len: usize) -> bool {
         self.unwritten_len() + payload_len < FLUSH_AT
     }
 
-    /// Whether bytes wait that have to be written.
+    /// Whether bytes wait that must be written.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
         self.flags() & BEHIND != 0
     }
 
-    /// Whether the peer did not take all at the last call to the stream.
+    /// Whether the last call to the stream took less than it was given.
     #[inline]
     pub(super) fn is_stalled(&self) -> bool {
         self.flags() & STALLED != 0
     }
 
-    /// The flags that tell what the writer leaves behind.
+    /// Returns the flags for what the writer leaves behind.
     #[inline]
     pub(super) fn flags(&self) -> u16 {
         let in_message = if self.in_message { IN_MESSAGE } else { 0 };
         if self.is_empty() { in_message } else { in_message | self.waiting }
     }
 
-    /// Has all bytes that wait written as soon as the peer takes them.
+    /// Marks all bytes that wait: they must be written as soon as the peer takes them.
     pub(super) const fn set_due(&mut self) {
         self.waiting = self.waiting & !FED | BEHIND;
     }
 
-    /// Encodes the control frames that were left for the writer.
+    /// Encodes the control frames of the inbox.
     pub(super) fn encode_pending(
         &mut self,
         pending_control: &mut PendingControl,
@@ -130,14 +130,14 @@ impl Writer {
         self.outbound.encode_close(Some(frame), &mut self.pending)
     }
 
-    /// Encodes a message behind the bytes that wait.
+    /// Encodes a message after the bytes that wait.
     #[inline(always)]
     pub(super) fn encode_message(&mut self, message: MessageRef<'_>) -> Result<(), SendError> {
         self.outbound.encode_whole(message, &mut self.pending)
     }
 
-    /// Encodes the header of a part of a message. The payload has to follow it, masked with the
-    /// key that is returned if there is one.
+    /// Encodes the header of a part of a message. The payload must follow, masked with the returned
+    /// key if there is one.
     #[inline]
     pub(super) fn encode_header(
         &mut self,
@@ -148,8 +148,7 @@ impl Writer {
         self.outbound.encode_part_header(kind, payload_len, fin, &mut self.pending)
     }
 
-    /// Copies a payload, or what is left of it, behind the bytes that wait, masked if there is a
-    /// key.
+    /// Copies a payload, or the rest of one, after the bytes that wait. Masks it if there is a key.
     #[inline]
     pub(super) fn buffer(&mut self, payload: &[u8], key: Option<MaskingKey>) {
         match key {
@@ -158,8 +157,8 @@ impl Writer {
         }
     }
 
-    /// Copies the front of a payload behind the bytes that wait, so that one call to the stream
-    /// takes both, and returns the rest of it.
+    /// Copies the front of a payload after the bytes that wait, so that one call to the stream
+    /// takes both. Returns the rest of the payload. If no bytes wait, that is all of it.
     #[inline]
     pub(super) fn buffer_front<'a>(&mut self, payload: &'a [u8]) -> &'a [u8] {
         if self.is_empty() {
@@ -170,8 +169,8 @@ impl Writer {
         rest
     }
 
-    /// Calls the stream once: with the bytes that wait, or if there are none, with `payload`.
-    /// Returns whether it took all that it was given.
+    /// Calls the stream once, with the bytes that wait or, if none wait, with `payload`. Returns
+    /// whether it took everything that it was given.
     #[inline]
     pub(super) fn write_once(
         &mut self,
@@ -182,7 +181,7 @@ impl Writer {
         let has_waiting = !self.is_empty();
         let buffer = if has_waiting { self.unwritten() } else { *payload };
         let len = buffer.len();
-        // A stream is anybody's code: more than it was given is not gone.
+        // A `Stream` may come from another crate: a count beyond the buffer is not trusted.
         let count = write(buffer)?.min(len);
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -198,8 +197,8 @@ impl Writer {
         Ok(count == len)
     }
 
-    /// Notes that the first `count` of the bytes that wait are gone. What is left is moved only
-    /// when that frees half of the buffer: a peer that takes little at a time costs no more than
+    /// Records that the first `count` of the bytes that wait were written. The rest is moved only
+    /// when that frees half of the buffer, so a peer that takes little at a time costs no more than
     /// one that takes much.
     #[inline]
     fn advance(&mut self, count: usize) {
@@ -214,14 +213,14 @@ impl Writer {
         }
     }
 
-    /// Gives up the bytes that wait: nobody will take them.
+    /// Discards the bytes that wait, because the stream will not take them any more.
     pub(super) fn discard(&mut self) {
         self.pending = Vec::new();
         self.written = 0;
         self.on_idle();
     }
 
-    /// Gives up memory that an idle connection does not need.
+    /// Frees memory that an idle connection does not need.
     pub(super) fn on_idle(&mut self) {
         self.outbound.on_idle();
         if self.is_empty() {
@@ -229,7 +228,7 @@ impl Writer {
         }
     }
 
-    /// Gives back memory over this: what one large burst took is not kept for ever.
+    /// Frees memory beyond this length, so that a large burst does not hold it for ever.
     fn shrink(&mut self, max_len: usize) {
         if self.pending.capacity() > max_len {
             self.pending.shrink_to(max_len.min(FLUSH_AT));
