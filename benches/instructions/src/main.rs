@@ -6,6 +6,9 @@
 //! tightwire-instructions KIND DEPTH LEN COUNT
 //! ```
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::env;
 use std::error::Error;
 use std::io;
@@ -34,6 +37,11 @@ fn main() -> Outcome {
         "client" => {
             let stream = Peer::new(&unmasked(0x82, &vec![7; len]), depth, count);
             echo(Client::new().from_upgraded(stream, Negotiated::default(), Vec::new())?, depth)
+        }
+        #[cfg(feature = "tls")]
+        "tls" => {
+            let stream = tls::server(&masked(0x82, &vec![7; len]), depth, count)?;
+            echo(Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new())?, depth)
         }
         "deflate" => {
             let acceptor = Acceptor::new().deflate(DeflateConfig::new().min_len(0));
