@@ -315,7 +315,13 @@ impl Stream for TlsStream {
         loop {
             let free = buffer.get_mut(filled..).unwrap_or_default();
             match self.decrypt(&mut incoming, free) {
-                Ok(Some(count @ 1..)) => filled += count,
+                Ok(Some(count @ 1..)) => {
+                    filled += count;
+                    // What is left of a record would have filled the buffer.
+                    if filled == buffer.len() || incoming.unread().is_empty() {
+                        return Ok(filled);
+                    }
+                }
                 // The next call runs into the same end or error, so nothing is lost.
                 _ if filled > 0 => return Ok(filled),
                 Ok(Some(_)) => return Ok(0),
@@ -327,9 +333,6 @@ impl Stream for TlsStream {
                     has_filled = true;
                 }
                 Err(error) => return Err(error),
-            }
-            if filled == buffer.len() {
-                return Ok(filled);
             }
         }
     }
