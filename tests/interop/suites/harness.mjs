@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 
 // It is installed outside the source tree, where `import` would not find it.
 export const { WebSocket, WebSocketServer } =
-  createRequire(`${process.env.TIGHTWIRE_INTEROP_HOME}/`)("ws");
+  createRequire(`${process.env.TIGHTWIRE_INTEROP_HOME}/node/`)("ws");
 
 export const MIB = 1 << 20;
 export const UNICODE = "Grüße, 世界 🦀\0";
