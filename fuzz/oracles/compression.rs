@@ -1,5 +1,5 @@
-//! permessage-deflate between two ends, as they agree on it in an opening handshake; none where
-//! the feature `deflate` is missing.
+//! permessage-deflate between two ends, as they negotiate it in an opening handshake. Without the
+//! feature `deflate`, there is none.
 
 use arbitrary::{Result, Unstructured};
 use tightwire::handshake::Negotiated;
@@ -11,7 +11,7 @@ use tightwire::deflate::{DeflateConfig, Deflater, Inflater, Params};
 #[cfg(feature = "deflate")]
 use tightwire::handshake::{AcceptOptions, ClientHandshake, Key, Offer, Upgrade};
 
-/// What two ends agreed on, if they did, and what the sender wishes.
+/// The parameters that two ends negotiated, if any, and the settings of the sender.
 #[derive(Debug, Default)]
 pub struct Compression {
     #[cfg(feature = "deflate")]
@@ -20,7 +20,7 @@ pub struct Compression {
 
 #[cfg(not(feature = "deflate"))]
 impl Compression {
-    /// None. It uses up as much of the input as there would be to choose.
+    /// Returns no compression. Uses up as much of the input as with the feature.
     pub fn any(u: &mut Unstructured<'_>) -> Result<Self> {
         let _: [u8; 1 + 2 * 4] = u.arbitrary()?;
         Ok(Self::default())
@@ -31,27 +31,27 @@ impl Compression {
         false
     }
 
-    /// This receiver as it is.
+    /// Returns this receiver unchanged.
     pub fn inbound(&self, inbound: Inbound, _sender: Role) -> Inbound {
         inbound
     }
 
-    /// This sender as it is.
+    /// Returns this sender unchanged.
     pub fn outbound(&self, outbound: Outbound, _sender: Role) -> Outbound {
         outbound
     }
 
-    /// This client as it is.
+    /// Returns this client unchanged.
     pub fn client(&self, client: Client) -> Client {
         client
     }
 
-    /// This acceptor as it is.
+    /// Returns this acceptor unchanged.
     pub fn acceptor(&self, acceptor: Acceptor) -> Acceptor {
         acceptor
     }
 
-    /// Nothing was agreed on.
+    /// Returns the result of a handshake without extensions.
     pub fn negotiated(&self) -> Negotiated {
         Negotiated::default()
     }
@@ -59,7 +59,7 @@ impl Compression {
 
 #[cfg(feature = "deflate")]
 impl Compression {
-    /// None, or what comes of the wishes of a client and a server.
+    /// Returns no compression, or the result for the settings of a client and a server.
     pub fn any(u: &mut Unstructured<'_>) -> Result<Self> {
         let choices: [u8; 1 + 2 * 4] = u.arbitrary()?;
         let [is_on, c0, c1, c2, c3, s0, s1, s2, s3] = choices;
@@ -76,7 +76,7 @@ impl Compression {
         self.negotiated.is_some()
     }
 
-    /// This receiver, with what the sender may send it.
+    /// Returns this receiver, set up for the compression of the sender.
     pub fn inbound(&self, inbound: Inbound, sender: Role) -> Inbound {
         let Some((params, _)) = &self.negotiated else { return inbound };
         inbound.with_inflater(Inflater::new(match sender {
@@ -85,7 +85,7 @@ impl Compression {
         }))
     }
 
-    /// This sender, with what it may send.
+    /// Returns this sender, set up to compress.
     pub fn outbound(&self, outbound: Outbound, sender: Role) -> Outbound {
         let Some((params, config)) = &self.negotiated else { return outbound };
         let coding = match sender {
@@ -95,19 +95,19 @@ impl Compression {
         outbound.with_deflater(Deflater::new(coding, config))
     }
 
-    /// This client, set up to compress as the two ends agreed.
+    /// Returns this client, set up to compress as the two ends agreed.
     pub fn client(&self, client: Client) -> Client {
         let Some((_, config)) = &self.negotiated else { return client };
         client.deflate(config.clone())
     }
 
-    /// This acceptor, set up to compress as the two ends agreed.
+    /// Returns this acceptor, set up to compress as the two ends agreed.
     pub fn acceptor(&self, acceptor: Acceptor) -> Acceptor {
         let Some((_, config)) = &self.negotiated else { return acceptor };
         acceptor.deflate(config.clone())
     }
 
-    /// The result of the opening handshake.
+    /// Returns the result of the opening handshake.
     pub fn negotiated(&self) -> Negotiated {
         let mut negotiated = Negotiated::default();
         negotiated.deflate = self.negotiated.as_ref().map(|(params, _)| *params);
@@ -132,7 +132,7 @@ fn agree(client: &DeflateConfig, server: &DeflateConfig) -> Option<Params> {
     let offer = Offer::new().deflate([client.clone()]);
     let uri = "ws://localhost/".parse().expect("a valid URI");
     let handshake = ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce"));
-    let handshake = handshake.expect("it can be offered");
+    let handshake = handshake.expect("a valid offer");
     let upgrade = Upgrade::from_request(handshake.request()).expect("a valid request");
     let accept = AcceptOptions::new().deflate(server.clone());
     let (response, at_server) = upgrade.accept(&accept).expect("it is accepted");

@@ -1,6 +1,6 @@
-//! A whole connection: two ends, a schedule of what they do and of how their bytes travel, and
-//! the closing handshake between them (§5.5.1, §7). What an end may do is held by
-//! [`Endpoint`] at every step; here it is what the two have to agree on.
+//! A whole connection: two ends, a schedule of their actions and of how their bytes travel, and the
+//! closing handshake between them (§5.5.1, §7). [`Endpoint`] checks each end at every step. This
+//! module checks that both ends agree.
 
 use arbitrary::{Result, Unstructured};
 use tightwire::frame::{CloseCode, CloseFrame, FrameHeader, Opcode};
@@ -10,10 +10,10 @@ use super::endpoint::Endpoint;
 use super::frames::{any_bytes, headers, peer, seed_keys};
 use super::reference;
 
-/// A schedule has at most so many steps.
+/// The most steps in a schedule.
 const MAX_STEPS: usize = 200;
 
-/// Input: a seed of the masking keys, how each end is put together, and then steps.
+/// Input: a seed of the masking keys, the structure of each end, and then steps.
 pub fn check(data: &[u8]) {
     let mut u = Unstructured::new(data);
     let Ok((seed, client_joined, server_joined)) = u.arbitrary() else { return };
@@ -34,7 +34,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// Two ends and what lies between them.
+/// Two ends, and the transport between them.
 struct Pair {
     client: Line,
     server: Line,
@@ -42,14 +42,14 @@ struct Pair {
     is_lost: bool,
 }
 
-/// An end and the way from it.
+/// An end, and the bytes on their way from it.
 struct Line {
     end: Endpoint,
-    /// How much of what the end sent the other one has.
+    /// How many bytes from this end the other one has received.
     delivered: usize,
     /// It sent bytes that no end may send.
     is_broken: bool,
-    /// It gave up waiting: it does nothing any more.
+    /// It timed out, and does nothing any more.
     is_gone: bool,
 }
 
@@ -80,7 +80,7 @@ impl Pair {
         self.client.is_broken || self.server.is_broken
     }
 
-    /// A byte says who does what.
+    /// Runs a step. Its first byte selects the end and the action.
     fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let first: u8 = u.arbitrary()?;
         let from = if first & 0x80 == 0 { Role::Client } else { Role::Server };
@@ -103,7 +103,7 @@ impl Pair {
                 let bytes = any_bytes(u)?;
                 line.end.wire.extend(bytes);
             }
-            // A time-out: the end lets go of the connection. What it sent may still arrive.
+            // A timeout: the end gives up the connection. Bytes that it sent may still arrive.
             10 if is_text => line.is_gone = true,
             10 => self.is_lost = true,
             _ => {
@@ -114,7 +114,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Carries at most so many bytes, and says whether there were any.
+    /// Carries at most `len` bytes. Returns whether there were any.
     fn deliver(&mut self, from: Role, len: usize) -> bool {
         let is_lost = self.is_lost;
         let (line, other) = self.lines(from);
@@ -143,7 +143,7 @@ impl Pair {
         }
     }
 
-    /// What one end sent, whatever became of it, and what the other one made of it.
+    /// Checks the bytes that one end sent, and the events that the other one read from them.
     fn check_end(&mut self, from: Role) {
         let (line, other) = self.lines(from);
         let sent = &line.end.wire;
@@ -156,7 +156,7 @@ impl Pair {
         if line.is_broken {
             return;
         }
-        // Masking (§5.1), one Close frame, and behind it Pongs at most (§5.5.1, §5.5.2).
+        // Masking (§5.1), one Close frame, and only Pongs after it (§5.5.1, §5.5.2).
         let headers = headers(sent);
         let is_close = |header: &FrameHeader| header.opcode == Opcode::Close;
         let closes = headers.iter().filter(|header| is_close(header)).count();
@@ -167,7 +167,7 @@ impl Pair {
         for header in headers.iter().skip_while(|header| !is_close(header)).skip(1) {
             assert_eq!(header.opcode, Opcode::Pong, "after a Close frame");
         }
-        // All that was accepted went out in its order; Pongs that answer stand between.
+        // Everything that was accepted was sent in order, with Pongs in between.
         let said = reference::decode(peer(from), Limits::default(), sent).events;
         let mut rest = said.iter();
         for event in &line.end.accepted {
@@ -175,11 +175,11 @@ impl Pair {
         }
         let is_own = |event: &&Event| !matches!(event, Event::Pong(_) | Event::Close(_));
         let own = line.end.accepted.iter().filter(is_own).count();
-        assert_eq!(said.iter().filter(is_own).count(), own, "more was said than accepted");
+        assert_eq!(said.iter().filter(is_own).count(), own, "more was sent than accepted");
     }
 
-    /// Where all has arrived, both have closed or neither; each knows the other's Close frame,
-    /// and with it the code (§7.1.5); and at least one of them has begun.
+    /// Checks that both ends agree once everything has arrived: both have closed, or neither. Each
+    /// has the other's Close frame, and so the code (§7.1.5). At least one of them closed first.
     fn check_agreement(&self) {
         let (client, server) = (&self.client, &self.server);
         if client.is_gone || server.is_gone {
@@ -192,7 +192,7 @@ impl Pair {
         match (&client.end.close, &server.end.close) {
             (None, None) => {}
             (Some((_, is_first)), Some((_, is_first_too))) => {
-                assert!(is_first | is_first_too, "both answered, and nobody had asked");
+                assert!(is_first | is_first_too, "both answered, and neither closed first");
             }
             (client, server) => panic!("half closed: {client:?} {server:?}"),
         }
@@ -208,7 +208,7 @@ fn any_message(u: &mut Unstructured<'_>, is_text: bool) -> Result<Message> {
     })
 }
 
-/// A Close frame that may be made: none, or one of the codes that go on the wire.
+/// Returns a valid Close frame: without a body, or with a code that may be sent.
 fn any_close(u: &mut Unstructured<'_>) -> Result<Option<CloseFrame>> {
     let number: u16 = match u.arbitrary::<u8>()? {
         0..64 => return Ok(None),

@@ -1,6 +1,6 @@
-//! The same bytes mean the same to us and to `tungstenite`, a library with which ours shares no
-//! line: the same events in the same order, and the same end. Where the two differ, RFC 6455 has
-//! decided who is right, and [`Ruling`] says how.
+//! The same bytes mean the same to us and to `tungstenite`, which shares no code with our library:
+//! the same events in the same order, and the same end. For each known difference, [`Ruling`] cites
+//! the section of RFC 6455 that decides it.
 
 use std::io::{self, Read, Write};
 
@@ -14,34 +14,34 @@ use tungstenite::protocol::{Role as TheirRole, WebSocketConfig, WebSocketContext
 
 use super::frames::{any_wire, peer};
 
-/// The most bytes in a frame and in a message, at both.
+/// The most bytes in a frame and in a message, for both libraries.
 const MAX_LEN: usize = 1 << 16;
 
 const CONTROL: ProtocolError = ProtocolError::ControlTooLong;
 
-/// A difference that is known, and what decides it for us.
+/// A known difference, and the rule that decides it in our favour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Ruling {
-    /// They take a length in more bytes than it needs. §5.2: "the minimal number of bytes MUST be
-    /// used to encode the length".
+    /// They accept a length that is encoded in more bytes than it needs. §5.2: "the minimal number
+    /// of bytes MUST be used to encode the length".
     ShortestLength,
-    /// They report a Close frame with a code that never goes on the wire as one with 1002. §7.4.1
-    /// and §7.4.2: such codes "MUST NOT be set" by an endpoint, or are not used at all.
+    /// They report a Close frame with a code that must not be sent as one with 1002. §7.4.1 and
+    /// §7.4.2: such codes "MUST NOT be set" by an endpoint, or are not used at all.
     ForbiddenCode,
-    /// They take 1014 for such a code. §7.4.2: 1000 to 2999 are for the protocol, its revisions
-    /// and registered extensions, and the registry of §11.7 has 1014.
+    /// They treat 1014 as such a code. §7.4.2: 1000 to 2999 are for the protocol, its revisions and
+    /// registered extensions, and the registry of §11.7 has 1014.
     RegisteredCode,
-    /// They look at a frame when it is all there, we as soon as it cannot be right any more. §8.1
-    /// and §7.1.7 set no time; either is right, and so they have to fail as well, later.
+    /// They validate a complete frame, we fail as soon as it cannot be valid any more. §8.1 and
+    /// §7.1.7 set no time, so both are right. They must fail later.
     Sooner,
 }
 
-/// How it ended.
+/// How reading ended.
 #[derive(Debug, Eq, PartialEq)]
 enum End {
     /// The bytes ran out.
     WantsMore,
-    /// A Close frame came; it is the last event.
+    /// A Close frame arrived. It is the last event.
     Closed,
     Failed,
 }
@@ -61,7 +61,7 @@ pub fn check(data: &[u8]) {
     let differing = (ours.get(common), theirs.get(common), error);
     let ruling = match differing {
         (None, _, Some(ProtocolError::NonMinimalLength)) => Ruling::ShortestLength,
-        // A control frame with a longer form of length than any it may have.
+        // A control frame with a longer form of length than it may have.
         (None, Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)), Some(CONTROL)) => {
             Ruling::ShortestLength
         }
@@ -76,12 +76,12 @@ pub fn check(data: &[u8]) {
         (None, None, Some(_)) if their_end == End::WantsMore => Ruling::Sooner,
         _ => panic!("{role:?}: {ours:?} {our_end:?} {error:?}, but {theirs:?} {their_end:?}"),
     };
-    // Of a control frame with a longer form of length they may yet take the rest: see above.
+    // They may still accept a control frame with a longer form of length: see above.
     if ruling == Ruling::Sooner && error != Some(CONTROL) {
-        // The rest of the frame, whatever its length is, of a byte that mends nothing.
+        // Fills the rest of the frame, whatever its length, with a byte that repairs nothing.
         let filled = [&wire[..], &[1; MAX_LEN + 14]].concat();
         let (_, end) = their_reading(role, &filled);
-        assert_eq!(end, End::Failed, "{role:?}: {error:?} is not what they say");
+        assert_eq!(end, End::Failed, "{role:?}: they do not fail, although {error:?}");
     }
 }
 
@@ -139,7 +139,7 @@ fn their_reading(role: Role, wire: &[u8]) -> (Vec<Event>, End) {
     }
 }
 
-/// What they say, in our words.
+/// Converts their message to our event.
 fn event(message: tungstenite::Message) -> Event {
     use tungstenite::Message as Their;
     match message {
@@ -157,7 +157,7 @@ fn event(message: tungstenite::Message) -> Event {
     }
 }
 
-/// What was received, and a place for answers, which are not looked at.
+/// The received bytes, and a sink for answers, which are ignored.
 struct Wire<'a>(&'a [u8]);
 
 impl Read for Wire<'_> {

@@ -1,7 +1,7 @@
-//! Heads that are those of an opening handshake but for some changes: bytes that a fuzzer makes up
-//! are hardly ever so nearly right.
+//! Heads of an opening handshake with some changes. Random bytes from a fuzzer would hardly ever be
+//! so close to valid.
 
-/// A client's request.
+/// The request of a client.
 pub const REQUEST: [&str; 6] = [
     "GET /chat?room=1 HTTP/1.1",
     "Host: example",
@@ -19,7 +19,7 @@ pub const RESPONSE: [&str; 4] = [
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
 ];
 
-/// Lines that may come in besides, or instead.
+/// Lines that can be inserted, or can replace another one.
 const LINES: [&str; 32] = [
     "get / HTTP/1.1",
     "POST / HTTP/1.1",
@@ -55,7 +55,7 @@ const LINES: [&str; 32] = [
     " folded",
 ];
 
-/// These lines with the changes that `plan` says, three bytes for each.
+/// Returns these lines with the changes in `plan`, which has three bytes for each.
 pub fn edited(lines: &[&str], plan: &[u8]) -> Vec<u8> {
     let mut lines: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
     for change in plan.chunks_exact(3) {

@@ -1,5 +1,5 @@
-//! One end of a connection and, beside it, what the RFC lets it do: every call is held against
-//! that, and every byte that goes out.
+//! One end of a connection, and a model of the actions that the RFC allows it. Every call, and
+//! every byte that is sent, is compared with the model.
 
 use tightwire::ProtocolError;
 use tightwire::frame::{CloseCode, CloseFrame};
@@ -10,12 +10,12 @@ use tightwire::protocol::{
 use super::frames::{next_key, peer};
 use super::reference;
 
-/// The machines of an end.
+/// The protocol machines of an end.
 #[derive(Debug)]
 enum Machine {
-    /// In one thread: what is owed is said at once.
+    /// In one thread: pending control frames are encoded at once.
     Joined(Connection),
-    /// In two threads: what is owed waits for the one that sends.
+    /// In two threads: pending control frames wait for the one that sends.
     Apart { inbound: Inbound, outbound: Outbound, pending_control: PendingControl },
 }
 
@@ -24,16 +24,16 @@ enum Machine {
 pub struct Endpoint {
     role: Role,
     machine: Machine,
-    /// All that it has put on the wire.
+    /// All bytes that it has sent.
     pub wire: Vec<u8>,
-    /// All that came out of what it received.
+    /// All events from the bytes that it received.
     pub events: Vec<Event>,
     pub failure: Option<ProtocolError>,
-    /// What it was allowed to send, before its Close frame.
+    /// The events that it was allowed to send before its Close frame.
     pub accepted: Vec<Event>,
-    /// Its Close frame, and whether it was the first to send one as far as it knew.
+    /// Its Close frame, and whether it had received none before that.
     pub close: Option<(Option<CloseFrame>, bool)>,
-    /// The message in progress, as far as it was sent.
+    /// The part of the message in progress that was sent.
     fragments: Option<Message>,
     owed_pong: Option<Vec<u8>>,
     owed_close: Option<Option<CloseFrame>>,
@@ -69,7 +69,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a Close frame arrived, after which nothing is heard (§7.1.4).
+    /// Returns the Close frame that arrived, if any. No event follows it (§7.1.4).
     pub fn close_received(&self) -> Option<&Option<CloseFrame>> {
         match self.events.last() {
             Some(Event::Close(frame)) => Some(frame),
@@ -77,7 +77,8 @@ impl Endpoint {
         }
     }
 
-    /// Nothing but a Close frame or a failure ends what is said and heard (§5.5.1, §7.1.7).
+    /// Sends a message. It must be accepted until a Close frame was sent (§5.5.1), except inside
+    /// another message.
     pub fn message(&mut self, message: Message) {
         let expected = match self.fragments {
             _ if self.close.is_some() => Err(SendError::Closed),
@@ -90,7 +91,7 @@ impl Endpoint {
         }
     }
 
-    /// Fragments of one kind only, one message after the other (§5.4).
+    /// Sends a fragment. All fragments of a message must have the same kind (§5.4).
     pub fn fragment(&mut self, part: Message, fin: bool) {
         let is_text = self.fragments.as_ref().map(Message::is_text);
         let expected = match is_text {
@@ -119,7 +120,7 @@ impl Endpoint {
         }
     }
 
-    /// A Ping, or a Pong that answers nothing, of at most 125 bytes (§5.5).
+    /// Sends a Ping, or an unsolicited Pong, of at most 125 bytes (§5.5).
     pub fn control(&mut self, is_ping: bool, data: Vec<u8>) {
         let expected = match data.len() {
             _ if self.close.is_some() => Err(SendError::Closed),
@@ -135,7 +136,7 @@ impl Endpoint {
         }
     }
 
-    /// At most one Close frame (§5.5.1), and 1010 from clients only (§7.4.1).
+    /// Sends a Close frame: at most one (§5.5.1), and with code 1010 only from clients (§7.4.1).
     pub fn close(&mut self, frame: Option<CloseFrame>) {
         let code = frame.as_ref().map(CloseFrame::code);
         let expected = match code {
@@ -152,7 +153,8 @@ impl Endpoint {
         self.check_state();
     }
 
-    /// What may be sent is; what may not leaves no trace on the wire.
+    /// Makes a call that sends. A frame that may be sent must be, and one that may not be must
+    /// leave no bytes.
     fn attempt(
         &mut self,
         expected: Result<(), SendError>,
@@ -167,7 +169,7 @@ impl Endpoint {
         assert_eq!(self.wire.len() > before, expected.is_ok(), "bytes go out with a frame only");
     }
 
-    /// Takes bytes of the other end.
+    /// Receives bytes of the other end.
     pub fn receive(&mut self, bytes: &[u8]) {
         let mut input = bytes;
         loop {
@@ -190,11 +192,11 @@ impl Endpoint {
             if let Machine::Joined(_) = self.machine {
                 self.check_answer(before);
             } else {
-                assert_eq!(self.wire.len(), before, "only who sends writes");
+                assert_eq!(self.wire.len(), before, "receiving writes nothing");
             }
             self.check_state();
             if let Ok(None) = outcome {
-                assert_eq!(input, [], "more input was asked for while there was some");
+                assert_eq!(input, [], "the library wants more input although some is left");
                 return;
             }
         }
@@ -205,7 +207,7 @@ impl Endpoint {
             Ok(None) => {}
             Ok(Some(event)) => {
                 match event {
-                    // The latest Ping is the one to be answered (§5.5.3).
+                    // Only the latest Ping needs an answer (§5.5.3).
                     Event::Ping(data) => self.owed_pong = Some(data.clone()),
                     // "It typically echos the status code it received" (§5.5.1).
                     Event::Close(frame) => {
@@ -223,7 +225,7 @@ impl Endpoint {
         }
     }
 
-    /// Says what is owed.
+    /// Encodes pending control frames.
     pub fn encode_pending(&mut self) {
         let before = self.wire.len();
         if let Machine::Apart { outbound, pending_control, .. } = &mut self.machine {
@@ -234,8 +236,8 @@ impl Endpoint {
         self.check_state();
     }
 
-    /// What goes out by itself is what is owed and nothing else: a Pong with the data of the
-    /// Ping, unless nothing more may be said, and one Close frame, unless there was one.
+    /// Checks the frames that were sent without a call of the program: a Pong with the data of the
+    /// Ping, unless the connection is closed, and a Close frame, unless one was sent before.
     fn check_answer(&mut self, before: usize) {
         let mut expected = Vec::new();
         let is_over = self.close.is_some() && self.owed_close.is_some();
@@ -250,7 +252,7 @@ impl Endpoint {
         assert_eq!((answer.events, answer.broken), (expected, vec![]), "{:?}", self.role);
     }
 
-    /// OPEN, CLOSING and CLOSED as §7.1.3 and §7.1.4 define them.
+    /// Checks the states OPEN, CLOSING and CLOSED as §7.1.3 and §7.1.4 define them.
     fn check_state(&self) {
         let Machine::Joined(connection) = &self.machine else { return };
         let expected = match (self.close.is_some(), self.close_received().is_some()) {

@@ -1,4 +1,4 @@
-//! Lists of extensions as they stand in a field (RFC 6455 §9.1), and answers to those that offer
+//! Lists of extensions in a header field (RFC 6455 §9.1), and answers to lists that offer
 //! permessage-deflate (RFC 7692 §7.1).
 
 use arbitrary::{Result, Unstructured};
@@ -7,10 +7,11 @@ use tightwire::handshake::{AcceptOptions, Extension, Request, Upgrade};
 
 use super::heads::is_token;
 
-/// The one extension that the library has.
+/// The only extension of the library.
 pub const DEFLATE: &str = "permessage-deflate";
 
-/// A text means what a naive reader sees in it, printed as well, and together with another.
+/// Checks that the library reads the same list as a naive parser, also after encoding it, and from
+/// two fields.
 pub fn check_list(text: &str) {
     let read = Extension::decode_list([text]).ok();
     assert_eq!(read, naive_list(text), "{text:?}");
@@ -21,11 +22,12 @@ pub fn check_list(text: &str) {
     for (extension, printed) in list.iter().zip(&printed) {
         assert_eq!(extension.to_string(), *printed);
     }
-    let twice = Extension::decode_list([text, text]).expect("twice what is right");
+    let twice = Extension::decode_list([text, text]).expect("a valid list, twice");
     assert_eq!(twice, [&list[..], &list].concat());
 }
 
-/// A quoted value has to be a token once unescaped, so no comma is anything but a separator.
+/// Parses a list naively. A quoted value must be a token after unescaping, so every comma is a
+/// separator.
 fn naive_list(text: &str) -> Option<Vec<Extension>> {
     let elements = text.split(',').map(trim).filter(|element| !element.is_empty());
     let list: Vec<_> = elements.map(naive_extension).collect::<Option<_>>()?;
@@ -63,7 +65,8 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// A server answers the first offer that it can take, as that offer lets it, or none.
+/// Checks that a server answers the first offer that it can accept, within the terms of that offer,
+/// or none.
 pub fn check_answer(text: &str, wish: Wish) {
     let mut request = Request::new("GET", "/");
     let fields = [
@@ -84,7 +87,7 @@ pub fn check_answer(text: &str, wish: Wish) {
     assert_eq!(upgrade.is_ok(), list.is_some(), "{text:?}");
     let (Ok(upgrade), Some(list)) = (upgrade, list) else { return };
     let accept = AcceptOptions::new().deflate(wish.deflate());
-    let (_, negotiated) = upgrade.accept(&accept).expect("nothing is wrong with it");
+    let (_, negotiated) = upgrade.accept(&accept).expect("a valid answer");
     let offers = list.iter().filter(|extension| extension.name == DEFLATE);
     let offer = offers.filter_map(Params::read).find(|params| params.is_offer());
     let answer = match &negotiated.extensions[..] {
@@ -109,11 +112,11 @@ struct Params<'a> {
     client_bits: Option<Option<&'a str>>,
 }
 
-/// All that the number of bits may be.
+/// The valid numbers of window bits.
 const BITS: [&str; 8] = ["8", "9", "10", "11", "12", "13", "14", "15"];
 
 impl<'a> Params<'a> {
-    /// None if there is an unknown one, one twice, or one with a value that it cannot have.
+    /// Reads parameters. Returns `None` if one is unknown, is repeated, or has an invalid value.
     fn read(extension: &'a Extension) -> Option<Self> {
         let mut params = Self::default();
         for (name, value) in &extension.params {
@@ -136,24 +139,25 @@ impl<'a> Params<'a> {
         Some(params)
     }
 
-    /// In an offer only the client's own window may be left open.
+    /// Returns whether these are valid in an offer, where only the client's window may lack a
+    /// value.
     fn is_offer(&self) -> bool {
         self.server_bits != Some(None)
     }
 
-    /// Whether this, as an offer, allows the answer, and the answer is what the server wishes.
+    /// Checks that this offer allows the answer, and that the answer fits the server's settings.
     fn check(&self, answer: &Params<'_>, wish: Wish) {
         let bits = |written: Option<Option<&str>>| {
             written.map_or(15, |value| value.expect("a value").parse::<u8>().expect("a number"))
         };
-        // What was asked for is granted (§7.1.1.1, §7.1.2.1).
+        // A requested parameter is granted (§7.1.1.1, §7.1.2.1).
         assert_eq!(answer.server_no_takeover, self.server_no_takeover || !wish.send_takeover);
-        // It is named where it was offered, and nowhere else.
+        // The answer has it only if the offer does.
         assert_eq!(self.server_bits.is_some(), answer.server_bits.is_some(), "{answer:?}");
         if self.server_bits.is_some() {
             assert_eq!(bits(answer.server_bits), bits(self.server_bits).min(wish.send_bits));
         }
-        // The hint is taken, and nothing is asked of a client that could not do it (§7.1.2.2).
+        // The server respects the hint, and asks nothing of a client that gave none (§7.1.2.2).
         assert_eq!(answer.client_no_takeover, self.client_no_takeover || !wish.recv_takeover);
         let Some(hint) = self.client_bits else {
             return assert_eq!(answer.client_bits, None);
@@ -163,7 +167,7 @@ impl<'a> Params<'a> {
     }
 }
 
-/// What one end wishes of permessage-deflate.
+/// The settings of one end for permessage-deflate.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
     pub send_takeover: bool,
@@ -183,7 +187,7 @@ impl Wish {
         })
     }
 
-    /// The same in the words of the library.
+    /// Returns the same settings as a type of the library.
     pub fn deflate(self) -> DeflateConfig {
         DeflateConfig::new()
             .send_context_takeover(self.send_takeover)

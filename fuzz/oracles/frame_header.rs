@@ -1,14 +1,14 @@
-//! A frame header that is accepted is written again as the very bytes it was read from, a header
-//! cut short asks for more, and every header that may be written is read as what it was (§5.2).
+//! A frame header that is accepted is encoded again to exactly the same bytes. A header that is cut
+//! short needs more bytes. Every header that may be encoded decodes to itself (§5.2).
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use tightwire::frame::{FrameHeader, MaskingKey, Opcode};
 
-/// Fails where a header does not survive the way from bytes to a value and back, or from a value
-/// to bytes and back.
+/// Fails if a header changes on the way from bytes to a value and back, or from a value to bytes
+/// and back.
 pub fn check(data: &[u8]) {
     from_bytes(data);
-    // Whatever is missing is taken to be zero, so any input makes a header.
+    // Missing bytes count as zero, so any input makes a header.
     if let Ok(header) = any_header(&mut Unstructured::new(data)) {
         from_value(&header);
     }
@@ -28,7 +28,7 @@ fn from_bytes(data: &[u8]) {
 fn from_value(header: &FrameHeader) {
     let mut bytes = b"before".to_vec();
     header.encode(&mut bytes);
-    let bytes = bytes.strip_prefix(b"before").expect("what was there is kept");
+    let bytes = bytes.strip_prefix(b"before").expect("earlier bytes are kept");
     let shortest = match header.payload_len {
         0..=125 => 2,
         126..=0xFFFF => 4,
@@ -40,8 +40,8 @@ fn from_value(header: &FrameHeader) {
     assert_eq!(FrameHeader::decode(&with_payload), Ok(Some((*header, bytes.len()))));
 }
 
-/// A header that keeps the rules: whole control frames of 125 bytes at most (§5.5), and a length
-/// whose top bit is clear.
+/// Returns whether a header keeps the rules: control frames are not fragmented and have 125 bytes
+/// at most (§5.5), and the top bit of the length is clear.
 fn any_header(u: &mut Unstructured<'_>) -> Result<FrameHeader> {
     let opcode = *u.choose(&[
         Opcode::Continuation,

@@ -1,5 +1,6 @@
-//! Bytes that look like frames: most of them right, so that a fuzzer gets far, and some wrong in
-//! each way in which a frame can be. And the ways in which bytes are cut, masked and looked at.
+//! Generates bytes that look like frames. Most frames are valid, so that a fuzzer gets far, and
+//! some are wrong in each possible way. The module also cuts bytes, generates masking keys and
+//! reads headers.
 
 use core::cell::Cell;
 
@@ -7,12 +8,12 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use tightwire::frame::{FrameHeader, MaskingKey};
 use tightwire::protocol::Role;
 
-/// No input is worth more bytes than this on the wire.
+/// No frame begins after this many bytes on the wire.
 const MAX_WIRE: usize = 200_000;
 
-/// What a peer of this role sends, or what somebody sends who is not quite a peer.
+/// Returns bytes from a peer of this role, or from a program that is not quite a peer.
 ///
-/// The first byte says whether the rest is taken as it is, or as a plan for frames.
+/// The first byte decides whether the rest is used unchanged, or as a plan for frames.
 pub fn any_wire(sender: Role, u: &mut Unstructured<'_>) -> Vec<u8> {
     if !u.arbitrary().unwrap_or(false) {
         return u.bytes(u.len()).unwrap_or_default().to_vec();
@@ -71,8 +72,8 @@ fn any_frame(sender: Role, u: &mut Unstructured<'_>, wire: &mut Vec<u8>) -> Resu
     Ok(())
 }
 
-/// Characters of every length, the first and last of their kinds, whole and cut, and what only
-/// looks like one.
+/// Characters of every length, the first and last of their kinds, complete and cut, and sequences
+/// that only look like a character.
 const PIECES: [&[u8]; 16] = [
     b"",
     b"Hello",
@@ -105,7 +106,7 @@ fn any_payload(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     })
 }
 
-/// A byte of length, and so many bytes, or as many as there are.
+/// Takes a byte of length, and then this many bytes, or all that are left.
 pub fn any_bytes(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let len = usize::from(u.arbitrary::<u8>()?);
     Ok(u.bytes(len.min(u.len()))?.to_vec())
@@ -125,16 +126,16 @@ fn any_close_body(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 }
 
 fn rarely(u: &mut Unstructured<'_>) -> Result<bool> {
-    // The last value, so that input which ends early makes frames that are right.
+    // The last value, so that input which ends early makes valid frames.
     Ok(u.arbitrary::<u8>()? == u8::MAX)
 }
 
-/// The lengths of the pieces in which bytes arrive, one after the other and from the start again.
+/// The lengths of the pieces in which bytes arrive. After the last length, the first one follows.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Cuts([u8; 4]);
 
 impl Cuts {
-    /// The pieces of `bytes`, none of them empty.
+    /// Returns the pieces of `bytes`, none of which is empty.
     pub fn pieces(self, bytes: &[u8]) -> Vec<&[u8]> {
         let mut pieces = Vec::new();
         let mut rest = bytes;
@@ -142,7 +143,7 @@ impl Cuts {
             if rest.is_empty() {
                 break;
             }
-            // Headers are cut to bytes, and long payloads into pieces that are not too many.
+            // Headers are cut into bytes, and long payloads into a moderate number of pieces.
             let growth = 1 + pieces.len() / 256 * 64;
             let len = (1 + usize::from(len)) * growth;
             let (piece, after) = rest.split_at(len.min(rest.len()));
@@ -153,7 +154,7 @@ impl Cuts {
     }
 }
 
-/// The role of the other end.
+/// Returns the role of the other end.
 pub const fn peer(role: Role) -> Role {
     match role {
         Role::Client => Role::Server,
@@ -165,19 +166,19 @@ thread_local! {
     static KEY: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Sets what the next keys are made of.
+/// Sets the seed of the next keys.
 pub fn seed_keys(seed: u32) {
     KEY.set(seed);
 }
 
-/// A source of masking keys, each another one, the same for the same seed.
+/// Returns the next masking key. All keys differ, and the sequence is the same for the same seed.
 pub fn next_key() -> Option<MaskingKey> {
     let key = KEY.get().wrapping_mul(0x9E37_79B1).wrapping_add(0x1234_5677);
     KEY.set(key);
     Some(MaskingKey(key.to_be_bytes()))
 }
 
-/// The headers of whole frames, one behind the other.
+/// Returns the headers of a sequence of complete frames.
 pub fn headers(wire: &[u8]) -> Vec<FrameHeader> {
     let mut headers = Vec::new();
     let mut rest = wire;

@@ -1,4 +1,4 @@
-//! What must hold for every head, and the naive reading of it that the library is compared with.
+//! Checks for every head, and a naive parser with which the library is compared.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use tightwire::handshake::{HeadLimits, HeadScanner, Headers, HttpError};
 
 use super::edits::edited;
 
-/// What a decoder makes of bytes: a head and its length, or that more are needed.
+/// The result of a decoder: a head and its length, or `None` if more bytes are needed.
 pub type Decoded<H> = Result<Option<(H, usize)>, HttpError>;
 
-/// The limits that the first two bytes of an input say, and the bytes of the head. They are those
-/// of the input, or, behind a zero, these lines with some changes.
+/// Returns the limits from the first two bytes of an input, and the bytes of the head: the rest of
+/// the input, or, if it starts with a zero, these lines with some changes.
 pub fn limits_and_head<'a>(data: &'a [u8], lines: &[&str]) -> Option<(HeadLimits, Cow<'a, [u8]>)> {
     let (&[len, fields], head) = data.split_first_chunk()?;
     let limits = HeadLimits::new().max_len(usize::from(len) * 16).max_fields(fields.into());
@@ -20,12 +20,12 @@ pub fn limits_and_head<'a>(data: &'a [u8], lines: &[&str]) -> Option<(HeadLimits
     })
 }
 
-/// Limits for what the library has printed.
+/// Returns limits for heads that the library has encoded.
 pub fn wide() -> HeadLimits {
     HeadLimits::new().max_len(1 << 20).max_fields(1 << 10)
 }
 
-/// The cuts in the input make no difference, nor does what comes behind the decision.
+/// Checks that cuts in the input make no difference, nor bytes after the decision.
 pub fn check_cuts<H>(
     bytes: &[u8],
     limits: &HeadLimits,
@@ -49,7 +49,7 @@ pub fn check_cuts<H>(
         (Err(scanner), Err(decoder)) => assert_eq!(scanner, decoder),
         (Ok(None), Ok(None)) | (Ok(Some(_)), Err(_)) => {}
         (Ok(Some(end)), Ok(Some((_, len)))) => assert_eq!((end, end), (len, &decided)),
-        _ => panic!("the scanner says {found:?}, the decoder {whole:?}"),
+        _ => panic!("the scanner returns {found:?}, the decoder {whole:?}"),
     }
     if found != Ok(None) {
         assert_eq!(decode(&bytes[..decided - 1], limits), Ok(None), "a byte too few");
@@ -59,9 +59,10 @@ pub fn check_cuts<H>(
     }
 }
 
-/// The lines of a head that was accepted, the first line first.
+/// Returns the lines of a head that was accepted, including the first line.
 ///
-/// Fails where a limit was passed, or where there is a byte by which others may find other lines.
+/// Fails if a limit was exceeded, or at a byte because of which another parser may find other
+/// lines.
 pub fn lines<'a>(head: &'a [u8], limits: &HeadLimits) -> Vec<&'a [u8]> {
     assert!(head.len() <= limits.get_max_len(), "{} bytes", head.len());
     assert!(!head.contains(&0), "a NUL");
@@ -73,7 +74,7 @@ pub fn lines<'a>(head: &'a [u8], limits: &HeadLimits) -> Vec<&'a [u8]> {
     }
     assert_eq!(text.iter().filter(|&&byte| byte == b'\n').count(), lines.len() - 1);
     for line in &lines {
-        assert!(!line.is_empty(), "an empty line in the midst of the head");
+        assert!(!line.is_empty(), "an empty line inside the head");
         assert!(!line.contains(&b'\r'), "a lone CR");
     }
     let feeds = text.windows(2).filter(|pair| pair == b"\r\n").count();
@@ -83,7 +84,7 @@ pub fn lines<'a>(head: &'a [u8], limits: &HeadLimits) -> Vec<&'a [u8]> {
     lines
 }
 
-/// The fields say what stands in the lines, line by line.
+/// Checks that the fields match the lines, one by one.
 pub fn check_fields(lines: &[&[u8]], headers: &Headers) {
     assert_eq!(lines.len(), headers.len());
     for (line, (name, value)) in lines.iter().zip(headers.iter()) {
@@ -97,7 +98,7 @@ pub fn check_fields(lines: &[&[u8]], headers: &Headers) {
     }
 }
 
-/// What a refusal for the form alone says is true.
+/// Checks that the reason for which a head was rejected is true.
 pub fn check_reason(bytes: &[u8], limits: &HeadLimits, error: HttpError) {
     let has = |pattern: &[u8]| bytes.windows(pattern.len()).any(|window| window == pattern);
     let is_true = match error {
@@ -127,19 +128,19 @@ fn has_line_end(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\r\n")
 }
 
-/// The values of all fields with this name.
+/// Returns the values of all fields with this name.
 pub fn values<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
     let named = headers.iter().filter(|(n, _)| n.to_lowercase() == name.to_lowercase());
     named.map(|(_, value)| value).collect()
 }
 
-/// Whether the list that a field holds has this element, in whatever case.
+/// Returns whether the list in a field has this element, in any case.
 pub fn lists(headers: &Headers, name: &str, element: &str) -> bool {
     let list = values(headers, name).join(",").to_lowercase();
     list.split(',').any(|e| e.trim_matches([' ', '\t']) == element)
 }
 
-/// A token of RFC 9110 §5.6.2.
+/// Returns whether this is a token (RFC 9110 §5.6.2).
 pub fn is_token(text: &str) -> bool {
     let is_delimiter = |c| "\"(),/:;<=>?@[\\]{}".contains(c);
     !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && !is_delimiter(c))

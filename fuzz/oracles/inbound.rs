@@ -1,6 +1,6 @@
-//! What arrives means what §5 says it means, however it is cut and at whichever end; after a
-//! Close frame or a broken rule nothing more comes out; and what is held is no more than what
-//! has arrived.
+//! Bytes that arrive at either end have the meaning that §5 gives them, in whichever pieces they
+//! arrive. No event follows a Close frame or a broken rule. The library buffers no more than has
+//! arrived.
 
 use arbitrary::{Result, Unstructured};
 use tightwire::ProtocolError;
@@ -24,7 +24,7 @@ pub fn check(data: &[u8]) {
 fn settings(u: &mut Unstructured<'_>) -> Result<(Role, Limits, Cuts)> {
     let role = if u.arbitrary()? { Role::Server } else { Role::Client };
     let mut limits = Limits::default();
-    // Zero would leave nothing to look at; it stands for no limit at all.
+    // A limit of zero would reject everything, so zero means no limit.
     match u.arbitrary::<u16>()? {
         0 => limits = limits.max_message_len(usize::MAX),
         len => limits = limits.max_message_len(len.into()),
@@ -57,7 +57,7 @@ fn check_wire(role: Role, limits: Limits, cuts: Cuts, wire: &[u8]) {
     assert_eq!(feed_and_take(role, limits, &pieces), whole, "taken as it comes");
 }
 
-/// All that came of some input.
+/// All results of an input.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     events: Vec<Event>,
@@ -69,7 +69,7 @@ impl Outcome {
         self.error.is_some() || matches!(self.events.last(), Some(Event::Close(_)))
     }
 
-    /// Notes what came, and says whether there may be more of the same input.
+    /// Notes a result. Returns whether the same input may have more.
     fn note(&mut self, outcome: core::result::Result<Option<Event>, ProtocolError>) -> bool {
         assert!(!self.is_over() || outcome == Ok(None), "after the end came {outcome:?}");
         match outcome {
@@ -91,7 +91,7 @@ fn feed(role: Role, limits: Limits, pieces: &[&[u8]]) -> Outcome {
                 check_memory(message);
             }
         }
-        assert_eq!(input, [], "more input was asked for while there was some");
+        assert_eq!(input, [], "the library wants more input although some is left");
     }
     if outcome.is_over() {
         assert_eq!(inbound.message_kind(), None, "a message is kept after the end");
@@ -99,7 +99,7 @@ fn feed(role: Role, limits: Limits, pieces: &[&[u8]]) -> Outcome {
     outcome
 }
 
-/// A message takes no more memory than twice its bytes, and a little.
+/// Checks that a message takes no more memory than twice its length and eight bytes.
 fn check_memory(message: &Message) {
     let (len, capacity) = match message {
         Message::Text(text) => (text.len(), text.capacity()),
@@ -108,9 +108,9 @@ fn check_memory(message: &Message) {
     assert!(capacity <= 2 * len + 8, "{capacity} bytes of memory for {len}");
 }
 
-/// Feeds the pieces and after each of them takes what there is of the message in progress. That
-/// is never more than has arrived since the last time, text is always whole characters, and all
-/// of it in order is the message.
+/// Feeds the pieces, and after each of them takes the available part of the message in progress.
+/// The part is never longer than the bytes that arrived since the last one. Parts of a text consist
+/// of complete characters. All parts together are the message.
 fn feed_and_take(role: Role, limits: Limits, pieces: &[&[u8]]) -> Outcome {
     let mut inbound = Inbound::new(role, limits);
     let mut outcome = Outcome::default();
@@ -130,7 +130,7 @@ fn feed_and_take(role: Role, limits: Limits, pieces: &[&[u8]]) -> Outcome {
         }
         let before = taken.len();
         inbound.take_partial(&mut taken);
-        // Up to three bytes of a character may have waited for the rest of it.
+        // Up to three bytes of an incomplete character may have waited for its rest.
         assert!(taken.len() - before <= arrived + 3, "more was held than arrived");
         arrived = 0;
         if inbound.message_kind() == Some(MessageKind::Text) {

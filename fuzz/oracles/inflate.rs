@@ -1,6 +1,6 @@
-//! Compressed messages of whatever bytes (RFC 7692 §7.2.2): what comes out is what a decompressor
-//! makes of them that shares no line with ours, never more than the limit, and the same however
-//! the bytes are cut and whatever frames they come in.
+//! Compressed messages of any bytes (RFC 7692 §7.2.2). The result must be that of a decompressor
+//! that shares no code with ours, must not exceed the limit, and must not depend on cuts and
+//! fragments.
 
 use arbitrary::{Result, Unstructured};
 use tightwire::ProtocolError;
@@ -15,16 +15,16 @@ use reference::{Blocks, Inflated, Item};
 #[path = "../../tests/support/deflate.rs"]
 mod reference;
 
-/// As far back as anything can refer (RFC 1951 §2).
+/// The longest distance of a back-reference (RFC 1951 §2).
 const WINDOW: usize = 1 << 15;
 /// Wires up to this length are fed byte by byte as well.
 const BYTEWISE_MAX: usize = 2048;
-/// No input says more than this many bytes of compressed data.
+/// No message begins after this many bytes of compressed data.
 const MAX_COMPRESSED: usize = 100_000;
 
 type Outcome = core::result::Result<Message, ProtocolError>;
 
-/// Input: the role of the receiver, whether there is context takeover, the limit, two ways to cut,
+/// Input: the role of the receiver, whether context takeover is on, the limit, two lists of cuts,
 /// and then messages.
 pub fn check(data: &[u8]) {
     let mut u = Unstructured::new(data);
@@ -39,7 +39,7 @@ pub fn check(data: &[u8]) {
     settings.check(&sent);
 }
 
-/// A message before it is put into frames.
+/// A message before it is split into frames.
 #[derive(Debug)]
 struct Compressed {
     is_text: bool,
@@ -47,7 +47,7 @@ struct Compressed {
 }
 
 impl Compressed {
-    /// A first byte says whether it is text, and where its payload comes from.
+    /// Generates a message. The first byte selects the kind, and the source of the payload.
     fn any(u: &mut Unstructured<'_>) -> Result<Self> {
         let first: u8 = u.arbitrary()?;
         let payload = match first >> 1 & 3 {
@@ -60,7 +60,7 @@ impl Compressed {
     }
 }
 
-/// Blocks as a compressor might have made them, or almost.
+/// Generates blocks as a compressor might write them, or almost.
 fn any_blocks(u: &mut Unstructured<'_>) -> Result<Blocks> {
     let mut blocks = Blocks::new();
     for _ in 0..u.int_in_range(0..=7)? {
@@ -115,7 +115,7 @@ impl Settings {
             role,
             has_takeover,
             params: reference::agree(&config, &config),
-            // Zero would leave nothing to look at; it stands for no limit at all.
+            // A limit of zero would reject everything, so zero means no limit.
             max_message_len: match u.arbitrary::<u16>()? {
                 0 => usize::MAX,
                 len => len.into(),
@@ -142,7 +142,7 @@ impl Settings {
         }
     }
 
-    /// The messages, each in frames with these parts of its payload.
+    /// Encodes the messages, each in frames with these parts of its payload.
     fn frames<'a>(
         &self,
         sent: &'a [Compressed],
@@ -151,7 +151,7 @@ impl Settings {
         let mut wire = Vec::new();
         seed_keys(1);
         for Compressed { is_text, payload } in sent {
-            // A payload without bytes has one part as well.
+            // An empty payload has one part, too.
             let parts = if payload.is_empty() { vec![&[][..]] } else { split(payload) };
             for (index, part) in parts.iter().enumerate() {
                 let opcode = if *is_text { 0x41 } else { 0x42 };
@@ -188,7 +188,7 @@ impl Settings {
         }
     }
 
-    /// What comes of these bytes: messages, and at the end maybe an error.
+    /// Receives these bytes. Returns messages, and possibly an error at the end.
     fn receive(&self, pieces: &[&[u8]]) -> Vec<Outcome> {
         let mut inbound = self.inbound();
         let mut outcomes = Vec::new();
@@ -217,7 +217,8 @@ impl Settings {
         reference::inbound(self.role, &self.params, limits)
     }
 
-    /// No message is over the limit, nor takes more memory than twice its bytes, and a little.
+    /// Checks that a message does not exceed the limit, and takes no more memory than twice its
+    /// length and eight bytes.
     fn check_len(&self, message: &Message) {
         let capacity = match message {
             Message::Text(text) => text.capacity(),
@@ -257,12 +258,12 @@ impl Settings {
         match inflated {
             Ok(inflated) => {
                 let expected = self.meaning(message.is_text, &inflated.data);
-                // The reference takes codes that are not complete, or more than that.
+                // The reference accepts incomplete and over-subscribed codes.
                 let may_refuse = inflated.blocks.contains(&2);
                 let is_refused = *outcome == Err(ProtocolError::InvalidDeflate);
                 assert!(*outcome == expected || may_refuse && is_refused, "{outcome:?}");
             }
-            // What came out before the fault may have been one too.
+            // The data before the fault may break another rule first.
             Err(reason) => match outcome {
                 Err(ProtocolError::InvalidDeflate) => {}
                 Err(ProtocolError::InvalidUtf8) if message.is_text => {}
@@ -272,12 +273,12 @@ impl Settings {
         }
     }
 
-    /// What a message is that holds this data: whatever is wrong first decides.
+    /// Returns the outcome for a message with this data. The first fault decides.
     fn meaning(&self, is_text: bool, data: &[u8]) -> Outcome {
         let passes = data.len() <= self.max_message_len;
         let seen = if passes { data } else { &data[..self.max_message_len] };
         if let (true, Err(error)) = (is_text, core::str::from_utf8(seen)) {
-            // A character may be cut by the limit, but not by the end.
+            // The limit may cut a character, but the end of the data must not.
             if passes || error.error_len().is_some() {
                 return Err(ProtocolError::InvalidUtf8);
             }
@@ -286,15 +287,15 @@ impl Settings {
             return Err(ProtocolError::MessageTooBig { limit: self.max_message_len as u64 });
         }
         Ok(if is_text {
-            Message::Text(String::from_utf8(data.to_vec()).expect("it was checked"))
+            Message::Text(String::from_utf8(data.to_vec()).expect("it was validated"))
         } else {
             Message::Binary(data.to_vec())
         })
     }
 }
 
-/// How much of what was before a message it may refer to. The first block that says it is the last
-/// one makes the library forget what is not of the same message: docs/compression.md says so.
+/// How much earlier data a message may refer to. At the first block with the BFINAL bit, the
+/// library releases the data of earlier messages: see docs/compression.md.
 enum Known {
     All,
     Bytes(usize),
@@ -309,7 +310,7 @@ impl Known {
         if let (Self::All, Some(_)) = (&*self, inflated.reach_after_last) {
             *self = Self::Bytes(0);
         }
-        if has_all { Ok(inflated) } else { Err("what it refers to was forgotten") }
+        if has_all { Ok(inflated) } else { Err("it refers to released data") }
     }
 
     fn add(&mut self, len: usize) {
@@ -319,7 +320,7 @@ impl Known {
     }
 }
 
-/// A sender, for what the reference shares with other tests.
+/// Returns a sender. The reference calls this in code that it shares with other tests.
 fn outbound(role: Role) -> Outbound {
     match role {
         Role::Client => Outbound::client(next_key),

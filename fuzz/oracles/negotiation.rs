@@ -1,6 +1,6 @@
-//! What a client asks for and what a server makes of it (RFC 6455 §4, §9.1, RFC 7692 §7): the two
-//! agree on the same, which is what the RFCs say of their wishes, or both know that they do not;
-//! and a list of extensions is what a naive reader sees in it.
+//! The offer of a client, and the answer of a server (RFC 6455 §4, §9.1, RFC 7692 §7). Both ends
+//! get the same result, which follows from their settings by the RFCs, or both learn that there is
+//! none. A naive parser reads the same lists of extensions as the library.
 
 use arbitrary::{Result, Unstructured};
 
@@ -13,7 +13,7 @@ use super::extensions::{self, DEFLATE, Wish};
 use super::frames::any_bytes;
 use super::heads::{self, is_token};
 
-/// Names of subprotocols, of extensions, and of what parameters they have; some are none.
+/// Names of subprotocols, extensions and parameters. Some are invalid.
 const NAMES: [&str; 12] = [
     "chat",
     "superchat",
@@ -29,8 +29,8 @@ const NAMES: [&str; 12] = [
     "\"chat\"",
 ];
 
-/// Input: what the server wishes, what the client wishes, and then the text of a list of
-/// extensions, as another client might send it.
+/// Input: the settings of the server and of the client, and then a list of extensions, as another
+/// client might send it.
 pub fn check(data: &[u8]) {
     let mut u = Unstructured::new(data);
     let Ok(server) = Server::any(&mut u) else { return };
@@ -75,7 +75,7 @@ impl Client {
         let wishes = any_list(u, Wish::any)?;
         let subprotocols = any_list(u, any_name)?;
         let mut extensions = any_list(u, any_extension)?;
-        // That one is the library's.
+        // The library itself adds this one.
         extensions.retain(|extension| extension.name != DEFLATE);
         Ok(Self { wishes, subprotocols, extensions })
     }
@@ -87,7 +87,7 @@ impl Client {
             .deflate(self.wishes.iter().map(|wish| wish.deflate()))
     }
 
-    /// Whether the offer may not be made, and why.
+    /// Returns whether the error is the true reason why this offer is invalid.
     fn is_fault(&self, error: &HandshakeError) -> bool {
         let names = &self.subprotocols;
         match error {
@@ -182,7 +182,7 @@ fn check_pair(client: &Client, server: &Server) {
     }
 }
 
-/// The subprotocol that the server names: of those it knows the first that is offered, unless it
+/// Returns the subprotocol that the server names: the first of its own that is offered, unless it
 /// insists.
 fn choose<'a>(client: &Client, server: &'a Server, upgrade: &Upgrade<'_>) -> Option<&'a str> {
     let mut known = server.subprotocols.iter();
@@ -193,7 +193,7 @@ fn choose<'a>(client: &Client, server: &'a Server, upgrade: &Upgrade<'_>) -> Opt
     named.map(String::as_str)
 }
 
-/// What both ends know is what follows from their wishes.
+/// Checks that the result follows from the settings of both ends.
 fn check_agreed(negotiated: &Negotiated, client: &Client, server: &Server) {
     let (Some(params), Some(client), Some(server)) =
         (negotiated.deflate, client.wishes.first(), server.wish)
@@ -208,14 +208,14 @@ fn check_agreed(negotiated: &Negotiated, client: &Client, server: &Server) {
     let of_server = (params.server.context_takeover, params.server.window_bits);
     let of_client = (params.client.context_takeover, params.client.window_bits);
     let takeover = client.recv_takeover && server.send_takeover;
-    // The wish of a server is named only where the client asked.
+    // The server names its own window only if the client asked for a smaller one.
     let bits = if client.recv_bits == 15 { 15 } else { client.recv_bits.min(server.send_bits) };
     assert_eq!(of_server, (takeover, bits));
     let takeover = client.send_takeover && server.recv_takeover;
     assert_eq!(of_client, (takeover, client.send_bits.min(server.recv_bits)));
 }
 
-/// A decision of the server that is wrong is its own fault, and the client is told so.
+/// Checks that a wrong decision of the server is its own fault, which the client learns.
 fn check_refusal(handshake: &ClientHandshake, rejection: &Rejection) {
     assert!(matches!(rejection.error(), HandshakeError::UnofferedSubprotocol(_)), "{rejection:?}");
     match handshake.verify(&transmitted(rejection.response())) {
@@ -224,10 +224,10 @@ fn check_refusal(handshake: &ClientHandshake, rejection: &Rejection) {
     }
 }
 
-/// The response as it arrives.
+/// Returns the response as it arrives.
 fn transmitted(response: &Response) -> Response {
     let mut printed = Vec::new();
     response.encode(&mut printed);
     let decoded = Response::decode(&printed, &heads::wide()).unwrap();
-    decoded.expect("a whole head").0
+    decoded.expect("a complete head").0
 }

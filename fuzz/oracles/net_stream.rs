@@ -1,12 +1,12 @@
 //! The layer with the sockets, over a stream in memory that cuts, delays, interrupts, overstates
-//! and ends what it carries. The program must receive what the codec makes of the same bytes in
-//! one call, and the peer must hear what the library accepted, as far as the stream carried
-//! either.
+//! and ends the bytes that it carries. The program must receive the messages that the codec finds
+//! in the same bytes in one call. The peer must receive the messages that the library accepted.
+//! Both hold as far as the stream carried the bytes.
 
 mod heard;
 mod receiving;
 mod sending;
-mod wire;
+pub(super) mod wire;
 mod writing;
 
 use std::collections::VecDeque;
@@ -28,8 +28,7 @@ use super::frames::{any_bytes, any_wire, next_key, peer, seed_keys};
 /// The longest script of calls that is run.
 const MAX_CALLS: usize = 100;
 
-/// Input: the options, the scripts of the reads and writes, that of the calls, and what the peer
-/// sends.
+/// Input: the options, the scripts of the reads, writes and calls, and the bytes of the peer.
 pub fn check(data: &[u8]) {
     let mut u = Unstructured::new(data);
     if let Ok((plan, calls)) = Plan::any(&mut u) {
@@ -213,7 +212,7 @@ impl Plan {
         let written = &state.written[heads.written..];
         let (last_pong, is_whole) = self.check_frames(written, &expected.pings);
 
-        // Whether nothing but the library can be the reason if something was not sent.
+        // Whether only the library can be the reason if something was not sent.
         let could = state.broken.is_none() && !sending.is_aborted && self.is_patient;
         let Some(outcome) = receiving.outcome else { return };
         assert!(outcome != Outcome::GaveUp || !could, "there was time");
@@ -221,7 +220,7 @@ impl Plan {
         if !could {
             return;
         }
-        assert!(state.took_all() && is_whole, "something was left unsaid");
+        assert!(state.took_all() && is_whole, "some bytes were not sent");
         // Bytes that nobody reads would make TCP reset the connection, and destroy our last frames.
         assert!(state.has_ended, "the stream was not read to its end");
         sending.check_complete();
@@ -311,7 +310,7 @@ fn head_len(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|start| start + 4)
 }
 
-/// What the peer sends: first valid frames, then whatever the input holds.
+/// Returns the bytes of the peer: first valid frames, then any bytes of the input.
 fn any_incoming(
     role: Role,
     compression: &Compression,

@@ -1,21 +1,21 @@
-//! A decoder as §5 tells it, and nothing else: the whole input at once, byte by byte, no state
-//! kept, no thought of speed. It shares no code with the one that is fuzzed.
+//! A decoder written only from §5. It takes the whole input at once, keeps no state, and ignores
+//! speed. It shares no code with the decoder that is fuzzed.
 
 use tightwire::ProtocolError;
 use tightwire::frame::{CloseCode, CloseFrame};
 use tightwire::protocol::{Event, Limits, Message, Role};
 
-/// What a sequence of bytes means.
+/// The meaning of a sequence of bytes.
 #[derive(Debug, Default)]
 pub struct Meaning {
-    /// What was said before the end of the input, a Close frame, or a broken rule.
+    /// The events up to the end of the input, a Close frame, or a broken rule.
     pub events: Vec<Event>,
-    /// The rules that the next frame breaks, so far as it is there: any of them is a reason to
-    /// fail the connection. Empty if it breaks none.
+    /// The rules that the available part of the next frame breaks. Each of them is a reason to fail
+    /// the connection. Empty if the frame breaks none.
     pub broken: Vec<ProtocolError>,
 }
 
-/// Reads what arrives at an endpoint of this role.
+/// Reads bytes that arrive at an endpoint of this role.
 pub fn decode(role: Role, limits: Limits, wire: &[u8]) -> Meaning {
     let mut meaning = Meaning::default();
     let mut message = None;
@@ -34,8 +34,8 @@ struct Fragments {
 }
 
 impl Meaning {
-    /// Reads one frame and says how long it was; `None` if nothing can follow it, or it is not
-    /// all there, or it breaks a rule.
+    /// Reads one frame, and returns its length, or `None` if nothing can follow it, or it is
+    /// incomplete, or it breaks a rule.
     fn read_frame(
         &mut self,
         role: Role,
@@ -51,7 +51,7 @@ impl Meaning {
         self.must(is_known, ProtocolError::ReservedOpcode(opcode));
         self.must(fin || !is_control, ProtocolError::FragmentedControl);
 
-        // The second byte, and the length in one of three forms, the shortest that can say it.
+        // The second byte, and the length in the shortest of three forms that can express it.
         let second = *wire.get(1)?;
         let short_len = second & 0x7F;
         self.must(!is_control || short_len <= 125, ProtocolError::ControlTooLong);
@@ -68,7 +68,7 @@ impl Meaning {
         self.must(len >= least, ProtocolError::NonMinimalLength);
         self.must(len >> 63 == 0, ProtocolError::LengthTooLarge);
 
-        // §5.3: the key, which clients have and servers have not (§5.1).
+        // §5.3: the key, which clients send and servers do not (§5.1).
         let is_masked = second & 0x80 != 0;
         let key_at = 2 + long_len;
         let payload_at = if is_masked { key_at + 4 } else { key_at };
@@ -77,7 +77,7 @@ impl Meaning {
         self.must(is_masked || role == Role::Client, ProtocolError::Unmasked);
         self.must(!is_masked || role == Role::Server, ProtocolError::Masked);
 
-        // §5.4: which frame may come now, and §10.4: how much of it we want.
+        // §5.4: the frames that may come now, and §10.4: our limits for them.
         if !is_control {
             let (held, count) = message.as_ref().map_or((0, 0), |m| (m.data.len(), m.count));
             let max_message_len = limits.get_max_message_len();
@@ -113,7 +113,7 @@ impl Meaning {
         (is_whole && !is_over).then_some(payload_at + here.len())
     }
 
-    /// A control frame that is all there (§5.5).
+    /// Reads a complete control frame (§5.5).
     fn control(&mut self, opcode: u8, payload: Vec<u8>) {
         match (opcode, &payload[..]) {
             (0x9, _) => self.events.push(Event::Ping(payload)),
@@ -135,8 +135,8 @@ impl Meaning {
         }
     }
 
-    /// More of a message; `is_last` says that with it the message is whole. Text is wrong as
-    /// soon as nothing that follows could make it right (§8.1).
+    /// Adds a fragment to a message. `is_last` means that the message is complete with it. A text
+    /// is invalid as soon as no continuation can make it valid (§8.1).
     fn fragment(
         &mut self,
         mut message: Fragments,
@@ -154,7 +154,7 @@ impl Meaning {
             return Some(message);
         }
         self.events.push(Event::Message(if message.is_text {
-            Message::Text(String::from_utf8(message.data).expect("it was looked at"))
+            Message::Text(String::from_utf8(message.data).expect("it was validated"))
         } else {
             Message::Binary(message.data)
         }));

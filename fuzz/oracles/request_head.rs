@@ -1,7 +1,7 @@
-//! The head of a request: what a server makes of whatever comes.
+//! The head of a request, with any bytes, as a server handles it.
 //!
-//! The first byte is the limit on its length in units of 16 bytes, the second that on its
-//! fields, and what follows is the head, or behind a zero a plan for one.
+//! The first byte of the input is the limit on the length in units of 16 bytes, and the second one
+//! the limit on the fields. The rest is the head, or after a zero a plan for one.
 
 use std::str;
 
@@ -14,7 +14,7 @@ use tightwire::handshake::{
 use super::edits;
 use super::heads::{self, is_token, lists, values};
 
-/// Fails where a head is misread, or answered as it must not be.
+/// Fails if a head is misread, or answered wrongly.
 pub fn check(data: &[u8]) {
     let Some((limits, bytes)) = heads::limits_and_head(data, &edits::REQUEST) else { return };
     let bytes = &*bytes;
@@ -34,7 +34,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// The request is what stands in its bytes.
+/// Checks that the request matches its bytes.
 fn check_decoded(request: &Request, head: &[u8], limits: &HeadLimits) {
     let lines = heads::lines(head, limits);
     let first = str::from_utf8(lines[0]).expect("a request line of ASCII");
@@ -59,7 +59,7 @@ fn check_decoded(request: &Request, head: &[u8], limits: &HeadLimits) {
     }
 }
 
-/// Printed, it is read as the same.
+/// Checks that the request is the same after encoding and decoding.
 fn check_again(request: &Request) {
     let mut printed = Vec::new();
     request.encode(&mut printed);
@@ -92,7 +92,7 @@ fn check_upgrade(request: &Request) {
     }
 }
 
-/// What RFC 6455 §4.2.1 demands, rule by rule, and what HTTP does of a request without a body.
+/// Checks the rules of RFC 6455 §4.2.1 one by one, and those of HTTP for a request without a body.
 fn broken_rule(request: &Request) -> Option<&'static str> {
     let headers = request.headers();
     let all = |name| values(headers, name);
@@ -114,7 +114,8 @@ fn broken_rule(request: &Request) -> Option<&'static str> {
     rules.iter().find(|(_, holds)| !holds).map(|(rule, _)| *rule)
 }
 
-/// It comes from the one origin, or from the one host at any port, or from no browser (§10.2).
+/// Checks that a request is accepted from one origin, from one host at any port, and from clients
+/// that are not browsers (§10.2).
 fn check_origin(upgrade: &Upgrade<'_>) {
     let origins = values(upgrade.request().headers(), "Origin");
     let is_allowed = origins.first().is_none_or(|origin| {
@@ -131,7 +132,7 @@ fn check_origin(upgrade: &Upgrade<'_>) {
     assert!(upgrade.is_from(&[""; 0]) == origins.is_empty(), "{origins:?}");
 }
 
-/// Only the one name with the one password is let in, by the one way to write them.
+/// Checks that only one user name with one password is accepted, in one notation.
 fn check_authorization(request: &Request) {
     let given = values(request.headers(), "Authorization");
     let is_right = given.len() == 1
@@ -141,14 +142,14 @@ fn check_authorization(request: &Request) {
     assert_eq!(request.is_authorized_as("edna", "secret"), is_right, "{given:?}");
 }
 
-/// The response that accepts says what it must, and nothing that the client made up.
+/// Checks that an accepting response has the required fields, and none that the client invented.
 fn check_acceptance(upgrade: &Upgrade<'_>) {
     assert!(upgrade.subprotocols().iter().all(|name| is_token(name)));
     let mut accept = AcceptOptions::new().deflate(DeflateConfig::new());
     if let Some(name) = upgrade.subprotocols().last() {
         accept = accept.subprotocol(*name);
     }
-    let (response, negotiated) = upgrade.accept(&accept).expect("nothing is wrong with it");
+    let (response, negotiated) = upgrade.accept(&accept).expect("a valid answer");
     assert_eq!(negotiated.subprotocol.as_deref(), upgrade.subprotocols().last().copied());
     let mut printed = Vec::new();
     response.encode(&mut printed);
@@ -167,7 +168,7 @@ fn check_acceptance(upgrade: &Upgrade<'_>) {
     assert_eq!(fields, expected);
 }
 
-/// The status for each fault of form: of RFC 9110 §15.5 and §15.6, and RFC 6585 §5.
+/// Returns the status for each fault in the form of a head (RFC 9110 §15.5 and §15.6, RFC 6585 §5).
 fn http_status(error: HttpError) -> u16 {
     match error {
         HttpError::Version => 505,
@@ -177,7 +178,8 @@ fn http_status(error: HttpError) -> u16 {
     }
 }
 
-/// A refusal is one response with this status, the fields that go with it, and an end.
+/// Checks that a rejection is one response with this status and its fields, which ends the
+/// connection.
 fn check_rejection(rejection: &Rejection, status: u16) {
     let mut printed = Vec::new();
     rejection.response().encode(&mut printed);

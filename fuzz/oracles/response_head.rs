@@ -1,7 +1,7 @@
-//! The head of a response: what a client makes of whatever a server or a proxy answers.
+//! The head of a response from a server or a proxy, with any bytes, as a client handles it.
 //!
-//! The first byte is the limit on its length in units of 16 bytes, the second that on its
-//! fields, and what follows is the head, or behind a zero a plan for one.
+//! The first byte of the input is the limit on the length in units of 16 bytes, and the second one
+//! the limit on the fields. The rest is the head, or after a zero a plan for one.
 
 use tightwire::deflate::DeflateConfig;
 use tightwire::handshake::{
@@ -11,13 +11,13 @@ use tightwire::handshake::{
 use super::edits;
 use super::heads::{self, lists, values};
 
-/// What the client offers.
+/// The offer of the client.
 const SUBPROTOCOLS: [&str; 2] = ["chat", "superchat"];
 const EXTENSIONS: [&str; 2] = ["permessage-deflate", "foo"];
-/// What belongs to the key of the client (RFC 6455 §1.3).
+/// The value that proves the key of the client (RFC 6455 §1.3).
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Fails where a head is misread, or taken for an agreement that it is not.
+/// Fails if a head is misread, or wrongly accepted.
 pub fn check(data: &[u8]) {
     let Some((limits, bytes)) = heads::limits_and_head(data, &edits::RESPONSE) else { return };
     let bytes = &*bytes;
@@ -34,7 +34,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// The response is what stands in its bytes.
+/// Checks that the response matches its bytes.
 fn check_decoded(response: &Response, head: &[u8], limits: &HeadLimits) {
     let lines = heads::lines(head, limits);
     // Only a 101 needs HTTP/1.1.
@@ -48,7 +48,8 @@ fn check_decoded(response: &Response, head: &[u8], limits: &HeadLimits) {
     heads::check_fields(&lines[1..], response.headers());
 }
 
-/// Printed, it is read as the same, with what a final response needs.
+/// Checks that the response is the same after encoding and decoding, except for fields that a final
+/// response needs.
 fn check_again(response: &Response) {
     let mut printed = Vec::new();
     response.encode(&mut printed);
@@ -102,7 +103,7 @@ fn check_judgement(response: &Response) {
     }
 }
 
-/// What RFC 6455 §4.1 has the client look at, rule by rule.
+/// Checks the rules of RFC 6455 §4.1 for the client one by one.
 fn broken_rule(response: &Response) -> Option<&'static str> {
     let headers = response.headers();
     let upgrade = values(headers, "Upgrade");
@@ -116,7 +117,7 @@ fn broken_rule(response: &Response) -> Option<&'static str> {
     rules.iter().find(|(_, holds)| !holds).map(|(rule, _)| *rule)
 }
 
-/// A proxy opens a tunnel with 2xx only.
+/// Checks that a proxy opens a tunnel only with a status of 2xx.
 fn check_proxy(response: &Response) {
     match (response.status(), Proxy::opens_tunnel(response)) {
         (200..=299, Ok(true)) | (100 | 102..=199, Ok(false)) => {}

@@ -1,5 +1,5 @@
-//! What is sent is what arrives, in its order: messages whole and in fragments, with Pings and
-//! Pongs between them, from either end, compressed and not, however the bytes are cut.
+//! The receiver gets everything that was sent, in order: messages in one frame and in fragments,
+//! with Pings and Pongs between them, from either end, compressed or not, in whichever pieces.
 
 use arbitrary::{Result, Unstructured};
 use tightwire::protocol::{Event, Inbound, Limits, Message, MessageRef, Outbound, Role, SendError};
@@ -12,11 +12,11 @@ const BYTEWISE_MAX: usize = 1024;
 /// No plan sends more payload than this.
 const MAX_SENT: usize = 70_000;
 
-/// Input: the role of the sender, a seed of its keys, whether and how it compresses, the cuts,
-/// and then what is sent.
+/// Input: the role of the sender, a seed of its keys, the compression, the cuts, and then steps
+/// that send.
 pub fn check(data: &[u8]) {
     let mut u = Unstructured::new(data);
-    // Where the input ends too early, what was sent until then is what has to arrive.
+    // If the input ends early, the frames that were sent until then must arrive.
     if let Ok(plan) = Plan::any(&mut u) {
         plan.check(&mut u);
     }
@@ -41,7 +41,8 @@ enum Step {
 }
 
 impl Step {
-    /// A first byte says what it is, and if it is a message, whether that is text and long.
+    /// Generates a step. The first byte selects its type, and for a message the kind and the
+    /// length.
     fn any(u: &mut Unstructured<'_>) -> Result<Self> {
         let first: u8 = u.arbitrary()?;
         let (is_text, is_long) = (first & 0x80 != 0, first & 0x40 != 0);
@@ -59,7 +60,7 @@ impl Step {
 
 fn any_message(u: &mut Unstructured<'_>, is_text: bool, is_long: bool) -> Result<Message> {
     let data = any_bytes(u)?;
-    // Each form of the length has to come, the longest one not often.
+    // Each form of the length must occur, the longest one rarely.
     let times = match if is_long { u.arbitrary::<u8>()? } else { 1 } {
         few @ 0..200 => few.into(),
         many => 1 << (many % 17),
@@ -101,7 +102,7 @@ impl Plan {
         }
     }
 
-    /// The bytes of all that was sent, and what is to arrive.
+    /// Runs the steps. Returns the bytes that were sent, and the events that must arrive.
     fn send(&self, u: &mut Unstructured<'_>) -> (Vec<u8>, Vec<Event>) {
         let outbound = match self.sender {
             Role::Client => Outbound::client(next_key),
@@ -129,18 +130,18 @@ impl Plan {
     }
 }
 
-/// A sender, and what it is known to have sent.
+/// A sender, and the events that it has sent.
 struct Line {
     outbound: Outbound,
     wire: Vec<u8>,
     sent: Vec<Event>,
-    /// The message in progress, as far as it was sent.
+    /// The part of the message in progress that was sent.
     fragments: Option<Message>,
 }
 
 impl Line {
-    /// Sends a message in one frame; if it is `apart`, writes the payload behind the header by
-    /// itself.
+    /// Sends a message in one frame. If it is `apart`, this function writes the payload behind the
+    /// header.
     fn message(&mut self, message: Message, apart: bool) -> usize {
         let before = self.wire.len();
         let outcome = if apart {
@@ -222,7 +223,7 @@ fn receive(mut inbound: Inbound, pieces: &[&[u8]]) -> Vec<Event> {
     let mut events = Vec::new();
     for piece in pieces {
         let mut input = *piece;
-        while let Some(event) = inbound.next_event(&mut input).expect("what we sent is right") {
+        while let Some(event) = inbound.next_event(&mut input).expect("valid frames") {
             events.push(event);
         }
     }

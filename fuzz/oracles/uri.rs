@@ -1,5 +1,5 @@
-//! A WebSocket URI (RFC 6455 §3): the library takes the texts that a naive reader takes, and
-//! sees the same in them.
+//! A WebSocket URI (RFC 6455 §3). The library accepts the same texts as a naive parser, and reads
+//! the same parts from them.
 
 use std::net::Ipv6Addr;
 use std::str;
@@ -8,7 +8,7 @@ use tightwire::handshake::{ClientHandshake, Key, Offer, Proxy, Request, Uri};
 
 use super::heads;
 
-/// Fails where a text is misread, or where it leads to another request than it says.
+/// Fails if a text is misread, or leads to the wrong request.
 pub fn check(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let uri = text.parse::<Uri>();
@@ -38,7 +38,7 @@ struct Seen {
     has_userinfo: bool,
 }
 
-/// The naive reader: RFC 3986 with what RFC 6455 §3 takes away, and what cannot be sent.
+/// The naive parser: RFC 3986 without the parts that RFC 6455 §3 excludes, or that cannot be sent.
 fn read(text: &str) -> Option<Seen> {
     let colon = text.find("://")?;
     let is_secure = match text[..colon].to_ascii_lowercase().as_str() {
@@ -75,7 +75,7 @@ fn read(text: &str) -> Option<Seen> {
     Some(Seen { is_secure, host: host.to_owned(), port, resource_name, has_userinfo })
 }
 
-/// A host, without its brackets, and the digits of the port.
+/// Returns a host, without its brackets, and the digits of the port.
 fn read_server(server: &str) -> Option<(&str, &str)> {
     if server.starts_with('[') {
         let end = server.find(']')?;
@@ -89,8 +89,8 @@ fn read_server(server: &str) -> Option<(&str, &str)> {
     (!host.is_empty() && !host.contains('%') && is_made_of(host, "")).then_some((host, port))
 }
 
-/// Letters, digits, the punctuation that RFC 3986 allows everywhere, `more`, and octets that are
-/// percent-encoded.
+/// Returns whether a text has only letters, digits, the punctuation that RFC 3986 allows
+/// everywhere, `more`, and percent-encoded octets.
 fn is_made_of(text: &str, more: &str) -> bool {
     let mut pieces = text.split('%');
     let first = pieces.next().unwrap_or_default();
@@ -105,8 +105,8 @@ fn is_made_of(text: &str, more: &str) -> bool {
     is_plain(first) && pieces.all(is_encoded)
 }
 
-/// Whether Basic authorization can say it (RFC 7617 §2): no control characters, and no colon in
-/// the name.
+/// Returns whether Basic authentication can express this (RFC 7617 §2): no control characters, and
+/// no colon in the user name.
 fn is_userinfo(text: &str) -> bool {
     let name = text.split(':').next().unwrap_or_default();
     let codes = text.split('%').skip(1).map(|piece| u8::from_str_radix(&piece[..2], 16));
@@ -123,7 +123,8 @@ fn check_parts(uri: &Uri) {
     }
 }
 
-/// Printed, it is read as the same, but for the name and the password, which are not printed.
+/// Checks that the URI is the same after printing and parsing, except for the user name and
+/// password, which are not printed.
 fn check_again(uri: &Uri) {
     let printed = uri.to_string();
     let again: Uri = printed.parse().expect("a URI");
@@ -132,7 +133,7 @@ fn check_again(uri: &Uri) {
     assert_eq!(format!("{uri:?}"), format!("Uri({printed})"));
 }
 
-/// The handshake asks for the resource at the authority, and for nothing else.
+/// Checks that the handshake requests the resource at this authority, and nothing else.
 fn check_request(uri: &Uri) {
     let key = Key::new(*b"the sample nonce");
     let handshake = ClientHandshake::new(uri, &Offer::new(), key).expect("a handshake");
@@ -145,7 +146,7 @@ fn check_request(uri: &Uri) {
     assert_eq!(read.headers().len(), 5 + usize::from(uri.authorization().is_some()));
 }
 
-/// A proxy is asked for the host and the port, in one request.
+/// Checks that a proxy is asked for the host and the port, in one request.
 fn check_connect(uri: &Uri) {
     let proxy: Proxy = "http://edna:secret@proxy".parse().expect("a proxy");
     let mut printed = Vec::new();
@@ -161,7 +162,7 @@ fn check_connect(uri: &Uri) {
     assert_eq!(printed, expected);
 }
 
-/// The address of a proxy is the start of a URI, and shows no password.
+/// Checks that the address of a proxy is the start of a URI, and that no password is printed.
 fn check_proxy(text: &str) {
     let Ok(proxy) = text.parse::<Proxy>() else { return };
     let address = text.split_once("://").map_or(text, |(_, rest)| rest);

@@ -4,11 +4,11 @@ use tightwire::Message;
 use tightwire::frame::CloseFrame;
 use tightwire::protocol::{Event, Inbound};
 
-/// The peer, and what it has heard.
+/// The peer, and the messages that it has received.
 pub struct Heard {
     inbound: Inbound,
     decoded: usize,
-    /// How many messages and Pings it has heard, and how many broadcasts.
+    /// How many messages and Pings it has received, and how many broadcasts.
     pub accepted: usize,
     pub broadcasts: usize,
     pub close: Option<Option<CloseFrame>>,

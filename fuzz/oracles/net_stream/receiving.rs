@@ -1,4 +1,4 @@
-//! The calls that receive, and what must come of them: the messages that the codec finds in the
+//! The calls that receive, and their expected results: the messages that the codec finds in the
 //! same bytes, and the end that fits them.
 
 use std::io::{self, Read};
@@ -31,11 +31,11 @@ pub struct Receiving {
     waits: bool,
     given: Vec<Given>,
     pub outcome: Option<Outcome>,
-    /// The program closed the connection, and the library discarded the messages that still came.
+    /// The program closed the connection, and the library discarded the messages after that.
     discards: bool,
 }
 
-/// What the program got: a message, or the part of it that it read.
+/// A message that the program got, or the part of it that it read.
 #[derive(Debug)]
 enum Given {
     Whole(Message),
@@ -54,7 +54,7 @@ pub enum Outcome {
     GaveUp,
 }
 
-/// What the codec makes of all bytes in one call.
+/// The result of the codec for all bytes in one call.
 pub struct Expected {
     pub messages: Vec<Message>,
     pub pings: Vec<Vec<u8>>,
@@ -284,7 +284,8 @@ impl Receiving {
     }
 }
 
-/// A frame that is too long is told as a message that is where messages are read in pieces.
+/// A frame that is too long is reported as a message that is too long, if messages are read in
+/// pieces.
 fn of_limit(error: ProtocolError) -> ProtocolError {
     match error {
         ProtocolError::FrameTooBig { limit } => ProtocolError::MessageTooBig { limit },

@@ -1,5 +1,5 @@
-//! The calls that send, and what must come of them: the peer hears each accepted message once,
-//! whole and in order.
+//! The calls that send, and their expected results: the peer receives each accepted message once,
+//! complete and in order.
 
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl Sending {
             0 => self.sender.clone(),
             _ => self.sender.uncompressed(),
         };
-        // A message would wait for the end of the one in progress, which this thread has to end.
+        // A message would wait for the end of the one in progress, which this thread must end.
         let must_not_begin = self.waits && self.may_have_begun;
         let was_open = sender.state() == State::Open;
         match first % 16 {
@@ -206,10 +206,10 @@ impl Sending {
         }
     }
 
-    /// The peer has all that the library accepted.
+    /// Checks that the peer has all that the library accepted.
     fn check_all_out(&mut self) {
         self.listen();
-        // The library may go on with a broadcast that waited.
+        // The library may continue with a broadcast that waited.
         let is_behind = self.peer.broadcasts < self.broadcasts.len();
         assert!(self.wire.state().took_all() || is_behind, "something waits after Ok");
         assert_eq!(self.peer.accepted, self.accepted.len(), "not all is out after Ok");
@@ -377,12 +377,12 @@ impl Sending {
         self.peer.listen(&self.wire.state().written, &self.accepted, &self.broadcasts);
     }
 
-    /// The Close frame that the peer heard.
+    /// Returns the Close frame that the peer received.
     pub const fn close_heard(&self) -> Option<&Option<CloseFrame>> {
         self.peer.close.as_ref()
     }
 
-    /// The peer has all that the library accepted. A Close frame ends the broadcasts.
+    /// Checks that the peer has all that the library accepted. A Close frame ends the broadcasts.
     pub fn check_complete(&self) {
         assert_eq!(self.peer.accepted, self.accepted.len(), "a message was lost");
         if self.peer.close.is_none() && !self.is_interrupted {

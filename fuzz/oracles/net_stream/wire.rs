@@ -43,7 +43,7 @@ pub struct State {
     pub reads: VecDeque<u8>,
     pub writes: VecDeque<u8>,
     pub end: End,
-    /// The library has met the end of the stream.
+    /// The library has read the end of the stream.
     pub has_ended: bool,
     /// A write has failed, and so does every later one.
     pub broken: Option<ErrorKind>,
@@ -84,7 +84,7 @@ impl Wire {
 }
 
 impl State {
-    /// Whether the peer has taken all that the last write offered.
+    /// Returns whether the peer has taken all that the last write offered.
     pub fn took_all(&self) -> bool {
         self.refused.is_empty()
     }
