@@ -1,4 +1,4 @@
-//! Runs every case of an Autobahn fuzzing server against this client: it echoes what comes.
+//! Runs every case of an Autobahn fuzzing server against this client, which echoes each message.
 //!
 //! ```text
 //! cargo run --release --features deflate --example autobahn_client [URL] [AGENT]
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let count = case_count(&url)?;
     for case in 1..=count {
-        // Most cases break the protocol on purpose, so an error is no news.
+        // Many cases break the protocol on purpose, so an error does not end the run.
         if let Err(error) = run_case(&format!("{url}/runCase?case={case}&agent={agent}")) {
             println!("case {case} of {count}: {error:#}");
         }
@@ -26,8 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
     let mut ws = tightwire::connect(&format!("{url}/getCaseCount"))?;
-    let message = ws.recv()?.ok_or("the server closed before it gave the number of cases")?;
-    let count = message.as_text().ok_or("the number of cases is no text")?.parse()?;
+    let message = ws.recv()?.ok_or("the server closed before it sent the number of cases")?;
+    let count = message.as_text().ok_or("the number of cases is not text")?.parse()?;
     ws.close()?;
     Ok(count)
 }

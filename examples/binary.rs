@@ -1,4 +1,4 @@
-//! Sends five bytes there and back.
+//! Sends five bytes, and prints the reply.
 //!
 //! ```text
 //! cargo run --example binary [URL]

@@ -1,4 +1,4 @@
-//! Connects, says hello, prints what comes back, and closes.
+//! Connects, says hello, prints the reply, and closes.
 //!
 //! ```text
 //! cargo run --example client [URL]

@@ -1,4 +1,5 @@
-//! Two threads on one connection: lines that are typed go out while messages come in.
+//! Two threads on one connection: one sends the lines that you type, the other prints the messages
+//! that arrive.
 //!
 //! ```text
 //! cargo run --example duplex [URL]
@@ -12,15 +13,14 @@ use tightwire::{CloseCode, Error, Sender};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8080/".into());
     let (sender, mut receiver) = tightwire::connect(&url)?.split();
-    println!("Connected to {url}: type lines, end with ctrl-D");
+    println!("Connected to {url}: type lines, and press Ctrl-D to end");
 
     let stopper = sender.clone();
     ctrlc::set_handler(move || {
         let _ = stopper.close_with(CloseCode::GOING_AWAY, "interrupted");
     })?;
 
-    // It ends with standard input or with the connection, whichever comes first, so nobody
-    // waits for it.
+    // This thread may still wait for a line when the connection has ended, so nothing joins it.
     thread::spawn(move || {
         if let Err(error) = send_lines(&sender) {
             eprintln!("Cannot send: {error:#}");

@@ -1,11 +1,12 @@
-//! Sends every message back as it came, compressed if the client wants that.
+//! Sends every message back unchanged, compressed if the client offers that.
 //!
 //! ```text
 //! cargo run --release --features deflate --example echo_server [ADDR]
 //! cargo run --release --features tls --example echo_server [ADDR] --cert FILE --key FILE
 //! ```
 //!
-//! With a certificate and its key, in PEM, it listens on `wss:`. Ctrl-C and SIGTERM end it in order.
+//! With a certificate and its key, both in PEM, the server listens on `wss:`. Ctrl-C and SIGTERM
+//! shut it down cleanly.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (scheme, acceptor) = match (cert, key) {
         (Some(cert), Some(key)) => ("wss", secure(compressing(), &cert, &key)?),
         (None, None) => ("ws", compressing()),
-        _ => return Err("--cert FILE and --key FILE go together".into()),
+        _ => return Err("--cert and --key must be given together".into()),
     };
     let server = Server::bind(address)?.acceptor(acceptor);
     println!("listening on {scheme}://{}", server.local_addr()?);
@@ -27,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let _ = handle.shutdown(Duration::from_secs(3));
     })?;
     server.run(|ws, _request| {
-        // Messages that came together are answered together: `recv` writes what was fed
+        // Messages that arrive together are answered together: `recv` writes fed messages
         // before it waits for more.
         while let Some(message) = ws.recv()? {
             ws.feed(&message)?;
@@ -57,7 +58,7 @@ fn secure(acceptor: Acceptor, cert: &str, key: &str) -> Result<Acceptor, Box<dyn
 
 #[cfg(not(feature = "tls"))]
 fn secure(_acceptor: Acceptor, _cert: &str, _key: &str) -> Result<Acceptor, Box<dyn Error>> {
-    Err("--cert and --key need TLS: run it with `--features tls`".into())
+    Err("--cert and --key need TLS: build with `--features tls`".into())
 }
 
 struct Arguments {

@@ -1,5 +1,5 @@
-//! Sends a message a second, prints what comes back, and handles each way in which a
-//! connection can end.
+//! Sends a message a second, prints the replies, and handles each way in which a connection can
+//! end.
 //!
 //! ```text
 //! cargo run --example error_handling [URL]
@@ -60,7 +60,7 @@ fn talk(sender: &Sender) -> Result<(), Error> {
     sender.close_with(CloseCode::NORMAL, "done")
 }
 
-/// Prints what comes, until the connection ends.
+/// Prints messages until the connection ends.
 fn listen(receiver: &mut Receiver) -> Result<(), Error> {
     let patience = Instant::now() + Duration::from_secs(30);
     loop {

@@ -1,13 +1,13 @@
-//! Sends every message back as it came, on any number of connections from one thread: the
-//! protocol without I/O, [`tightwire::protocol`], driven by `mio`.
+//! An echo server for any number of connections in one thread: `mio` drives the protocol without
+//! I/O, [`tightwire::protocol`].
 //!
 //! ```text
 //! cargo run --release --example event_loop [ADDR]
 //! ```
 //!
-//! What arrives is read once, all events in it are handled, and what they are answered with is
-//! written once. From a peer that does not read what it is sent, nothing more is read. Ctrl-C and
-//! SIGTERM end it in order.
+//! When a connection is readable, the server reads once, handles all events in the bytes, and then
+//! writes the answers. It reads nothing more from a peer that does not read its answers. Ctrl-C and
+//! SIGTERM shut it down cleanly.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -25,21 +25,21 @@ use tightwire::handshake::{
 use tightwire::protocol::{Connection, Event, Limits, Outbound};
 use tightwire::{Message, MessageRef};
 
-/// As much is read at once.
+/// The most bytes that are read at once.
 const READ_LEN: usize = 256 << 10;
-/// A connection with more bytes than this to be written is not read from.
+/// The server does not read from a connection with more unsent bytes than this.
 const MAX_UNSENT: usize = 64 << 10;
-/// A larger payload is not copied behind its header, but written from where it lies.
+/// A larger payload is not copied behind its header. It is written from its own memory.
 const COPY_MAX: usize = 4 << 10;
 
-/// How often the silent are looked at, and after how many times they are sent a Ping, or given
-/// up: those in the opening or closing handshake sooner.
+/// How often peers are checked for silence. After this many ticks of silence a peer gets a Ping, or
+/// is disconnected. In the opening and closing handshakes it is disconnected sooner.
 const TICK: Duration = Duration::from_secs(10);
 const TICKS_TO_PING: u32 = 2;
 const TICKS_TO_END: u32 = 4;
 const TICKS_FOR_HANDSHAKE: u32 = 2;
 
-/// How long clients have to answer our Close frames when the server ends.
+/// How long clients have to answer our Close frames when the server shuts down.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 const LISTENER: Token = Token(usize::MAX);
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut server = Server::bind(&address)?;
     let stopper = Waker::new(server.poll.registry(), STOPPER)?;
     ctrlc::set_handler(move || {
-        // It runs until it is told to stop, so somebody listens.
+        // If this fails, the event loop has ended already.
         let _ = stopper.wake();
     })?;
     println!("listening on ws://{}", server.listener.local_addr()?);
@@ -61,14 +61,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Server {
     poll: Poll,
     listener: TcpListener,
-    /// The token of a client is its place here.
+    /// The token of a client is its index here.
     clients: Vec<Option<Client>>,
     free: Vec<usize>,
     scratch: Scratch,
 }
 
-/// Buffers that all clients share, each for no longer than one read: so those that are idle
-/// hold none.
+/// Buffers that all clients share. A client uses them for one event at a time, so an idle client
+/// has no buffers.
 struct Scratch {
     input: Vec<u8>,
     output: Vec<u8>,
@@ -124,12 +124,12 @@ impl Server {
         loop {
             match self.listener.accept() {
                 Ok((stream, _)) => {
-                    // It is gone again, then.
+                    // If this fails, the client gets no connection, and the server continues.
                     let _ = self.add(stream);
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Files may have run out: the next tick tries again.
+                // The process may have run out of descriptors. The next tick tries again.
                 Err(error) => return eprintln!("cannot accept: {error:#}"),
             }
         }
@@ -149,13 +149,13 @@ impl Server {
         registered
     }
 
-    /// Has a client do something, then waits for what it needs next, or ends it.
+    /// Runs `act` on a client. Then waits for the events that the client needs next, or drops it.
     fn with_client(
         &mut self,
         at: usize,
         act: impl FnOnce(&mut Client, &mut Scratch) -> io::Result<Next>,
     ) {
-        // An event may be left of a client that another event has ended.
+        // An event may belong to a client that an earlier event has ended.
         let Some(slot) = self.clients.get_mut(at) else { return };
         let Some(client) = slot else { return };
         let goes_on = match act(client, &mut self.scratch) {
@@ -181,37 +181,37 @@ struct Client {
     stream: TcpStream,
     stage: Stage,
     unsent: Unsent,
-    /// What we wait for.
+    /// The events that the client waits for.
     interest: Interest,
-    /// Ticks since the peer last sent something or took something.
+    /// Ticks since the peer last sent or took bytes.
     silent_for: u32,
 }
 
 enum Stage {
-    /// What has come of the request.
+    /// The request has not arrived completely.
     Handshake {
         head: Vec<u8>,
         scanner: HeadScanner,
     },
     Open(Box<Connection>),
-    /// All is said. What is left is to write it, and to wait until the peer ends TCP: to end it
-    /// with bytes unread would destroy what is on its way (§7.1.1).
+    /// No frame follows. We write the unsent bytes, and wait until the peer ends TCP. If we ended
+    /// it while bytes are unread, the peer could lose our last bytes (§7.1.1).
     Over,
 }
 
-/// What the peer did not take at once, in the pieces in which it was to be written: a large one
-/// is not copied.
+/// Bytes that the peer has not taken yet. They stay in separate pieces, so that a large payload is
+/// not copied.
 #[derive(Default)]
 struct Unsent {
     pieces: VecDeque<Vec<u8>>,
-    /// How much of the first piece is gone.
+    /// How many bytes of the first piece are written.
     written: usize,
-    /// The bytes that are left of all.
+    /// The unsent bytes of all pieces.
     len: usize,
 }
 
 enum Next {
-    /// There is something to wait for; `again` says that there is something to be read already.
+    /// Wait for events. `again` means that there may be bytes to read already.
     Wait {
         again: bool,
     },
@@ -230,7 +230,7 @@ impl Client {
         }
     }
 
-    /// Goes on as far as the stream lets it.
+    /// Writes and reads as far as the stream allows.
     fn ready(&mut self, event: &Readiness, scratch: &mut Scratch) -> io::Result<Next> {
         self.write_unsent()?;
         if self.unsent.len > MAX_UNSENT {
@@ -238,14 +238,14 @@ impl Client {
         }
         let mut again = event.is_read_closed();
         let Scratch { input, output } = scratch;
-        // The kernel copies fastest to where pages begin, on some processors many times.
+        // The kernel copies fastest to the start of a page, on some processors many times as fast.
         let page = input.as_ptr().align_offset(4096).min(input.len());
         let input = &mut input[page..];
         match self.stream.read(input) {
             Ok(0) => return Ok(Next::End),
             Ok(count) => {
-                // A read that is not full has taken all there is. After one that is, others
-                // have their turn first.
+                // A read that does not fill the buffer has taken all bytes. After one that does,
+                // other clients come first.
                 again |= count == input.len();
                 self.take(&input[..count], output)?;
             }
@@ -253,13 +253,13 @@ impl Client {
             Err(error) => return Err(error),
         }
         if matches!(self.stage, Stage::Over) && self.unsent.is_empty() {
-            // The peer may have ended it already.
+            // If this fails, the peer has ended TCP already.
             let _ = self.stream.shutdown(Shutdown::Write);
         }
         Ok(Next::Wait { again })
     }
 
-    /// Handles all that has arrived, and writes what it is answered with.
+    /// Handles the bytes that have arrived, and writes the answers.
     fn take(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
         let rest;
         let mut input = input;
@@ -293,8 +293,8 @@ impl Client {
         self.write(output, Vec::new())
     }
 
-    /// Answers all messages in `input`. What a peer is answered that breaks the rules, or
-    /// closes, is in `output` by itself.
+    /// Answers all messages in `input`. `next_event` itself appends Pongs to `output`, and the
+    /// Close frame if the peer closes or breaks a rule.
     fn echo(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> io::Result<()> {
         while let Stage::Open(connection) = &mut self.stage {
             match connection.next_event(input, output) {
@@ -318,8 +318,8 @@ impl Client {
         self.write(output, message.into_bytes())
     }
 
-    /// Writes `output`, which it empties, and behind it `payload`. The rest is kept; the memory
-    /// of what is gone serves the next message.
+    /// Writes `output` and then `payload`, and empties `output`. Keeps the bytes that the peer does
+    /// not take. The memory of a written payload serves the next message.
     fn write(&mut self, output: &mut Vec<u8>, payload: Vec<u8>) -> io::Result<()> {
         let mut written = 0;
         if self.unsent.is_empty() && !(output.is_empty() && payload.is_empty()) {
@@ -351,22 +351,22 @@ impl Client {
         Ok(())
     }
 
-    /// Messages that take several reads share their memory. Smaller ones gain nothing by it.
+    /// Reuses the memory of a message that took several reads. Smaller ones would gain nothing.
     fn reuse(&mut self, piece: Vec<u8>) {
         if let (Stage::Open(connection), true) = (&mut self.stage, piece.len() > READ_LEN) {
             connection.reuse(piece.into());
         }
     }
 
-    /// Waits for what is needed next: to read, unless too much is unsent, and to write only if
-    /// something is.
+    /// Waits for the events that are needed next: readable, unless too many bytes are unsent, and
+    /// writable, if any are.
     fn wait(&mut self, registry: &Registry, token: Token, again: bool) -> io::Result<()> {
         let interest = match self.unsent.len {
             0 => Interest::READABLE,
             1..=MAX_UNSENT => Interest::READABLE | Interest::WRITABLE,
             _ => Interest::WRITABLE,
         };
-        // To ask again is to be told again of what is there already.
+        // A new registration reports bytes that are there already.
         if interest != self.interest || again {
             registry.reregister(&mut self.stream, token, interest)?;
             self.interest = interest;
@@ -374,7 +374,7 @@ impl Client {
         Ok(())
     }
 
-    /// Sends a Close frame, which the peer has to answer; who has no connection yet, gets none.
+    /// Sends a Close frame, which the peer must answer. A client in a handshake is dropped.
     fn say_goodbye(&mut self, scratch: &mut Scratch) -> io::Result<Next> {
         let Stage::Open(connection) = &mut self.stage else { return Ok(Next::End) };
         let frame = CloseFrame::from(CloseCode::GOING_AWAY);
@@ -386,7 +386,7 @@ impl Client {
         Ok(Next::Wait { again: false })
     }
 
-    /// Looks after a peer that is silent.
+    /// Counts a tick of silence. Sends a Ping or gives up when it is time.
     fn tick(&mut self, scratch: &mut Scratch) -> io::Result<Next> {
         self.silent_for += 1;
         let limit = match self.stage {
@@ -411,13 +411,13 @@ impl Unsent {
         self.len == 0
     }
 
-    /// What is to be written next.
+    /// Returns the bytes to write next.
     fn first(&self) -> Option<&[u8]> {
         self.pieces.front().and_then(|piece| piece.get(self.written..))
     }
 
-    /// Adds a piece. Something of it may be written already, if it is the first; if that is
-    /// all of it, it comes back.
+    /// Adds a piece. If it is the first one, some of its bytes may be written already. Returns the
+    /// piece if all of them are.
     fn push(&mut self, piece: Vec<u8>, written: usize) -> Option<Vec<u8>> {
         if written == piece.len() {
             return Some(piece);
@@ -428,7 +428,7 @@ impl Unsent {
         None
     }
 
-    /// Forgets what was written of the first piece, which comes back if that is all of it.
+    /// Removes written bytes from the first piece. Returns the piece if none are left.
     fn remove(&mut self, written: usize) -> Option<Vec<u8>> {
         self.written += written;
         self.len -= written;
@@ -444,7 +444,7 @@ impl Unsent {
     }
 }
 
-/// What a whole head of a request is answered with.
+/// Returns the response to a complete request head.
 fn upgrade(head: &[u8]) -> Result<Response, Rejection> {
     let request = Request::decode(head, &HeadLimits::default())?;
     let (request, _) = request.ok_or(HttpError::StartLine)?;
@@ -452,7 +452,7 @@ fn upgrade(head: &[u8]) -> Result<Response, Rejection> {
     Ok(response)
 }
 
-/// How many bytes a write took: none if it would have had to wait.
+/// Returns how many bytes a write took: none if it would have blocked.
 fn count(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Err(error) if is_temporary(&error) => Ok(0),

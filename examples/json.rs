@@ -1,4 +1,4 @@
-//! JSON over text messages: a greeting there, a typed reply back.
+//! JSON in text messages: sends a greeting, and parses the reply into a type.
 //!
 //! ```text
 //! cargo run --example json [URL]
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(error) => eprintln!("Received {text:?}, which is not a packet: {error:#}"),
         },
         Some(Message::Binary(data)) => {
-            eprintln!("Received {} bytes, which are no JSON", data.len())
+            eprintln!("Received {} bytes, which are not JSON", data.len())
         }
         None => println!("The server closed"),
     }

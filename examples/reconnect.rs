@@ -1,16 +1,17 @@
-//! A subscriber that runs for days: it connects again whenever the connection is lost, and
-//! subscribes again.
+//! A subscriber that runs for days. Whenever the connection is lost, it connects and subscribes
+//! again.
 //!
 //! ```text
 //! cargo run --example reconnect -- [URL [TOPIC]...] [--ping SECONDS]
 //! ```
 //!
-//! It sends `subscribe TOPIC` for each topic, and prints what comes. The pause between two tries
-//! doubles up to half a minute, and half of it is random, so that clients which lost the same server
-//! do not come back in the same moment. A peer that is gone without a word is noticed by keepalive:
-//! a Ping after that many seconds of silence, and the end after as many more. Ctrl-C and SIGTERM
-//! close the connection in order; so does the server, with a code after which nobody should come
-//! back.
+//! It sends `subscribe TOPIC` for each topic, and prints the messages that arrive. The pause
+//! between two attempts doubles, up to 30 seconds. Up to half of it is left out at random, so that
+//! the clients of a server that failed do not all come back at the same moment.
+//!
+//! Keepalive detects a dead peer: it sends a Ping after SECONDS of silence, and gives up after as
+//! many more. By default that is 20. Ctrl-C and SIGTERM close the connection cleanly and end the
+//! program. A close code after which a client should not come back ends it, too.
 
 use std::error::Error;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -20,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use tightwire::{Client, CloseCode, Sender, Timeouts, WebSocket};
 
-/// The first pause, and the longest.
+/// The first pause, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// After a connection of this duration the pauses start at the shortest again.
+/// After a connection that lasted this long, the pauses start with the first one again.
 const IS_STABLE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -44,7 +45,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 stop.watch(ws.sender());
                 match follow(&mut ws, &topics) {
                     End::Final(why) => {
-                        println!("over: {why}");
+                        println!("ended: {why}");
                         return Ok(ExitCode::SUCCESS);
                     }
                     End::Lost(why) => why,
@@ -52,7 +53,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             }
             Err(error) if error.may_retry() => format!("{error:#}"),
             Err(error) => {
-                println!("over: {error:#}");
+                println!("ended: {error:#}");
                 return Ok(ExitCode::FAILURE);
             }
         };
@@ -60,23 +61,23 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             pause = FIRST_PAUSE;
         }
         let jittered = jitter(pause);
-        println!("lost: {why}; the next try is in {} ms", jittered.as_millis());
+        println!("lost: {why}; next attempt in {} ms", jittered.as_millis());
         stop.wait(jittered);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    println!("over: stopped");
+    println!("ended: stopped");
     Ok(ExitCode::SUCCESS)
 }
 
 /// How a connection ended.
 enum End {
-    /// Nobody wants it back.
+    /// The client must not connect again.
     Final(String),
-    /// It may be had again.
+    /// The client may connect again.
     Lost(String),
 }
 
-/// Subscribes, and prints what comes until the connection ends.
+/// Subscribes, and prints messages until the connection ends.
 fn follow(ws: &mut WebSocket, topics: &[String]) -> End {
     let subscribed = topics.iter().try_for_each(|topic| ws.send(format!("subscribe {topic}")));
     let outcome = subscribed.and_then(|()| {
@@ -96,14 +97,14 @@ fn follow(ws: &mut WebSocket, topics: &[String]) -> End {
     }
 }
 
-/// Between a half and the whole of a pause.
+/// Returns a random duration between half of a pause and all of it.
 fn jitter(pause: Duration) -> Duration {
     // Any source of randomness will do; this one is in `std`.
     let random = RandomState::new().build_hasher().finish() % 1000;
     pause.mul_f64(0.5 + random as f64 / 2000.0)
 }
 
-/// Whether the program is to end, and the connection that has to be closed then.
+/// Whether the program must end, and the connection that it must close then.
 #[derive(Default)]
 struct Stop {
     state: Mutex<StopState>,
@@ -123,19 +124,19 @@ impl Stop {
         let sender = state.sender.take();
         drop(state);
         self.changed.notify_all();
-        // The receiver gets `None` when the server has answered. Its own closing has gone first if
-        // this fails.
+        // The receiver gets `None` when the server has answered. If this fails, the connection is
+        // closing already.
         if let Some(sender) = sender {
-            let _ = sender.close_with(CloseCode::GOING_AWAY, "the client ends");
+            let _ = sender.close_with(CloseCode::GOING_AWAY, "client stopped");
         }
     }
 
-    /// Has this connection closed if the program is to end, or is to end already.
+    /// Closes this connection when the program must end, or at once if it must end already.
     fn watch(&self, sender: Sender) {
         let mut state = self.lock();
         if state.is_stopped {
             drop(state);
-            let _ = sender.close_with(CloseCode::GOING_AWAY, "the client ends");
+            let _ = sender.close_with(CloseCode::GOING_AWAY, "client stopped");
         } else {
             state.sender = Some(sender);
         }
@@ -145,7 +146,7 @@ impl Stop {
         self.lock().is_stopped
     }
 
-    /// Waits for so long, or until the program is to end.
+    /// Waits for this pause, or until the program must end.
     fn wait(&self, pause: Duration) {
         drop(self.changed.wait_timeout_while(self.lock(), pause, |state| !state.is_stopped));
     }

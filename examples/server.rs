@@ -1,5 +1,5 @@
-//! An echo server with a word of its own: what asks for no WebSocket gets 403. Ctrl-C and SIGTERM
-//! end it in order.
+//! An echo server that prints what happens, and answers 403 to requests that do not ask for a
+//! WebSocket. Ctrl-C and SIGTERM shut it down cleanly.
 //!
 //! ```text
 //! cargo run --example server [ADDR]

@@ -1,12 +1,12 @@
-//! Opens up to 10 000 connections to a server of its own, and says what one of them takes. For
-//! Linux, where a process can look up its memory and its limits.
+//! Opens up to 10,000 connections to its own server, and prints the memory that each one takes.
+//! Linux only, because it reads the memory and the limits of a process from `/proc`.
 //!
 //! ```text
 //! ulimit -n 10100 && cargo run --release --example ten_thousand [CONNECTIONS]
 //! ```
 //!
-//! The server is a process of its own, so that each end has all file descriptors of a process
-//! (std cannot raise their limit), and its memory is nobody else's.
+//! The server is a separate process. So each end has the file descriptors of a whole process (std
+//! cannot raise their limit), and the measured memory is the server's alone.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read};
@@ -18,10 +18,10 @@ use tightwire::{Client, CloseCode, Message, Server, Timeouts, WebSocket};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// How long all of it may take, and how long the connections are idle in between.
+/// The time limit for the whole run, and the time for which the connections are idle.
 const BOUND: Duration = Duration::from_secs(300);
 const IDLE: Duration = Duration::from_secs(3);
-/// Descriptors for everything but connections.
+/// Descriptors for everything except connections.
 const OTHER_FILES: usize = 50;
 
 fn main() -> Outcome<()> {
@@ -31,7 +31,7 @@ fn main() -> Outcome<()> {
     }
 }
 
-/// The server: echoes until its input ends.
+/// Runs the server, which echoes until its input ends.
 fn serve() -> Outcome<()> {
     let server = Server::bind("127.0.0.1:0")?.on_error(|_, error| eprintln!("server: {error:#}"));
     let handle = server.handle();
@@ -75,7 +75,7 @@ fn drive(server: &mut Child, count: usize, start: Instant) -> Outcome<()> {
     output.read_line(&mut address)?;
     let url = format!("ws://{}/", address.trim());
 
-    // One echo first, so that what the server takes once is not counted for each.
+    // One echo first, so that memory which the server needs only once is not counted.
     let mut all = connect(&url, 1, start)?;
     echo(&mut all, start)?;
     let before = rss_kib(server)?;
@@ -88,7 +88,7 @@ fn drive(server: &mut Child, count: usize, start: Instant) -> Outcome<()> {
     let idle = rss_kib(server)?;
     echo(&mut all, start)?;
     println!(
-        "{:5.1} s: each has had an echo, and another after idling",
+        "{:5.1} s: each has received an echo, and another after the idle time",
         start.elapsed().as_secs_f32()
     );
 
@@ -114,7 +114,7 @@ fn drive(server: &mut Child, count: usize, start: Instant) -> Outcome<()> {
     Ok(())
 }
 
-/// Opens connections; fewer if the server or the system has no more.
+/// Opens `count` connections, or fewer if the server or the system allows no more.
 fn connect(url: &str, count: usize, start: Instant) -> Outcome<Vec<WebSocket>> {
     let timeouts = Timeouts::new().ping(None);
     let client = Client::new().timeouts(timeouts);
@@ -123,7 +123,7 @@ fn connect(url: &str, count: usize, start: Instant) -> Outcome<Vec<WebSocket>> {
         match client.connect(url) {
             Ok(ws) => all.push(ws),
             Err(error) => {
-                println!("only {} more: {error:#}", all.len());
+                println!("only {} more connections: {error:#}", all.len());
                 break;
             }
         }
@@ -148,7 +148,7 @@ fn rss_kib(process: &Child) -> Outcome<usize> {
     Ok(value.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// How many descriptors this process may have, and so its child.
+/// Returns how many descriptors this process may have. Its child may have as many.
 fn max_files() -> Outcome<usize> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));

@@ -1,11 +1,11 @@
-//! Connects with TLS to a server whose certificate leads to a root of one's own, says hello,
-//! prints what comes back, and closes.
+//! Connects with TLS to a server whose certificate leads to a root certificate of your own, says
+//! hello, prints the reply, and closes.
 //!
 //! ```text
 //! cargo run --features tls --example wss_client [URL [ROOT_PEM]]
 //! ```
 //!
-//! Without a root, those of the system hold, and `client` does as well.
+//! Without ROOT_PEM it trusts the root certificates of the system, as the example `client` does.
 
 use std::error::Error;
 
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trusts the root certificates in this file, and no others.
+/// Returns a configuration that trusts only the root certificates in this file.
 fn config(path: &str) -> Result<ClientConfig, Box<dyn Error>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path)? {

@@ -1,5 +1,5 @@
-//! The server of the example `chat` as a process: its page, its rooms, and what it refuses. What
-//! the page does is tried in a browser by `tests/browser/run`.
+//! Tests the server of the example `chat` as a process: its page, its rooms, and the requests that
+//! it refuses. `tests/browser/run` tests the page in a browser.
 
 mod wire;
 
@@ -17,10 +17,10 @@ use wire::{PATIENCE, Raw, field};
 const MEMBERS_MAX: usize = 100;
 const ROOMS_MAX: usize = 100;
 const HISTORY_MAX: usize = 50;
-/// What one may say at once.
+/// The number of messages that a member may send in one burst.
 const AT_ONCE: usize = 20;
 
-/// The chat, on a port of its own. It ends with its input, which ends with this.
+/// The chat server on a free port. It ends when its input ends, and dropping this ends the input.
 #[derive(Debug)]
 struct Chat {
     child: Child,
@@ -28,7 +28,7 @@ struct Chat {
 }
 
 impl Chat {
-    /// Cargo builds the examples with the tests, next to them.
+    /// Starts the example, which Cargo builds next to the tests.
     fn start(arguments: &[&str]) -> Self {
         let test = std::env::current_exe().unwrap();
         let name = format!("chat{}", std::env::consts::EXE_SUFFIX);
@@ -52,23 +52,23 @@ impl Chat {
         tightwire::connect(&format!("ws://{}/ws", self.address)).unwrap()
     }
 
-    /// Somebody who asks to come in, and what that is answered with.
+    /// Connects and asks to join a room. Returns the connection and the reply.
     fn ask(&self, room: &str, name: &str, session: &str) -> (WebSocket, Value) {
         let mut ws = self.connect();
         let join = json!({"type": "join", "room": room, "name": name, "session": session});
         ws.send(join.to_string()).unwrap();
-        let answer = hear(&mut ws);
+        let answer = next_reply(&mut ws);
         (ws, answer)
     }
 
-    /// Somebody who is in.
+    /// Joins a room, and panics if the server refuses.
     fn join(&self, room: &str, name: &str) -> WebSocket {
         let (ws, answer) = self.ask(room, name, &format!("session of {name}"));
         assert_eq!(answer["type"], "welcome", "{answer}");
         ws
     }
 
-    /// Asks for something else than a WebSocket: head and body of the answer.
+    /// Sends a plain HTTP request. Returns the head and the body of the response.
     fn get(&self, request_line: &str) -> (String, String) {
         let mut raw = Raw::connect(self.address);
         raw.send(format!("{request_line} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address));
@@ -76,8 +76,8 @@ impl Chat {
         (head, String::from_utf8(raw.read_to_end()).unwrap())
     }
 
-    /// The exit code. There is no wait with a time-out in std, and one without would never end
-    /// if the server does not.
+    /// Waits for the process, and returns its exit code. `Child::wait` has no timeout, so this
+    /// polls.
     fn wait(mut self) -> Option<i32> {
         let begun = Instant::now();
         loop {
@@ -97,17 +97,17 @@ impl Drop for Chat {
     }
 }
 
-fn hear(ws: &mut WebSocket) -> Value {
+fn next_reply(ws: &mut WebSocket) -> Value {
     let message = ws.recv_timeout(PATIENCE).unwrap().expect("it is open");
     serde_json::from_str(message.as_text().unwrap()).unwrap()
 }
 
-/// The next reply of this type; those before it are of no interest.
-fn hear_of(ws: &mut WebSocket, kind: &str) -> Value {
+/// Returns the next reply of this type, and skips the others.
+fn reply_of_type(ws: &mut WebSocket, kind: &str) -> Value {
     let begun = Instant::now();
     loop {
-        let reply = hear(ws);
-        // The latency is told for ever.
+        let reply = next_reply(ws);
+        // The server repeats the latency for ever, so silence cannot end the loop.
         assert!(begun.elapsed() < PATIENCE, "no {kind}, but {reply}");
         if reply["type"] == kind {
             return reply;
@@ -119,7 +119,7 @@ fn say(ws: &WebSocket, key: &str, text: &str) {
     ws.send(json!({"type": "say", "key": key, "text": text}).to_string()).unwrap();
 }
 
-/// How the server ends a connection.
+/// Receives until the server closes, and returns the code and the reason.
 fn ended(ws: &mut WebSocket) -> (u16, String) {
     let begun = Instant::now();
     while let Some(message) = ws.recv_timeout(PATIENCE).unwrap() {
@@ -130,7 +130,7 @@ fn ended(ws: &mut WebSocket) -> (u16, String) {
 }
 
 #[test]
-fn the_page_runs_its_own_script_and_no_other() {
+fn the_page_runs_only_its_own_script() {
     let chat = Chat::start(&[]);
     let nonces: Vec<_> = (0..2)
         .map(|_| {
@@ -156,7 +156,7 @@ fn the_page_runs_its_own_script_and_no_other() {
 }
 
 #[test]
-fn there_is_nothing_but_the_page() {
+fn other_paths_and_methods_are_refused() {
     let chat = Chat::start(&[]);
     for (request_line, status) in
         [("GET /favicon.ico", 404), ("GET /page.html", 404), ("POST /", 405), ("GET /ws", 426)]
@@ -167,7 +167,7 @@ fn there_is_nothing_but_the_page() {
 }
 
 #[test]
-fn scripts_of_other_sites_stay_out() {
+fn scripts_of_other_sites_cannot_connect() {
     let chat = Chat::start(&["--origin", "https://chat.example"]);
     let (url, port) = (format!("ws://{}/ws", chat.address), chat.address.port());
     for origin in [
@@ -188,16 +188,16 @@ fn scripts_of_other_sites_stay_out() {
 }
 
 #[test]
-fn what_is_said_goes_to_the_room_and_into_its_history() {
+fn a_message_goes_to_its_room_and_history() {
     let chat = Chat::start(&[]);
     let mut ann = chat.join("lobby", "Ann");
     let mut else_where = chat.join("garden", "Ann");
     let mut ben = chat.join("lobby", " Ben ");
-    assert_eq!(hear(&mut ann), json!({"type": "members", "members": ["Ann"]}));
-    assert_eq!(hear(&mut ann), json!({"type": "members", "members": ["Ann", "Ben"]}));
+    assert_eq!(next_reply(&mut ann), json!({"type": "members", "members": ["Ann"]}));
+    assert_eq!(next_reply(&mut ann), json!({"type": "members", "members": ["Ann", "Ben"]}));
     say(&ben, "k1", " <b>Hello</b> \n ");
     for ws in [&mut ann, &mut ben] {
-        let mut line = hear_of(ws, "line");
+        let mut line = reply_of_type(ws, "line");
         assert!(line["at"].take().as_u64().unwrap() > 1_700_000_000_000);
         let text = "<b>Hello</b>";
         let expected = json!({
@@ -211,26 +211,26 @@ fn what_is_said_goes_to_the_room_and_into_its_history() {
     assert_eq!(welcome["history"].as_array().unwrap().len(), 1);
 
     ben.close().unwrap();
-    hear_of(&mut ann, "members");
-    assert_eq!(hear(&mut ann), json!({"type": "members", "members": ["Ann", "Carol"]}));
-    // Nothing of it in the other room.
-    assert_eq!(hear(&mut else_where), json!({"type": "members", "members": ["Ann"]}));
+    reply_of_type(&mut ann, "members");
+    assert_eq!(next_reply(&mut ann), json!({"type": "members", "members": ["Ann", "Carol"]}));
+    // Nothing of this reaches the other room.
+    assert_eq!(next_reply(&mut else_where), json!({"type": "members", "members": ["Ann"]}));
     say(&else_where, "k2", "echo");
-    assert_eq!(hear_of(&mut else_where, "line")["number"], 0);
+    assert_eq!(reply_of_type(&mut else_where, "line")["number"], 0);
 }
 
 #[test]
 fn the_history_is_bounded() {
     let chat = Chat::start(&[]);
     let mut speakers: Vec<_> = (0..3).map(|n| chat.join("lobby", &format!("{n}"))).collect();
-    // One after the other: each waits until the last of its own has come back.
+    // They speak in turn: each waits until its last message has come back.
     for (n, speaker) in speakers.iter_mut().enumerate() {
         for m in 0..AT_ONCE {
             let text = format!("{}", n * AT_ONCE + m);
             say(speaker, &text, &text);
         }
         let last = ((n + 1) * AT_ONCE - 1).to_string();
-        while hear_of(speaker, "line")["text"] != *last {}
+        while reply_of_type(speaker, "line")["text"] != *last {}
     }
     let (_late, welcome) = chat.ask("lobby", "late", "late");
     let texts: Vec<_> =
@@ -241,7 +241,7 @@ fn the_history_is_bounded() {
 }
 
 #[test]
-fn who_may_not_come_in_is_told_why() {
+fn a_refused_visitor_learns_the_reason() {
     let chat = Chat::start(&[]);
     let _ann = chat.join("lobby", "Ärna");
     let long = "ä".repeat(25);
@@ -260,13 +260,13 @@ fn who_may_not_come_in_is_told_why() {
         assert!(answer["why"].as_str().unwrap().contains(why), "{answer}");
         assert_eq!(ended(&mut ws).0, 1000);
     }
-    // Exactly as long as it may be.
+    // Names and sessions of the maximum length are accepted.
     let (_ws, answer) = chat.ask(&long[2..], &long[2..], &"s".repeat(64));
     assert_eq!(answer["type"], "welcome", "{answer}");
 }
 
 #[test]
-fn what_may_not_be_said_is_refused_by_its_key() {
+fn a_refused_message_is_named_by_its_key() {
     let chat = Chat::start(&[]);
     let mut ann = chat.join("lobby", "Ann");
     for (key, text, why) in [
@@ -276,50 +276,50 @@ fn what_may_not_be_said_is_refused_by_its_key() {
         ("", "no key", "key"),
     ] {
         say(&ann, key, text);
-        let refused = hear_of(&mut ann, "refused");
+        let refused = reply_of_type(&mut ann, "refused");
         assert_eq!(refused["key"], key);
         assert!(refused["why"].as_str().unwrap().contains(why), "{refused}");
     }
     say(&ann, "5", &"ä".repeat(500));
-    assert_eq!(hear_of(&mut ann, "line")["key"], "5");
+    assert_eq!(reply_of_type(&mut ann, "line")["key"], "5");
 }
 
 #[test]
-fn nobody_floods_a_room() {
+fn a_member_that_floods_a_room_is_refused() {
     let chat = Chat::start(&[]);
     let mut ann = chat.join("lobby", "Ann");
     for n in 0..3 * AT_ONCE {
         say(&ann, &n.to_string(), "me, me, me");
     }
-    let refused = hear_of(&mut ann, "refused");
+    let refused = reply_of_type(&mut ann, "refused");
     let first: usize = refused["key"].as_str().unwrap().parse().unwrap();
     assert!((AT_ONCE..3 * AT_ONCE).contains(&first), "{refused}");
 }
 
 #[test]
-fn a_message_that_is_sent_twice_is_said_once() {
+fn a_message_sent_twice_appears_once() {
     let chat = Chat::start(&[]);
     let mut ann = chat.join("lobby", "Ann");
     let mut ben = chat.join("lobby", "Ben");
     say(&ann, "k", "once");
-    hear_of(&mut ann, "line");
-    // The page comes back before its old connection is missed.
+    reply_of_type(&mut ann, "line");
+    // The page reconnects before the server notices that the old connection is dead.
     let (mut again, welcome) = chat.ask("lobby", "Ann", "session of Ann");
     assert_eq!(welcome["members"], json!(["Ben", "Ann"]));
     assert_eq!(welcome["history"][0]["key"], "k");
     say(&again, "k", "once");
     say(&again, "l", "more");
-    assert_eq!(hear_of(&mut again, "line")["key"], "l");
+    assert_eq!(reply_of_type(&mut again, "line")["key"], "l");
     assert_eq!(ended(&mut ann), (4001, "you came back on another connection".into()));
-    assert_eq!(hear_of(&mut ben, "line")["key"], "k");
-    // The same key from somebody else is another message.
+    assert_eq!(reply_of_type(&mut ben, "line")["key"], "k");
+    // The same key from another member is another message.
     say(&ben, "k", "mine");
-    assert_eq!(hear_of(&mut ben, "line")["key"], "l");
-    assert_eq!(hear_of(&mut ben, "line")["text"], "mine");
+    assert_eq!(reply_of_type(&mut ben, "line")["key"], "l");
+    assert_eq!(reply_of_type(&mut ben, "line")["text"], "mine");
 }
 
 #[test]
-fn who_does_not_speak_the_protocol_is_sent_away() {
+fn a_client_that_breaks_the_chat_protocol_is_disconnected() {
     let chat = Chat::start(&[]);
     for (message, code) in [
         ("", 1008),
@@ -346,7 +346,7 @@ fn who_does_not_speak_the_protocol_is_sent_away() {
 }
 
 #[test]
-fn a_room_has_so_many_places() {
+fn a_full_room_refuses_new_members() {
     let chat = Chat::start(&[]);
     let mut members: Vec<_> =
         (0..MEMBERS_MAX).map(|n| chat.join("lobby", &n.to_string())).collect();
@@ -355,22 +355,22 @@ fn a_room_has_so_many_places() {
         (&answer["type"], &answer["why"]),
         (&json!("refused"), &json!("That room is full."))
     );
-    // Who is in it comes back all the same.
+    // A member of the full room can still reconnect.
     let (back, answer) = chat.ask("lobby", "0", "session of 0");
     assert_eq!(answer["type"], "welcome");
     drop(back);
     let mut last = members.pop().unwrap();
-    while hear_of(&mut last, "members")["members"].as_array().unwrap().len() == MEMBERS_MAX {}
+    while reply_of_type(&mut last, "members")["members"].as_array().unwrap().len() == MEMBERS_MAX {}
     chat.join("lobby", "late");
 }
 
 #[test]
-fn there_are_so_many_rooms() {
+fn the_number_of_rooms_is_limited() {
     let chat = Chat::start(&[]);
     let mut rooms: Vec<_> = (0..ROOMS_MAX).map(|n| chat.join(&n.to_string(), "Ann")).collect();
     let (_ws, answer) = chat.ask("one more", "Ann", "s");
     assert_eq!(answer["why"], "There are too many rooms.");
-    // An empty one makes room, once the server knows that it is empty.
+    // The last member of a room leaves, so its place is free once the server has noticed that.
     rooms.pop().unwrap().close().unwrap();
     let begun = Instant::now();
     while chat.ask("one more", "Ann", "s").1["type"] != "welcome" {
@@ -379,7 +379,7 @@ fn there_are_so_many_rooms() {
 }
 
 #[test]
-fn the_end_of_its_input_is_the_end_of_the_server() {
+fn the_server_ends_when_its_input_ends() {
     let mut chat = Chat::start(&[]);
     let mut ann = chat.join("lobby", "Ann");
     drop(chat.child.stdin.take());
@@ -388,7 +388,7 @@ fn the_end_of_its_input_is_the_end_of_the_server() {
 }
 
 #[test]
-fn a_server_for_a_second_ends_by_itself() {
-    // Nobody reads its output any more, which is to keep it from nothing.
+fn a_server_with_a_time_limit_ends() {
+    // Nobody reads the output of the server. That must not keep it from ending.
     assert_eq!(Chat::start(&["--for", "1"]).wait(), Some(0));
 }

@@ -1,5 +1,5 @@
-//! What is true of all inputs, tried on random ones: how input is cut makes no difference,
-//! messages arrive as they were sent, and masking is what §5.3 writes down.
+//! Tests facts that hold for every input on random inputs: how input is cut makes no difference,
+//! messages arrive as they were sent, and masking follows §5.3.
 
 mod support;
 
@@ -13,12 +13,12 @@ fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Client), Just(Role::Server)]
 }
 
-/// Small enough that random frames meet them.
+/// Limits that are small enough for random frames to reach them.
 fn tight_limits() -> Limits {
     limits(100, 80, 4)
 }
 
-/// First bytes: mostly ones that some connection accepts.
+/// The first byte of a frame, which most often is valid.
 fn first_byte() -> impl Strategy<Value = u8> {
     prop_oneof![
         20 => prop::sample::select(vec![0x81, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8a]),
@@ -36,7 +36,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Frames as a peer of this role gets them; now and then one of the wrong end.
+/// Frames for an end of this role. A few of them have the masking of the wrong role.
 fn frames(to: Role) -> impl Strategy<Value = Vec<u8>> {
     let sender = prop_oneof![30 => Just(peer(to)), 1 => Just(to)];
     let frame = (sender, first_byte(), payload())
@@ -44,7 +44,7 @@ fn frames(to: Role) -> impl Strategy<Value = Vec<u8>> {
     vec(frame, 0..12).prop_map(|frames| frames.concat())
 }
 
-/// Frames that follow each other as they should, so that long sequences stay without an error.
+/// Frames in a valid order, so that long sequences have no error.
 fn orderly_frames(to: Role) -> impl Strategy<Value = Vec<u8>> {
     let frame = (any::<bool>(), any::<bool>(), "[aé€🦀]{0,9}");
     vec(frame, 0..12).prop_map(move |frames| {
@@ -63,7 +63,7 @@ fn orderly_frames(to: Role) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Bytes for a receiver of some role.
+/// Bytes for an end of either role.
 fn input() -> impl Strategy<Value = (Role, Vec<u8>)> {
     role().prop_flat_map(|role| {
         let bytes = prop_oneof![
@@ -75,7 +75,7 @@ fn input() -> impl Strategy<Value = (Role, Vec<u8>)> {
     })
 }
 
-/// Cuts `bytes` into pieces of these lengths, over and over; some may be empty.
+/// Cuts `bytes` into pieces of these lengths, which repeat. Pieces may be empty.
 fn cut<'a>(mut bytes: &'a [u8], lens: &[usize]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     for &len in lens.iter().cycle().take(bytes.len() * lens.len()) {
@@ -87,7 +87,7 @@ fn cut<'a>(mut bytes: &'a [u8], lens: &[usize]) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// A message, cut into fragments at these places, with this many Pings after each.
+/// A message that is cut into fragments at these places, with this many Pings after each.
 #[derive(Clone, Debug)]
 struct Sent {
     message: Message,
@@ -105,7 +105,7 @@ fn sent() -> impl Strategy<Value = Sent> {
 }
 
 impl Sent {
-    /// The parts. Text is cut between characters: only so does the API take it.
+    /// Returns the parts. Text is cut between characters, because the API takes only `str`.
     fn parts(&self) -> Vec<MessageRef<'_>> {
         let is_boundary = |place: &usize| match &self.message {
             Message::Text(text) => text.is_char_boundary(*place),
@@ -129,7 +129,7 @@ proptest! {
 
     // proves 6455-6.2-1, 6455-10.7-1
     #[test]
-    fn cuts_make_no_difference_to_events_and_error(
+    fn cuts_in_the_input_do_not_change_the_outcome(
         (role, bytes) in input(),
         lens in vec(0..30_usize, 1..6),
     ) {
@@ -142,7 +142,7 @@ proptest! {
 
     // proves 6455-5.4-3, 6455-5.4-7, 6455-5.4-12, 6455-6.2-5
     #[test]
-    fn messages_arrive_as_they_were_sent_however_they_are_fragmented(
+    fn fragmented_messages_arrive_as_they_were_sent(
         role in role(),
         messages in vec(sent(), 1..6),
         piece_len in 1..40_usize,
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn masking_is_octet_by_octet_and_its_own_inverse(
+    fn masking_works_octet_by_octet_and_is_its_own_inverse(
         data in vec(any::<u8>(), 0..300),
         key: [u8; 4],
         offset: usize,
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_as_a_header_encodes_to_the_same_bytes(
+    fn a_decoded_header_encodes_to_the_same_bytes(
         bytes in vec(any::<u8>(), 0..20),
     ) {
         if let Ok(Some((header, header_len))) = FrameHeader::decode(&bytes) {
@@ -205,17 +205,17 @@ proptest! {
     }
 
     #[test]
-    fn text_in_random_pieces_is_judged_as_std_judges_it(
+    fn text_in_random_pieces_is_checked_as_std_does(
         bytes in payload(),
         lens in vec(0..5_usize, 1..6),
     ) {
         let mut check = Utf8Check::new();
         let mut text = String::new();
-        let judged = cut(&bytes, &lens).into_iter().try_for_each(|piece| {
+        let checked = cut(&bytes, &lens).into_iter().try_for_each(|piece| {
             check.check(piece).map(|piece| piece.append_to(&mut text))
         });
-        let judged = judged.and_then(|()| check.finish()).map(|()| text);
-        prop_assert_eq!(judged.ok(), String::from_utf8(bytes).ok());
+        let checked = checked.and_then(|()| check.finish()).map(|()| text);
+        prop_assert_eq!(checked.ok(), String::from_utf8(bytes).ok());
     }
 }
 
@@ -223,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn every_single_cut_of_random_frames_gives_the_same(
+    fn every_cut_of_random_frames_gives_the_same_outcome(
         (role, bytes) in input(),
     ) {
         feed_every_way(role, tight_limits(), &bytes);
@@ -235,7 +235,7 @@ proptest! {
 
     // proves 6455-10.1-2
     #[test]
-    fn bytes_of_any_kind_give_events_or_an_error_and_then_nothing(
+    fn arbitrary_bytes_give_events_or_an_error_and_then_nothing(
         bytes in vec(any::<u8>(), 0..600),
         role in role(),
     ) {

@@ -1,5 +1,5 @@
-//! The closing handshake (§7.1): every state, and in it everything that a peer may send and that
-//! the program may ask for, with the bytes that go out and the state that follows.
+//! Tests the closing handshake (§7.1) as a table: for every state and every event, the bytes that
+//! go out and the state that follows.
 
 mod support;
 
@@ -13,14 +13,14 @@ use tightwire::protocol::{
     Connection, Event, Limits, Message, MessageRef, Outbound, Role, SendError, State,
 };
 
-/// How far a connection is, in more words than [`State`] has.
+/// The state of a connection, in more detail than [`State`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum At {
     Open,
     /// A Close was sent.
     WeClosed,
-    /// A Close was received, and there was no masking key to answer it with. With a key the
-    /// answer goes out in the same call, so that this happens to clients only.
+    /// A Close was received, and no masking key was available for the answer. This happens only to
+    /// clients, because the answer otherwise goes out in the same call.
     PeerClosed,
     /// A Close was sent and received.
     BothClosed,
@@ -30,10 +30,10 @@ enum At {
 
 const ALL_STATES: [At; 5] = [At::Open, At::WeClosed, At::PeerClosed, At::BothClosed, At::Failed];
 
-/// What happens to it.
+/// An event of the connection.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    // What the peer sends.
+    // Frames of the peer.
     Text,
     Fragment,
     Ping,
@@ -41,7 +41,7 @@ enum Step {
     Close,
     CloseWithCode,
     Violation,
-    // What the program asks for.
+    // Calls of the program.
     SendText,
     SendHeader,
     SendFragment,
@@ -68,7 +68,7 @@ const ALL_STEPS: [Step; 14] = [
     Step::SendCloseWithCode,
 ];
 
-/// What a step returns.
+/// The return value of a step.
 #[derive(Debug, Eq, PartialEq)]
 enum Answer {
     Received(Result<Option<Event>, ProtocolError>),
@@ -77,14 +77,14 @@ enum Answer {
 
 const VIOLATION: ProtocolError = ProtocolError::ReservedOpcode(3);
 
-/// The table: what the step returns, the frames that go out, and where it leads.
+/// The table. Returns the answer of the step, the frames that go out, and the next state.
 fn expected(at: At, step: Step) -> (Answer, Vec<(u8, Vec<u8>)>, At) {
     let received = |event| Answer::Received(Ok(event));
     let sent = || Answer::Sent(Ok(()));
     let frame = |first, payload: &[u8]| vec![(first, payload.to_vec())];
     let nothing = Vec::new;
     match (at, step) {
-        // The peer says something while it may.
+        // The peer sends something that it may send.
         (At::Open | At::WeClosed, Step::Text) => {
             let message = Event::Message(Message::from("text"));
             (received(Some(message)), nothing(), at)
@@ -98,7 +98,7 @@ fn expected(at: At, step: Step) -> (Answer, Vec<(u8, Vec<u8>)>, At) {
             let event = Event::Pong(b"data".to_vec());
             (received(Some(event)), nothing(), at)
         }
-        // The peer closes, or has to be closed: with an answer if none was sent.
+        // The peer sends a Close, or breaks a rule. We send a Close unless we already did.
         (At::Open, Step::Close) => {
             (received(Some(Event::Close(None))), frame(0x88, b""), At::BothClosed)
         }
@@ -124,7 +124,7 @@ fn expected(at: At, step: Step) -> (Answer, Vec<(u8, Vec<u8>)>, At) {
             let failed = Answer::Received(Err(VIOLATION));
             (failed, nothing(), At::Failed)
         }
-        // After its Close or its fault nothing of the peer is looked at.
+        // Everything after the Close or the failure of the peer is ignored.
         (
             At::PeerClosed | At::BothClosed | At::Failed,
             Step::Text
@@ -135,7 +135,7 @@ fn expected(at: At, step: Step) -> (Answer, Vec<(u8, Vec<u8>)>, At) {
             | Step::CloseWithCode
             | Step::Violation,
         ) => (received(None), nothing(), at),
-        // The program may send in OPEN only.
+        // The program may send only in OPEN.
         (At::Open, Step::SendText) => (sent(), frame(0x81, b"text"), at),
         (At::Open, Step::SendHeader) => (sent(), frame(0x82, b""), at),
         (At::Open, Step::SendFragment) => (sent(), frame(0x01, b"part"), at),
@@ -143,7 +143,7 @@ fn expected(at: At, step: Step) -> (Answer, Vec<(u8, Vec<u8>)>, At) {
         (At::Open, Step::SendPong) => (sent(), frame(0x8a, b"data"), at),
         (At::Open, Step::SendClose) => (sent(), frame(0x88, b""), At::WeClosed),
         (At::Open, Step::SendCloseWithCode) => (sent(), frame(0x88, b"\x03\xe8bye"), At::WeClosed),
-        // The answer that could not be sent may be sent later.
+        // A Close that could not be sent at first may be sent later.
         (At::PeerClosed, Step::SendClose) => (sent(), frame(0x88, b""), At::BothClosed),
         (At::PeerClosed, Step::SendCloseWithCode) => {
             (sent(), frame(0x88, b"\x03\xe8bye"), At::BothClosed)
@@ -165,7 +165,7 @@ fn going_away() -> CloseFrame {
     CloseFrame::new(CloseCode::GOING_AWAY, "why").unwrap()
 }
 
-/// A connection in this state, or `None` if one of this role does not get there.
+/// Returns a connection in this state, or `None` if this role cannot reach it.
 fn connection_at(at: At, role: Role) -> Option<Connection> {
     let sender = match role {
         Role::Client => Outbound::client(fragile_key),
@@ -244,7 +244,7 @@ fn assert_is_at(end: &mut Connection, at: At) {
 // proves 6455-5.5.2-4, 6455-5.5.2-5, 6455-5.5.3-5, 6455-6.1-2, 6455-7.1.2-1, 6455-7.1.3-1
 // proves 6455-7.1.7-7, 6455-7.3-3
 #[test]
-fn every_step_in_every_state_does_what_the_table_says() {
+fn every_step_in_every_state_matches_the_table() {
     for role in ROLES {
         for at in ALL_STATES {
             for step in ALL_STEPS {
@@ -266,7 +266,7 @@ fn every_step_in_every_state_does_what_the_table_says() {
 }
 
 #[test]
-fn a_connection_that_is_over_stays_so() {
+fn a_closed_connection_stays_closed() {
     for role in ROLES {
         for at in [At::BothClosed, At::Failed] {
             let mut end = connection_at(at, role).unwrap();
@@ -284,7 +284,7 @@ fn a_connection_that_is_over_stays_so() {
 }
 
 #[test]
-fn a_failure_without_a_masking_key_says_nothing_and_ends_all_the_same() {
+fn a_failure_without_a_masking_key_closes_without_a_close_frame() {
     let mut end = Connection::new(Outbound::client(fragile_key), Limits::default());
     let_keys_run_out(true);
     let mut out = Vec::new();
@@ -297,7 +297,7 @@ fn a_failure_without_a_masking_key_says_nothing_and_ends_all_the_same() {
     assert_eq!(out, b"");
 }
 
-/// All events of one end are these, and it is closed.
+/// Asserts that this end received exactly these events and is closed.
 #[track_caller]
 fn assert_closed(end: &End, events: &[Event]) {
     assert_eq!(end.events, events);
@@ -306,7 +306,7 @@ fn assert_closed(end: &End, events: &[Event]) {
 
 // proves 6455-5.5.1-9, 6455-5.5.1-10, 6455-7.1.5-1, 6455-7.1.6-1
 #[test]
-fn either_end_may_begin_to_close() {
+fn either_end_may_start_the_closing_handshake() {
     for role in ROLES {
         for piece_len in [1, 3, 100] {
             let mut pair = Pair::new(Limits::default());
@@ -343,7 +343,7 @@ fn both_ends_may_close_at_once() {
 
 // proves 6455-5.1-8, 6455-5.5.1-14, 6455-5.5.2-3
 #[test]
-fn what_the_peer_sent_before_it_saw_our_close_still_arrives() {
+fn messages_sent_before_the_peer_sees_our_close_still_arrive() {
     for role in ROLES {
         let mut pair = Pair::new(Limits::default());
         let other = pair.end(peer(role));
@@ -356,14 +356,14 @@ fn what_the_peer_sent_before_it_saw_our_close_still_arrives() {
         let crossing = Event::Message(Message::from("crossing"));
         let ping = Event::Ping(b"p".to_vec());
         assert_closed(pair.end(role), &[crossing, ping, Event::Close(None)]);
-        // The Pong comes behind our Close, where nothing is looked at.
+        // The Pong follows our Close, so the peer ignores it.
         assert_closed(pair.end(peer(role)), &[Event::Close(None)]);
     }
 }
 
 // proves 6455-7.1.7-5, 6455-7.4.1-16
 #[test]
-fn the_end_that_broke_a_limit_is_told_1009() {
+fn a_peer_that_exceeds_a_limit_receives_1009() {
     for role in ROLES {
         let tight = limits(3, 1 << 20, 10);
         let mut end = Connection::new(outbound(role), tight);
@@ -379,7 +379,7 @@ fn the_end_that_broke_a_limit_is_told_1009() {
 
 // proves 6455-5.5.2-4, 6455-5.5.3-3
 #[test]
-fn each_ping_of_one_input_is_answered_in_its_turn() {
+fn each_ping_of_one_input_is_answered_in_order() {
     for role in ROLES {
         let mut end = support::connection(role);
         let pings = [(0x89, &b"1"[..]), (0x01, b"a"), (0x89, b"2"), (0x89, b"3")];
@@ -393,7 +393,7 @@ fn each_ping_of_one_input_is_answered_in_its_turn() {
 
 // proves 6455-5.5.1-9
 #[test]
-fn a_close_amid_a_message_under_way_gives_it_up_on_both_sides() {
+fn a_close_inside_a_message_abandons_it_in_both_directions() {
     for role in ROLES {
         let mut end = support::connection(role);
         let mut out = Vec::new();

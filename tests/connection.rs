@@ -1,7 +1,7 @@
-//! The tests of an open connection that need no real time to pass, in one program, for the mutation
-//! tests of `src/net/connection` (docs/testing.md). `cargo test` leaves it out, as it runs the same
-//! tests file by file. `net_descriptors.rs` is not in it, because it counts the open files of its
-//! process.
+//! Runs in one program the tests of an open connection that need no real time, for the mutation
+//! tests of `src/net/connection` (tests/README.md). `cargo test` leaves this program out, because
+//! it runs the same tests file by file. `net_descriptors.rs` is missing here, because it counts the
+//! open files of its process.
 
 #![allow(clippy::duplicate_mod, reason = "each file brings the helpers it shares")]
 

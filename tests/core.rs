@@ -1,6 +1,6 @@
-//! All tests of the codec in one program, for the mutation tests (`.cargo/mutants.toml`), which
-//! build and link it anew for each of a thousand changes. `cargo test` leaves it out, as it runs
-//! the same tests file by file.
+//! Runs all tests of the codec in one program, for the mutation tests (`.cargo/mutants.toml`),
+//! which build and link it for each of a thousand changes. `cargo test` leaves it out, because it
+//! runs the same tests file by file.
 
 #![allow(clippy::duplicate_mod, reason = "each file brings the helpers it shares")]
 

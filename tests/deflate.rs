@@ -1,5 +1,5 @@
-//! Compressed messages as they are received (RFC 7692 §6.2, §7.2.2): the examples of the RFC,
-//! all that DEFLATE may look like, and all that it may not.
+//! Tests how compressed messages are received (RFC 7692 §6.2, §7.2.2): the examples of the RFC, and
+//! valid and invalid forms of DEFLATE.
 #![cfg(feature = "deflate")]
 
 mod support;
@@ -18,15 +18,15 @@ use tightwire::frame::CloseCode;
 use tightwire::protocol::{Event, Limits, Message, MessageRef, Role};
 
 const HELLO: &str = "f2 48 cd c9 c9 07 00";
-/// A second "Hello" that refers to the first.
+/// A second "Hello" that refers back to the first one.
 const AGAIN: &str = "f2 00 11 00 00";
-/// A compressed message in one frame, or its first frame; then its last one.
+/// The first bytes of a compressed message in one frame, of its first frame, and of its last one.
 const TEXT: u8 = 0xc1;
 const BINARY: u8 = 0xc2;
 const FIRST: u8 = 0x41;
 const LAST: u8 = 0x80;
 
-/// What is agreed on if nobody wishes anything in particular.
+/// The parameters that two ends with default settings agree on.
 fn usual() -> Params {
     agree(&DeflateConfig::new(), &DeflateConfig::new())
 }
@@ -35,7 +35,7 @@ fn without_takeover() -> Params {
     agree(&DeflateConfig::new().no_context_takeover(), &DeflateConfig::new())
 }
 
-/// What comes of these frames at an end of this role, however they are cut.
+/// Returns the outcome of these frames at an end of this role. It is the same for every cut.
 #[track_caller]
 fn receive(role: Role, params: &Params, frames: &[(u8, Vec<u8>)]) -> Outcome {
     let frames: Vec<_> = frames.iter().map(|(first, payload)| (*first, &payload[..])).collect();
@@ -51,7 +51,7 @@ fn binary(data: &[u8]) -> Event {
     Event::Message(Message::from(data))
 }
 
-/// Asserts that both ends make these events of the frames, and nothing else.
+/// Asserts that these frames give exactly these events at both ends.
 #[track_caller]
 fn assert_events(params: &Params, frames: &[(u8, Vec<u8>)], expected: &[Event]) {
     for role in ROLES {
@@ -59,7 +59,7 @@ fn assert_events(params: &Params, frames: &[(u8, Vec<u8>)], expected: &[Event]) 
     }
 }
 
-/// Asserts that both ends fail the connection at the last frame.
+/// Asserts that the last of these frames fails the connection at both ends.
 #[track_caller]
 fn assert_error(params: &Params, frames: &[(u8, Vec<u8>)], expected: ProtocolError) {
     for role in ROLES {
@@ -68,7 +68,7 @@ fn assert_error(params: &Params, frames: &[(u8, Vec<u8>)], expected: ProtocolErr
     }
 }
 
-/// Frames, each a first byte and a payload, and the messages that they are.
+/// Frames, each with a first byte and a payload, and the messages that they carry.
 type Example = (&'static [(u8, &'static str)], &'static [MessageRef<'static>]);
 
 const EXAMPLES: &[Example] = {
@@ -86,7 +86,7 @@ const EXAMPLES: &[Example] = {
         (&[(TEXT, "00")], &[MessageRef::Text("")]),
         (&[(BINARY, "00")], &[MessageRef::Binary(b"")]),
         (&[(FIRST, "f2 48 cd c9 c9 07 00 00 00 ff ff"), (LAST, "00")], ONE),
-        // Messages that are not compressed may stand between, and are nothing to refer to.
+        // Uncompressed messages may come between compressed ones, and do not enter the window.
         (
             &[(TEXT, HELLO), (0x81, "776f726c64"), (TEXT, AGAIN)],
             &[MessageRef::Text("Hello"), MessageRef::Text("world"), MessageRef::Text("Hello")],
@@ -109,7 +109,7 @@ const EXAMPLES: &[Example] = {
 // 7692-7.2.2-1, 7692-7.2.2-2, 7692-7.2.2-4, 7692-7.2.2-6, 7692-7.2.3.1-1, 7692-7.2.3.2-1,
 // 7692-7.2.3.3-1, 7692-7.2.3.4-1, 7692-7.2.3.6-1
 #[test]
-fn the_examples_of_the_rfc() {
+fn the_examples_of_the_rfc_are_decompressed() {
     for (frames, expected) in EXAMPLES {
         let frames: Vec<_> = frames.iter().map(|(first, data)| (*first, hex(data))).collect();
         let expected: Vec<_> = expected
@@ -125,7 +125,7 @@ fn the_examples_of_the_rfc() {
 
 // proves 7692-6-3, 7692-6.2-2, 7692-7.2.1-9
 #[test]
-fn frames_may_cut_the_compressed_data_anywhere() {
+fn compressed_data_may_be_split_into_frames_anywhere() {
     let data = hex(HELLO);
     for a in 0..=data.len() {
         for b in a..=data.len() {
@@ -146,7 +146,7 @@ fn control_frames_may_stand_between_the_frames_of_a_compressed_message() {
         (FIRST, hex("f2 48")),
         (0x89, b"ping".to_vec()),
         (0x00, hex("cd c9")),
-        // What is in it looks compressed and is not.
+        // The payload of this Pong looks compressed, but is not.
         (0x8a, hex(HELLO)),
         (LAST, hex("c9 07 00")),
         (TEXT, hex(AGAIN)),
@@ -172,7 +172,7 @@ fn all_types_of_blocks_are_read() {
             format!("line {i}: {} {}\n", letter.repeat(i * 7 % 5 + 1), i * i)
         })
         .collect();
-    // Made by zlib 1.2.13: one block with codes of its own.
+    // A single block with dynamic codes, made by zlib 1.2.13.
     let dynamic = hex("44d1417284300c04c07b5e314f40926db07f13b21b426a2bff3f062c8dd627542aa4f6f875\
          fe3db10c7c62f978dddf32b0ef3bc42b1df8ba0f8ad736f078a07b51069ed78134afebc037b47ad1068ee3\
          80456f1df8b90f4afcbc0d9c275acced03bfd7c1167b659264218a2a653f61526284b84d5a2c90e4f53088\
@@ -189,7 +189,7 @@ fn all_types_of_blocks_are_read() {
         .stored(false, b"lo")
         .payload();
     assert_events(&usual(), &[(TEXT, mixed)], &[text("Hello, Hello")]);
-    // As many bytes as a stored block holds, and more.
+    // More bytes than one stored block can hold.
     let long = vec![0xa5; 0x1_0003];
     let stored = Blocks::new().stored(false, &long).payload();
     for role in ROLES {
@@ -203,14 +203,14 @@ fn all_types_of_blocks_are_read() {
 
 // proves 7692-7.2.1-6, 7692-7.2.1-7, 7692-7.2.1-8, 7692-7.2.3.4-1
 #[test]
-fn a_block_that_says_it_is_the_last_need_not_be() {
+fn more_blocks_may_follow_a_final_block() {
     let cases: &[(Blocks, &str)] = &[
         (Blocks::new().stored(true, b"Hello"), "Hello"),
         (Blocks::new().fixed(true, &[Literals(b"Hello")]), "Hello"),
         (Blocks::new().fixed(true, &[]), ""),
         (Blocks::new().stored(true, b"").stored(true, b"").fixed(true, &[]), ""),
         (Blocks::new().fixed(true, &[Literals(b"Hel")]).stored(true, b"lo"), "Hello"),
-        // What follows refers to what was before.
+        // Later blocks refer back to earlier ones.
         (
             Blocks::new()
                 .fixed(true, &[Literals(b"Hello, ")])
@@ -225,7 +225,7 @@ fn a_block_that_says_it_is_the_last_need_not_be() {
     ];
     for (blocks, expected) in cases {
         for params in [usual(), without_takeover()] {
-            // The empty block behind them, as every message has it, may say it as well.
+            // The empty block that ends every message may be marked as final too.
             let payloads = [blocks.clone().payload(), blocks.clone().raw(1, 3).bytes()];
             for payload in payloads {
                 assert_eq!(inflate(&payload, b"").unwrap().data, expected.as_bytes());
@@ -237,7 +237,7 @@ fn a_block_that_says_it_is_the_last_need_not_be() {
 
 // proves 7692-7.2.1-6, 7692-7.2.2-4, 7692-7.2.2-6
 #[test]
-fn messages_refer_back_across_blocks_that_say_they_are_the_last() {
+fn messages_refer_back_across_final_blocks() {
     let back = |len, distance| Blocks::new().fixed(false, &[Match { len, distance }]);
     let frames = [
         (TEXT, Blocks::new().fixed(true, &[Literals(b"Hello")]).payload()),
@@ -248,11 +248,11 @@ fn messages_refer_back_across_blocks_that_say_they_are_the_last() {
     ];
     let expected = ["Hello", "Hello", ", ", "HelloHello, ", "HelloHello, HelloHello, "].map(text);
     assert_events(&usual(), &frames, &expected);
-    // The first that says so may be the empty one behind the others.
+    // The first final block may be the empty one at the end of the message.
     let hello = Blocks::new().fixed(false, &[Literals(b"Hello")]).raw(1, 3).bytes();
     let frames = [(TEXT, hello), (TEXT, back(5, 5).payload()), (TEXT, back(5, 10).payload())];
     assert_events(&usual(), &frames, &[text("Hello"), text("Hello"), text("Hello")]);
-    // What was before the first one is forgotten, up to the message that it is in.
+    // Nothing is kept from before the message that contains the first final block.
     let last = || (TEXT, Blocks::new().fixed(true, &[Match { len: 5, distance: 5 }]).payload());
     let frames = [(TEXT, hex(HELLO)), last(), (TEXT, back(5, 5).payload())];
     assert_events(&usual(), &frames, &[text("Hello"), text("Hello"), text("Hello")]);
@@ -262,8 +262,8 @@ fn messages_refer_back_across_blocks_that_say_they_are_the_last() {
 
 // proves 7692-5-14, 7692-7.2.2-9, 7692-7.2.2-11
 #[test]
-fn after_a_last_block_the_whole_window_is_still_there() {
-    // Each message is of more bytes than are kept at a time.
+fn a_final_block_keeps_the_whole_window() {
+    // Each message is longer than the history that is kept.
     let back = Blocks::new().fixed(true, &[Match { len: 3, distance: 32_768 }]).payload();
     let params = usual();
     let all: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
@@ -292,14 +292,14 @@ fn after_a_last_block_the_whole_window_is_still_there() {
 
 // proves 7692-7-15, 7692-7.1.1.1-3, 7692-7.1.1.2-7, 7692-7.2.2-3, 7692-7.2.2-5
 #[test]
-fn without_takeover_no_message_may_refer_to_another() {
+fn without_context_takeover_messages_cannot_refer_to_each_other() {
     let hello = || (TEXT, hex(HELLO));
     assert_events(&without_takeover(), &[hello(), hello()], &[text("Hello"), text("Hello")]);
     let last = || (TEXT, hex("f3 48 cd c9 c9 07 00 00"));
     for first in [hello(), last()] {
         assert_error(&without_takeover(), &[first, (TEXT, hex(AGAIN))], E::InvalidDeflate);
     }
-    // Each direction has its own.
+    // Each direction has its own setting.
     let params = agree(&DeflateConfig::new().recv_context_takeover(false), &DeflateConfig::new());
     let frames = [hello(), (TEXT, hex(AGAIN))];
     assert_eq!(receive(Role::Client, &params, &frames).error, Some(E::InvalidDeflate));
@@ -309,8 +309,8 @@ fn without_takeover_no_message_may_refer_to_another() {
 
 // proves 7692-7.2.1-15, 7692-7.2.2-7
 #[test]
-fn a_hint_that_was_not_taken_up_does_not_bind() {
-    // Some server that leaves the hint out of its answer keeps its window.
+fn a_hint_that_was_not_accepted_does_not_bind() {
+    // A server may keep its window if its response does not repeat the hint.
     let answer = ["permessage-deflate"];
     let config = [DeflateConfig::new().send_context_takeover(false)];
     let params = support::deflate::verify(&config, &answer).unwrap().unwrap();
@@ -321,7 +321,7 @@ fn a_hint_that_was_not_taken_up_does_not_bind() {
 
 // proves 7692-5-9, 7692-5-14, 7692-7.1.2.1-6, 7692-7.1.2.2-12, 7692-7.2.2-9, 7692-7.2.2-11
 #[test]
-fn messages_may_refer_back_as_far_as_was_agreed_on() {
+fn messages_may_refer_back_as_far_as_negotiated() {
     let before: Vec<u8> = (0..50_000_u32).map(|i| (i.wrapping_mul(i) >> 9) as u8).collect();
     for role in ROLES {
         for bits in 8..=15 {
@@ -331,8 +331,8 @@ fn messages_may_refer_back_as_far_as_was_agreed_on() {
             };
             let offer = "permessage-deflate; client_max_window_bits";
             let params = accept(&[offer], &config).1.deflate.expect("agreed");
-            // One more than was agreed on harms nobody: zlib makes 9 of 8, and the window is as
-            // large as any can be.
+            // Larger distances than negotiated are accepted, because zlib uses 9 bits in place of
+            // 8, and the window always has the maximum size.
             for distance in [1 << bits, (1 << bits) + 1, 32_768] {
                 let distance = distance.min(32_768);
                 let stored = Blocks::new().stored(false, &before).payload();
@@ -354,7 +354,7 @@ fn messages_may_refer_back_as_far_as_was_agreed_on() {
 
 // proves 7692-6-1, 7692-6.1-8, 7692-6.1-10, 7692-6.1-11
 #[test]
-fn the_bit_belongs_on_the_first_frame_of_a_message_only() {
+fn rsv1_is_valid_only_on_the_first_frame_of_a_message() {
     for first in [0xc9, 0xca, 0xc8] {
         assert_error(&usual(), &[(first, Vec::new())], E::ReservedBits);
         assert_error(&usual(), &[(first, hex("03e8"))], E::ReservedBits);
@@ -366,7 +366,7 @@ fn the_bit_belongs_on_the_first_frame_of_a_message_only() {
             assert_error(&usual(), &frames, E::ReservedBits);
         }
     }
-    // The other two mean nothing, with it or without.
+    // RSV2 and RSV3 are errors with RSV1 and without it.
     for first in [0xa1, 0x91, 0xe1, 0xd1, 0xf1] {
         assert_error(&usual(), &[(first, hex(HELLO))], E::ReservedBits);
     }
@@ -378,14 +378,14 @@ fn the_bit_belongs_on_the_first_frame_of_a_message_only() {
 
 // proves 7692-5-27
 #[test]
-fn what_was_not_agreed_on_is_not_taken() {
+fn compressed_frames_are_refused_without_negotiation() {
     for role in ROLES {
         let wire = frame_from(peer(role), TEXT, &hex(HELLO));
         support::assert_fails(role, Limits::default(), &wire, E::ReservedBits);
     }
 }
 
-/// Payloads that are no compressed message, each with what is wrong with it.
+/// Payloads that are not valid compressed messages, each with its fault.
 fn invalid() -> Vec<(&'static str, Vec<u8>)> {
     let literals = |data| Blocks::new().fixed(false, &[Literals(data)]);
     let code = |symbol, len| literals(b"abc").raw(0b010, 3).raw(symbol, len).payload();
@@ -406,20 +406,20 @@ fn invalid() -> Vec<(&'static str, Vec<u8>)> {
                 .fixed(false, &[Literals(b"abc"), Match { len: 3, distance: 4 }])
                 .payload(),
         ),
-        // Lengths 286 and 287, written from their most significant bit.
+        // Lengths 286 and 287, written from the most significant bit.
         ("no such length", code(0b0110_0011, 8)),
         ("no such length", code(0b1110_0011, 8)),
-        // Length 3, then distances 30 and 31.
+        // Length 3 with the distances 30 and 31.
         ("no such distance", code(0b01111 << 7 | 0b1_000_000, 12)),
         ("no such distance", code(0b11111 << 7 | 0b1_000_000, 12)),
         ("no end of the block", Blocks::new().raw(0b010, 3).raw(0, 1).raw(0xff, 8).bytes()),
-        ("a last block and nothing behind it", hex("f3 48 cd c9 c9 07 00")),
+        ("a final block without a block after it", hex("f3 48 cd c9 c9 07 00")),
         ("whole, with the tail", hex("f2 48 cd c9 c9 07 00 00 00 ff ff")),
         ("the end of the block in the tail", Blocks::new().raw(0b010, 3).bytes()),
         ("too many lengths", Blocks::new().raw(0b100, 3).raw(31, 5).raw(31, 5).raw(15, 4).bytes()),
         (
             "a repetition of nothing",
-            // Of the codes of lengths, 16 and 17 alone have one, of one bit.
+            // Of the code length codes, only 16 and 17 have a code, of one bit.
             Blocks::new().raw(0b100, 3).raw(0, 14).raw(1 | 1 << 3, 12).raw(0, 40).payload(),
         ),
         ("zlib's header", hex("78 9c f2 48 cd c9 c9 07 00")),
@@ -430,7 +430,7 @@ fn invalid() -> Vec<(&'static str, Vec<u8>)> {
 
 // proves 7692-7.2.2-2, 7692-7.3-1
 #[test]
-fn what_cannot_be_decompressed_fails_the_connection() {
+fn invalid_compressed_data_fails_the_connection() {
     for (what, payload) in invalid() {
         assert!(inflate(&payload, b"").is_err(), "{what}");
         for params in [usual(), without_takeover()] {
@@ -439,7 +439,7 @@ fn what_cannot_be_decompressed_fails_the_connection() {
                 let (a, b) = payload.split_at(payload.len() / 2);
                 let frames = [(first & 0x7f, a.to_vec()), (LAST, b.to_vec())];
                 assert_error(&params, &frames, E::InvalidDeflate);
-                // The same behind a good one, whose window does not help.
+                // The same payload after a valid message. The window does not make it valid.
                 if what != "before the start" && what != "one byte before the start" {
                     let frames = [(TEXT, hex(HELLO)), (first, payload.clone())];
                     assert_error(&params, &frames, E::InvalidDeflate);
@@ -453,7 +453,7 @@ fn what_cannot_be_decompressed_fails_the_connection() {
 
 // proves 7692-7.2.2-2, 7692-7.2.3.6-1
 #[test]
-fn a_message_that_is_cut_short_fails() {
+fn a_truncated_compressed_message_fails_the_connection() {
     let mut stored = Blocks::new().stored(false, b"Hello").payload();
     let payloads = [
         hex(HELLO),
@@ -468,7 +468,7 @@ fn a_message_that_is_cut_short_fails() {
     for payload in payloads {
         for len in 0..payload.len() {
             let cut = payload[..len].to_vec();
-            // Seldom what is left happens to be whole.
+            // Rarely, the truncated payload happens to be complete.
             match inflate(&cut, b"") {
                 Ok(whole) => assert_events(&usual(), &[(BINARY, cut)], &[binary(&whole.data)]),
                 Err(_) => {
@@ -483,13 +483,13 @@ fn a_message_that_is_cut_short_fails() {
 
 // proves 7692-6.1-13, 7692-6.1-14
 #[test]
-fn text_is_checked_once_it_is_decompressed() {
+fn text_is_checked_after_decompression() {
     let literals = |data| Blocks::new().fixed(false, &[Literals(data)]).payload();
     for bad in [&b"\xc3\x28"[..], b"Hello \xff", b"\xed\xa0\x80", b"cut \xe2\x82", b"\xc3"] {
         assert_error(&usual(), &[(TEXT, literals(bad))], E::InvalidUtf8);
         assert_events(&usual(), &[(BINARY, literals(bad))], &[binary(bad)]);
     }
-    // Characters may be cut by frames, blocks and references.
+    // Characters may be split by frames, blocks and references.
     let euro = "\u{20ac}".as_bytes();
     let items = [Literals(&euro[..2]), Literals(&euro[2..]), Match { len: 9, distance: 3 }];
     let payload = Blocks::new()
@@ -507,13 +507,13 @@ fn text_is_checked_once_it_is_decompressed() {
 
 // proves 7692-6.1-14
 #[test]
-fn bad_text_and_bad_data_fail_before_the_message_ends() {
+fn invalid_text_and_data_fail_before_the_message_ends() {
     let bad_text = Blocks::new().stored(false, b"Hello \xff and more").payload();
     let bad_data = Blocks::new().stored(false, b"Hello").raw(0b110, 3).raw(0, 64).bytes();
     for (payload, error) in [(bad_text, E::InvalidUtf8), (bad_data, E::InvalidDeflate)] {
         assert_error(&usual(), &[(FIRST, payload.clone())], error);
         for role in ROLES {
-            // Not even the frame is whole.
+            // The frame itself is incomplete.
             let mut wire = frame_from(peer(role), FIRST, &[&payload[..], &[0; 100]].concat());
             wire.truncate(wire.len() - 100);
             let outcome =
@@ -523,10 +523,10 @@ fn bad_text_and_bad_data_fail_before_the_message_ends() {
     }
 }
 
-/// The compressed data is wrong right behind a byte that comes out of it, so the decompressor tells of
-/// the byte first. The next frame is wrong, too.
+/// The compressed data has its error right after a byte that it produces, so the decompressor
+/// returns the byte first. The next frame has an error too.
 #[test]
-fn bad_data_behind_good_data_comes_before_the_next_frame() {
+fn invalid_data_at_the_end_of_a_frame_is_reported_before_the_next_frame() {
     let data = "2c8f410a45310803afd2ab4da9d885828bdc9f4ffafe462a89498718d851bd76955d";
     let frames = [(0x42, hex(data)), (0x83, vec![])];
     assert_error(&usual(), &frames, E::InvalidDeflate);
@@ -534,9 +534,9 @@ fn bad_data_behind_good_data_comes_before_the_next_frame() {
 }
 
 // proves 7692-7.2.3.6-1
-/// Both are wrong; which of them comes first does not depend on where the bytes are cut.
+/// With two faults, the earlier one is reported, no matter where the bytes are cut.
 #[test]
-fn of_bad_text_and_a_limit_the_first_in_the_text_decides() {
+fn the_first_fault_in_the_text_decides_between_utf8_and_limit() {
     const LIMIT: usize = 6;
     let too_big = E::MessageTooBig { limit: LIMIT as u64 };
     let cases: [(&[u8], E); 5] = [
@@ -558,13 +558,14 @@ fn of_bad_text_and_a_limit_the_first_in_the_text_decides() {
 }
 
 #[test]
-fn empty_messages_and_empty_fragments() {
+fn empty_messages_and_fragments_are_decompressed() {
     let done = || Event::Message(Message::from(""));
     assert_events(&usual(), &[(TEXT, hex("00")), (TEXT, hex("00"))], &[done(), done()]);
-    // An empty last fragment is nothing special if the data before it was whole, less the tail.
+    // The last fragment may be empty if the data before it is complete without its tail.
     let frames = [(FIRST, hex(HELLO)), (0x00, Vec::new()), (LAST, Vec::new())];
     assert_events(&usual(), &frames, &[text("Hello")]);
-    // But not even one byte in a whole message is one too few: the tail needs a beginning.
+    // A compressed message without any byte is invalid, because its tail alone does not complete a
+    // block.
     let nothing = (TEXT, Vec::new());
     assert_error(&usual(), std::slice::from_ref(&nothing), E::InvalidDeflate);
     assert_error(&usual(), &[(TEXT, hex(HELLO)), nothing.clone()], E::InvalidDeflate);
@@ -575,7 +576,7 @@ fn empty_messages_and_empty_fragments() {
 }
 
 #[test]
-fn limits_hold_for_what_comes_out() {
+fn message_limits_apply_to_decompressed_data() {
     const LIMIT: usize = 1000;
     let limits = limits(LIMIT, 1 << 20, 1000);
     let payload = |len: usize| {
@@ -606,14 +607,15 @@ fn limits_hold_for_what_comes_out() {
                     }
                 }
             }
-            // The count begins anew with each message, and more may come in than goes out.
+            // The count starts at zero for each message. The compressed data may be longer than the
+            // limit.
             let data = payload(LIMIT);
             let wire =
                 frames_from(peer(role), &[(first, &data), (first, &data), (0x82, &[0; LIMIT])]);
             assert_eq!(receive(&wire).events.len(), 3);
             let padded = [&hex("00 00 00 ff ff").repeat(300)[..], &hex("00")].concat();
             assert_eq!(receive(&frame_from(peer(role), first, &padded)).events.len(), 1);
-            // A limit of nothing lets nothing pass but nothing.
+            // With a limit of zero, only empty messages pass.
             let none = support::limits(0, 1 << 20, 1000);
             let receive = |data: &[u8]| {
                 let wire = frame_from(peer(role), first, data);
@@ -627,7 +629,7 @@ fn limits_hold_for_what_comes_out() {
 }
 
 #[test]
-fn limits_hold_for_frames_as_they_come_in() {
+fn frame_limits_apply_to_compressed_data() {
     for role in ROLES {
         let receive = |limits, frames: &[(u8, &[u8])]| {
             let wire = frames_from(peer(role), frames);
@@ -644,7 +646,7 @@ fn limits_hold_for_frames_as_they_come_in() {
 }
 
 #[test]
-fn what_has_arrived_can_be_taken_before_the_end() {
+fn parts_of_a_message_can_be_taken_before_its_end() {
     for role in ROLES {
         let mut inbound = inbound(role, &usual(), limits(12, 100, 10));
         let mut taken = Vec::new();
@@ -663,7 +665,7 @@ fn what_has_arrived_can_be_taken_before_the_end() {
         }
         assert_eq!(String::from_utf8(taken).unwrap(), "Hello, \u{20ac}");
         assert_eq!(events, [text("!")], "the rest only");
-        // What was taken counts.
+        // Bytes that were already taken count towards the limit.
         let frames = [
             (FIRST, Blocks::new().stored(false, b"Hello, world").bytes()),
             (LAST, Blocks::new().stored(false, b"!").payload()),
@@ -703,11 +705,14 @@ fn payloads() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// The library and the decompressor of these tests agree about what is a message, and about
-    /// what is in it.
+    /// The library and the decompressor of these tests agree on which payloads are valid, and on
+    /// the content of the valid ones.
     // proves 7692-7.2.2-2
     #[test]
-    fn any_bytes_are_a_message_or_an_error(payload in payloads(), steps in 1..50_usize) {
+    fn arbitrary_compressed_data_gives_a_message_or_an_error(
+        payload in payloads(),
+        steps in 1..50_usize,
+    ) {
         let by_hand = inflate(&payload, b"");
         for role in ROLES {
             let wire = frame_from(peer(role), BINARY, &payload);
@@ -721,7 +726,7 @@ proptest! {
                 (Ok(expected), []) if expected.data.len() > 1000 => {
                     prop_assert_eq!(outcome.error, Some(E::MessageTooBig { limit: 1000 }));
                 }
-                // About codes of its own that a block brings, we are less strict than the library.
+                // The decompressor of these tests accepts more dynamic codes than the library.
                 (Ok(expected), []) => prop_assert!(expected.blocks.contains(&2)),
                 (Err(_), []) => prop_assert!(outcome.error.is_some()),
                 (_, events) => prop_assert!(false, "{events:?}"),
@@ -734,9 +739,9 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Random frames never do harm, and how they are cut makes no difference.
+    /// Random frames do no harm, and how they are cut makes no difference.
     #[test]
-    fn any_frames_are_read_alike_however_they_are_cut(
+    fn cuts_do_not_change_how_random_frames_are_read(
         frames in vec((prop::sample::select(vec![0xc1, 0xc2, 0x41, 0x42, 0x00, 0x80, 0x81, 0x89]), payloads()), 0..5),
     ) {
         for role in ROLES {

@@ -1,8 +1,8 @@
-//! What compression takes of the heap: bombs are stopped on the way, and without context takeover
+//! Tests how much heap compression uses: bombs are stopped early, and without context takeover
 //! nothing is kept between messages.
 #![cfg(feature = "deflate")]
-// The allocator that counts overflows the stack where thread-local storage is on the heap, as in
-// programs for Windows that GNU tools link.
+// The counting allocator overflows the stack where thread-local storage is on the heap, as in
+// Windows programs that are linked with GNU tools.
 #![cfg(not(all(windows, target_env = "gnu")))]
 
 mod support;
@@ -23,11 +23,11 @@ use tightwire::{Acceptor, Client, Error, Limits, ProtocolError, Stream, WebSocke
 const KIB: i64 = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// What this thread holds on the heap, since it began to count.
+/// The heap memory that this thread holds, counted from the start of the measurement.
 #[derive(Debug, Default)]
 struct Heap {
     held: i64,
-    /// The most that was held at a time. Where a block grows, the old one counts beside the new.
+    /// The maximum that was held at one time. While a block grows, the old and the new one count.
     peak: i64,
 }
 
@@ -49,19 +49,20 @@ fn without_takeover() -> Params {
     agree(&DeflateConfig::new().no_context_takeover(), &DeflateConfig::new())
 }
 
-/// The compressed payload of a message of so many mebibytes of zeros: about as many kibibytes.
+/// Returns the compressed payload of a message with this many mebibytes of zeros. It has about as
+/// many kibibytes.
 fn bomb(mebibytes: usize) -> Vec<u8> {
     let mut out = outbound(Role::Server, &usual(), &DeflateConfig::new().level(9));
     let mut wire = Vec::new();
     out.encode_fragment(MessageRef::Binary(&vec![0; MIB]), &mut wire).unwrap();
-    // What refers back by one byte may follow itself.
+    // The payload can follow itself, because it refers back by only one byte.
     let piece = &wire[4..];
     assert!(piece.ends_with(&TAIL) && piece.len() < MIB / 900, "{}", piece.len());
     [&piece.repeat(mebibytes)[..], &[0x00]].concat()
 }
 
 #[test]
-fn a_bomb_goes_off_at_the_limit() {
+fn a_decompression_bomb_stops_at_the_limit() {
     let bomb = bomb(32);
     for role in ROLES {
         for limit in [100_000, MIB, 5 * MIB] {
@@ -79,7 +80,7 @@ fn a_bomb_goes_off_at_the_limit() {
                     }
                     assert_eq!(outcome, Err(ProtocolError::MessageTooBig { limit: limit as u64 }));
                     let case = format!("{role:?} {limit} {step}: {heap:?}");
-                    // What is there at last, and before that two thirds of it while it is copied.
+                    // The result, and two thirds of it while it is copied.
                     assert!(heap.peak < 2 * limit as i64 + 250 * KIB, "{case}");
                     assert!(heap.held < 250 * KIB, "{case}");
                 }
@@ -89,7 +90,7 @@ fn a_bomb_goes_off_at_the_limit() {
 }
 
 #[test]
-fn blocks_that_hold_nothing_take_nothing() {
+fn empty_blocks_take_no_memory() {
     let blocks: [&[u8]; 3] = [b"\x03\x00", b"\x00\x00\x00\xff\xff", b"\x01\x00\x00\xff\xff"];
     for block in blocks {
         let wire = frame_from(Role::Server, 0xc2, &[&block.repeat(2000)[..], b"\x00"].concat());
@@ -101,7 +102,8 @@ fn blocks_that_hold_nothing_take_nothing() {
     }
 }
 
-/// Has an end send and receive this, and returns what it holds then.
+/// Sends and receives this message at an end of this role, and returns how much each direction
+/// holds afterwards.
 fn held_after(role: Role, params: &Params, wire: &[u8], message: MessageRef<'_>) -> (i64, i64) {
     let (mut sending, mut receiving) = (Heap::default(), Heap::default());
     let mut out = sending.count(|| outbound(role, params, &DeflateConfig::new()));
@@ -122,7 +124,7 @@ fn held_after(role: Role, params: &Params, wire: &[u8], message: MessageRef<'_>)
 
 // proves 7692-7.2.2-3, 7692-7.2.2-5
 #[test]
-fn between_messages_only_what_the_next_may_refer_to_is_held() {
+fn between_messages_only_the_needed_window_is_held() {
     let text = "some text, ".repeat(1000);
     for role in ROLES {
         let wire = |params| {
@@ -135,10 +137,10 @@ fn between_messages_only_what_the_next_may_refer_to_is_held() {
         };
         let params = without_takeover();
         assert_eq!(held_after(role, &params, &wire(&params), (&*text).into()), (0, 0), "{role:?}");
-        // A message that ends in a block which says that it is the last one.
+        // A message whose last block is marked as final.
         let last = frame_from(peer(role), 0xc1, &support::hex("f3 48 cd c9 c9 07 00 00"));
         assert_eq!(held_after(role, &params, &last, "Hello".into()).1, 0, "{role:?}");
-        // What is not compressed takes nothing either.
+        // Uncompressed messages hold nothing either.
         let plain = frame_from(peer(role), 0x81, b"Hello");
         assert_eq!(held_after(role, &usual(), &plain, "Hello".into()).1, 0, "{role:?}");
         let (sending, receiving) = held_after(role, &usual(), &wire(&usual()), (&*text).into());
@@ -148,7 +150,7 @@ fn between_messages_only_what_the_next_may_refer_to_is_held() {
 }
 
 #[test]
-fn of_what_was_decompressed_two_windows_are_kept_at_most() {
+fn at_most_two_windows_of_decompressed_data_are_kept() {
     let data = vec![0x5a; 1 << 20];
     let blocks = |is_last| {
         let pieces = data.chunks(60_000);
@@ -164,7 +166,7 @@ fn of_what_was_decompressed_two_windows_are_kept_at_most() {
 }
 
 #[test]
-fn an_end_that_has_done_nothing_yet_holds_nothing() {
+fn an_unused_end_holds_no_memory() {
     for role in ROLES {
         let mut heap = Heap::default();
         let mut ends = Vec::with_capacity(100);
@@ -181,7 +183,7 @@ fn an_end_that_has_done_nothing_yet_holds_nothing() {
 }
 
 #[test]
-fn a_failed_end_gives_back_what_it_held_of_the_message() {
+fn a_failed_end_releases_the_unfinished_message() {
     for role in ROLES {
         let mut inbound: Inbound = inbound(role, &usual(), Limits::default());
         let data = support::deflate::Blocks::new().stored(false, &vec![7; 60_000]);
@@ -194,7 +196,7 @@ fn a_failed_end_gives_back_what_it_held_of_the_message() {
     }
 }
 
-/// A stream that gives these bytes, as many at a time as are asked for, and takes everything.
+/// A stream that returns as many of these bytes as a read asks for, and accepts every write.
 #[derive(Debug)]
 struct Given {
     bytes: Vec<u8>,
@@ -226,7 +228,7 @@ impl Stream for Given {
     }
 }
 
-/// An end that is about to read these frames, and has no limits.
+/// Returns an end that will read these frames and has no limits.
 fn about_to_read(role: Role, frames: &[(u8, &[u8])]) -> WebSocket {
     let stream = Given { bytes: frames_from(peer(role), frames), read: AtomicUsize::new(0) };
     let mut negotiated = Negotiated::default();
@@ -242,12 +244,12 @@ fn about_to_read(role: Role, frames: &[(u8, &[u8])]) -> WebSocket {
 }
 
 #[test]
-fn a_bomb_that_is_read_while_it_arrives_is_never_there_as_a_whole() {
+fn a_bomb_read_in_pieces_is_never_held_as_a_whole() {
     const MEBIBYTES: usize = 48;
     let bomb = bomb(MEBIBYTES);
     let large = vec![0x5a; 4 * MIB];
     for role in ROLES {
-        // The second time much is read at once, since there was much to be read.
+        // In the second case the read buffer is larger, because a large message came first.
         for frames in [&[(0xc2, &bomb[..])][..], &[(0x82, &large), (0xc2, &bomb)]] {
             let mut ws = about_to_read(role, frames);
             if frames.len() > 1 {
@@ -266,14 +268,14 @@ fn a_bomb_that_is_read_while_it_arrives_is_never_there_as_a_whole() {
                 }
             });
             assert_eq!(len, MEBIBYTES * MIB);
-            // Of 512 bytes come 516 KiB, of which half may be there a second time.
+            // 512 bytes give 516 KiB, and half of it may exist twice.
             assert!(heap.peak < 3 * MIB as i64, "{role:?} {} {heap:?}", frames.len());
         }
     }
 }
 
 #[test]
-fn a_bomb_that_is_skipped_is_never_there_as_a_whole() {
+fn a_skipped_bomb_is_never_held_as_a_whole() {
     let bomb = bomb(48);
     let (_, bomb) = bomb.split_last().unwrap();
     let large = vec![0x5a; 4 * MIB];

@@ -1,4 +1,4 @@
-//! Compressed messages as they are sent (RFC 7692 §6.1, §7.2.1), and the way there and back.
+//! Tests how compressed messages are sent (RFC 7692 §6.1, §7.2.1), and round trips.
 #![cfg(feature = "deflate")]
 
 mod support;
@@ -13,7 +13,7 @@ use tightwire::deflate::{DeflateConfig, Deflater, Params};
 use tightwire::frame::{CloseFrame, FrameHeader};
 use tightwire::protocol::{Event, Limits, Message, MessageRef, Outbound, Role, SendError};
 
-/// What compresses everything, however short.
+/// Settings that compress every message, even a short one.
 const fn eager() -> DeflateConfig {
     DeflateConfig::new().min_len(0)
 }
@@ -26,7 +26,7 @@ fn without_takeover() -> Params {
     agree(&DeflateConfig::new().no_context_takeover(), &DeflateConfig::new())
 }
 
-/// The frames in `wire`, each its first byte and its payload, unmasked.
+/// Returns the frames in `wire`, each with its first byte and its unmasked payload.
 #[track_caller]
 fn frames(wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
@@ -42,7 +42,7 @@ fn frames(wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
-/// Sends a message in one frame, and returns that.
+/// Sends a message in one frame, and returns the frame.
 #[track_caller]
 fn sent<'a>(outbound: &mut Outbound, message: impl Into<MessageRef<'a>>) -> (u8, Vec<u8>) {
     let mut wire = Vec::new();
@@ -51,7 +51,7 @@ fn sent<'a>(outbound: &mut Outbound, message: impl Into<MessageRef<'a>>) -> (u8,
     frame
 }
 
-/// Bytes in which nothing repeats for long.
+/// Bytes without long repetitions.
 fn noise(len: usize, seed: u32) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
     let step = |_| {
@@ -67,13 +67,13 @@ fn noise(len: usize, seed: u32) -> Vec<u8> {
 // 7692-7-15, 7692-7.2.1-1, 7692-7.2.1-2, 7692-7.2.1-3, 7692-7.2.1-14, 7692-7.2.1-17, 7692-7.3-1,
 // 6455-6.1-9
 #[test]
-fn the_examples_of_the_rfc_are_what_is_sent() {
+fn messages_are_sent_as_in_the_examples_of_the_rfc() {
     for role in ROLES {
         let mut out = outbound(role, &usual(), &eager());
         let mut wire = Vec::new();
         out.encode_message("Hello".into(), &mut wire).unwrap();
         assert_eq!(wire, frame_from(role, 0xc1, &hex("f2 48 cd c9 c9 07 00")), "{role:?}");
-        // The second time it refers to the first, also from another kind of message.
+        // The second message refers to the first, even from a message of the other type.
         assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 00 11 00 00")));
         assert_eq!(sent(&mut out, b"Hello"), (0xc2, hex("02 13 00 00")));
     }
@@ -82,7 +82,7 @@ fn the_examples_of_the_rfc_are_what_is_sent() {
 // proves 7692-7-15, 7692-7.1.1.1-3, 7692-7.1.1.2-3, 7692-7.1.1.2-7, 7692-7.1.1.2-9, 7692-7.2.1-13,
 // 7692-7.2.1-16
 #[test]
-fn without_takeover_the_same_message_is_the_same_bytes() {
+fn without_context_takeover_equal_messages_give_equal_bytes() {
     let no_takeover = eager().send_context_takeover(false);
     let agreed_on = [
         (Role::Server, accept(&["permessage-deflate; server_no_context_takeover"], &eager()).1),
@@ -90,10 +90,10 @@ fn without_takeover_the_same_message_is_the_same_bytes() {
     ];
     let mut cases: Vec<_> =
         agreed_on.map(|(role, negotiated)| (role, negotiated.deflate.unwrap(), eager())).into();
-    // A client that did not ask for it.
+    // The client gives up context takeover although it did not ask for that.
     let answer = ["permessage-deflate; client_no_context_takeover"];
     cases.push((Role::Client, verify(&[eager()], &answer).unwrap().unwrap(), eager()));
-    // What an end wishes for itself it does, agreed on or not.
+    // An end that disables its own context takeover does so whether or not it was negotiated.
     let params = verify(slice::from_ref(&no_takeover), &["permessage-deflate"]).unwrap().unwrap();
     assert!(params.client.context_takeover);
     cases.push((Role::Client, params, no_takeover));
@@ -102,7 +102,7 @@ fn without_takeover_the_same_message_is_the_same_bytes() {
         for _ in 0..3 {
             assert_eq!(sent(&mut out, "Hello"), (0xc1, hex("f2 48 cd c9 c9 07 00")), "{role:?}");
         }
-        // Fragments of one message refer to each other all the same.
+        // Fragments of one message still refer to each other.
         let mut wire = Vec::new();
         out.encode_fragment("Hello".into(), &mut wire).unwrap();
         out.encode_final_fragment("Hello".into(), &mut wire).unwrap();
@@ -113,7 +113,7 @@ fn without_takeover_the_same_message_is_the_same_bytes() {
 
 // proves 7692-6-5, 7692-6.1-5, 7692-6.1-6, 7692-7.3-3
 #[test]
-fn short_messages_are_sent_as_they_are() {
+fn short_messages_are_sent_uncompressed() {
     for role in ROLES {
         for (config, min_len) in [
             (DeflateConfig::new(), 128),
@@ -128,7 +128,7 @@ fn short_messages_are_sent_as_they_are() {
                 assert_eq!(sent(&mut out, &*long).0, 0xc1, "{role:?} {min_len}");
                 assert_eq!(sent(&mut out, long.as_bytes()).0, 0xc2, "{role:?} {min_len}");
             }
-            // Nobody knows how long a fragmented message will be.
+            // The length of a fragmented message is not known in advance.
             let mut wire = Vec::new();
             out.encode_fragment("".into(), &mut wire).unwrap();
             out.encode_final_fragment("".into(), &mut wire).unwrap();
@@ -142,7 +142,7 @@ fn short_messages_are_sent_as_they_are() {
 
 // proves 7692-6.1-6, 7692-7.2.3.2-1
 #[test]
-fn compression_can_be_left_out_of_messages() {
+fn compression_can_be_switched_off_for_messages() {
     for role in ROLES {
         let mut out = outbound(role, &usual(), &eager());
         sent(&mut out, "Hello");
@@ -150,7 +150,7 @@ fn compression_can_be_left_out_of_messages() {
         assert_eq!(sent(&mut out, "Hello, world"), (0x81, b"Hello, world".to_vec()));
         let mut wire = Vec::new();
         out.encode_fragment("se".into(), &mut wire).unwrap();
-        // A message is of one kind, whatever is said while it is in progress.
+        // A call during a message does not change how this message is sent.
         out.set_compression(true);
         out.encode_final_fragment("cret".into(), &mut wire).unwrap();
         assert_eq!(frames(&wire), [(0x01, b"se".to_vec()), (0x80, b"cret".to_vec())]);
@@ -168,7 +168,7 @@ fn compression_can_be_left_out_of_messages() {
 
 // proves 7692-7.2.3.6-1, 7692-7.2.1-3
 #[test]
-fn empty_messages_are_an_empty_block() {
+fn an_empty_message_is_sent_as_an_empty_block() {
     for role in ROLES {
         for params in [usual(), without_takeover()] {
             let mut out = outbound(role, &params, &eager());
@@ -184,7 +184,7 @@ fn empty_messages_are_an_empty_block() {
 // proves 7692-5-29, 7692-6.1-3, 7692-6.1-8, 7692-6.1-9, 7692-7.2.1-9, 7692-7.2.1-10,
 // 7692-7.2.1-11, 7692-7.2.3.1-1, 7692-7.2.3.6-1
 #[test]
-fn fragments_end_on_a_byte_and_only_the_last_lacks_the_tail() {
+fn fragments_end_on_a_byte_boundary_and_only_the_last_omits_the_tail() {
     let cases: &[&[&str]] = &[
         &["Hel", "lo"],
         &["Hello, ", "Hello, ", "Hello"],
@@ -212,7 +212,7 @@ fn fragments_end_on_a_byte_and_only_the_last_lacks_the_tail() {
                 for (index, (first, payload)) in others.iter().enumerate() {
                     assert_eq!(*first, if index == 0 { 0x41 } else { 0x00 }, "{parts:?}");
                     assert!(payload.ends_with(&TAIL), "{payload:02x?}");
-                    // What has been sent so far says all that was written so far.
+                    // The fragments so far decompress to all data that was written so far.
                     let so_far: Vec<u8> = data[..=index].iter().flat_map(|f| f.1.clone()).collect();
                     let so_far = inflate(&so_far[..so_far.len() - 4], &before).unwrap();
                     assert_eq!(so_far.data, parts[..=index].concat().as_bytes());
@@ -246,8 +246,8 @@ fn control_frames_are_never_compressed() {
     }
 }
 
-/// What would have a compressor refer back too far: the same again after this many bytes.
-fn temptations(bits: u8) -> Vec<Vec<u8>> {
+/// Returns data that tempts a compressor to refer back too far: it repeats after this many bytes.
+fn tempting_data(bits: u8) -> Vec<Vec<u8>> {
     let window = 1_usize << bits;
     let mut data = Vec::new();
     let near = window.saturating_sub(262).max(100);
@@ -260,7 +260,7 @@ fn temptations(bits: u8) -> Vec<Vec<u8>> {
     data
 }
 
-/// Sends this in one frame and in several, and sees how far anything refers back.
+/// Sends `data` in one frame and in several, and returns the largest distance of a reference.
 fn send_and_inflate(out: &mut Outbound, before: &mut Vec<u8>, data: &[u8]) -> usize {
     let mut largest = 0;
     for part_len in [usize::MAX, 700] {
@@ -285,7 +285,7 @@ fn send_and_inflate(out: &mut Outbound, before: &mut Vec<u8>, data: &[u8]) -> us
 // proves 7692-5-6, 7692-5-10, 7692-6.1-2, 7692-7-3, 7692-7.1.2.1-4, 7692-7.1.2.2-4,
 // 7692-7.1.2.2-10, 7692-7.2.1-1, 7692-7.2.1-12, 7692-7.2.1-18, 7692-7.2.1-20
 #[test]
-fn nothing_refers_back_farther_than_was_agreed_on() {
+fn no_message_refers_back_farther_than_negotiated() {
     for bits in 8..=15_u8 {
         for level in [0, 1, 4, 9] {
             let config = eager().level(level);
@@ -301,17 +301,17 @@ fn nothing_refers_back_farther_than_was_agreed_on() {
                     }
                     Role::Server => accept(&[&extension], &config).1.deflate.unwrap(),
                 };
-                // The other direction is not bound by it.
+                // The other direction is not limited by it.
                 let other = if role == Role::Client { params.server } else { params.client };
                 assert_eq!(other.window_bits, 15);
                 let (mut out, mut before) = (outbound(role, &params, &config), Vec::new());
                 let mut largest = 0;
-                for data in temptations(bits) {
+                for data in tempting_data(bits) {
                     largest = largest.max(send_and_inflate(&mut out, &mut before, &data));
                 }
                 let case = format!("{role:?}, {bits} bits, level {level}: {largest}");
                 assert!(largest <= 1 << bits, "{case}");
-                // The window is used: otherwise nothing was proved.
+                // If the window were not used, the test would prove nothing.
                 match (level, bits) {
                     (0, _) => assert_eq!(largest, 0, "{case}"),
                     (_, 8) => assert_eq!(largest, 1, "{case}"),
@@ -324,7 +324,7 @@ fn nothing_refers_back_farther_than_was_agreed_on() {
 
 // proves 7692-7.1.2.2-5, 7692-7.2.2-12
 #[test]
-fn a_client_keeps_to_its_own_hint_and_to_what_was_agreed_on() {
+fn a_client_obeys_its_own_hint_and_the_negotiated_window() {
     for (hint, negotiated, expected) in
         [(15, 9, 9), (9, 12, 9), (9, 15, 9), (12, 10, 10), (8, 15, 8)]
     {
@@ -333,7 +333,7 @@ fn a_client_keeps_to_its_own_hint_and_to_what_was_agreed_on() {
         let params = verify(slice::from_ref(&config), &[&answer]).unwrap().unwrap();
         assert_eq!(params.client.window_bits, negotiated);
         let (mut out, mut before) = (outbound(Role::Client, &params, &config), Vec::new());
-        for data in temptations(expected) {
+        for data in tempting_data(expected) {
             let largest = send_and_inflate(&mut out, &mut before, &data);
             assert!(largest <= 1 << expected, "{hint} {negotiated}: {largest}");
         }
@@ -342,11 +342,11 @@ fn a_client_keeps_to_its_own_hint_and_to_what_was_agreed_on() {
 
 // proves 7692-7.2.1-12, 7692-7.3-2
 #[test]
-fn by_default_the_window_is_the_largest_there_is() {
+fn the_default_window_is_the_largest() {
     for role in ROLES {
         let (mut out, mut before) = (outbound(role, &usual(), &DeflateConfig::new()), Vec::new());
         let mut largest = 0;
-        for data in temptations(15) {
+        for data in tempting_data(15) {
             largest = largest.max(send_and_inflate(&mut out, &mut before, &data));
         }
         assert!((32_000..=32_768).contains(&largest), "{role:?}: {largest}");
@@ -354,7 +354,7 @@ fn by_default_the_window_is_the_largest_there_is() {
 }
 
 #[test]
-fn with_eight_bits_runs_are_compressed_all_the_same() {
+fn runs_are_compressed_with_a_window_of_eight_bits() {
     for role in ROLES {
         let params = agree(
             &eager().send_window_bits(8).recv_window_bits(8),
@@ -368,7 +368,7 @@ fn with_eight_bits_runs_are_compressed_all_the_same() {
 }
 
 #[test]
-fn what_does_not_compress_grows_by_little() {
+fn incompressible_data_grows_only_slightly() {
     for role in ROLES {
         for level in [0, 1, 4, 9] {
             for bits in [8, 9, 15] {
@@ -378,15 +378,15 @@ fn what_does_not_compress_grows_by_little() {
                     let data = noise(len, 3);
                     let (first, payload) = sent(&mut out, &data[..]);
                     assert_eq!(first, 0xc2);
-                    // At its fastest the library does not look whether to store is better, and
-                    // of a small window nothing is left that it could store.
+                    // At level 1 the library does not check whether stored blocks are shorter. With
+                    // a small window, the original bytes are no longer there to be stored.
                     let growth = if bits < 15 || level == 1 { len / 16 } else { len / 100 };
                     assert!(payload.len() <= len + growth + 12, "{len}: {}", payload.len());
                     let wire = frame_from(role, first, &payload);
                     let at_peer = inbound(peer(role), &usual(), Limits::default());
                     let outcome = feed_to(at_peer, [&wire[..]]);
                     assert!(outcome.events == [Event::Message(data.into())], "{len}");
-                    // The next one is to stand alone.
+                    // The next message must not refer to this one.
                     out = outbound(role, &usual(), &config);
                 }
             }
@@ -395,8 +395,8 @@ fn what_does_not_compress_grows_by_little() {
 }
 
 #[test]
-fn output_of_any_length_is_whole() {
-    // Among so many lengths are those that fill each step of the compressor to the last byte.
+fn compressed_output_of_any_length_is_complete() {
+    // These lengths include those that fill each internal buffer of the compressor exactly.
     for level in [0, 1, 4] {
         let config = eager().level(level);
         let mut out = outbound(Role::Server, &without_takeover(), &config);
@@ -409,7 +409,7 @@ fn output_of_any_length_is_whole() {
 }
 
 #[test]
-fn levels_over_nine_are_nine_and_more_effort_is_worth_something() {
+fn levels_above_nine_mean_nine_and_nine_compresses_best() {
     let text: String = (0..3000).map(|i| format!("line {} of {}\n", i * i % 97, i % 13)).collect();
     let len = |level| {
         let config = DeflateConfig::new().level(level);
@@ -420,7 +420,7 @@ fn levels_over_nine_are_nine_and_more_effort_is_worth_something() {
 }
 
 #[test]
-fn a_message_that_could_not_be_sent_is_no_message_to_refer_to() {
+fn later_messages_do_not_refer_to_a_message_that_was_not_sent() {
     let params = usual();
     let mut out = Outbound::client(support::fragile_key)
         .with_deflater(Deflater::new(params.client, &eager()));
@@ -431,10 +431,10 @@ fn a_message_that_could_not_be_sent_is_no_message_to_refer_to() {
     assert_eq!(out.encode_message("world".into(), &mut wire), Err(SendError::NoMaskingKey));
     let outcome = out.encode_fragment("wor".into(), &mut wire);
     assert_eq!(outcome, Err(SendError::NoMaskingKey));
-    assert_eq!(wire, before, "nothing goes out");
+    assert_eq!(wire, before, "nothing is written");
     let_keys_run_out(false);
     out.encode_message("world".into(), &mut wire).unwrap();
-    // In the middle of one, the part may be tried again.
+    // Inside a message, the same part may be sent again.
     out.encode_fragment("Hello".into(), &mut wire).unwrap();
     let_keys_run_out(true);
     let outcome = out.encode_fragment(", world".into(), &mut wire);
@@ -449,7 +449,7 @@ fn a_message_that_could_not_be_sent_is_no_message_to_refer_to() {
 }
 
 #[test]
-fn what_may_not_be_sent_is_refused_before_it_is_compressed() {
+fn a_forbidden_message_is_refused_before_compression() {
     for role in ROLES {
         let mut out = outbound(role, &usual(), &eager());
         let mut wire = Vec::new();
@@ -498,7 +498,7 @@ fn message() -> impl Strategy<Value = Message> {
         "[ -~]{0,60}".prop_map(Message::from),
         "[abé€🦀]{0,300}".prop_map(Message::from),
         vec(any::<u8>(), 0..400).prop_map(Message::from),
-        // The same again and again, also in other messages.
+        // Repetitions within one message and across messages.
         (0..3_u32, 0..30_usize).prop_map(|(seed, times)| noise(300, seed).repeat(times).into()),
         (any::<u8>(), 0..40_000_usize).prop_map(|(byte, len)| vec![byte; len].into()),
     ]
@@ -533,7 +533,7 @@ impl Sent {
     }
 }
 
-/// Text is cut between characters: only so does the API take it.
+/// Splits a message. Text is cut between characters, because the API takes only `str`.
 fn split(message: MessageRef<'_>, len: usize) -> (MessageRef<'_>, MessageRef<'_>) {
     let mut len = len.min(message.as_bytes().len());
     match message {
@@ -551,7 +551,7 @@ fn split(message: MessageRef<'_>, len: usize) -> (MessageRef<'_>, MessageRef<'_>
     }
 }
 
-/// Reads what was sent without the library, as the peer that agreed on this much would.
+/// Decompresses the sent bytes without the library, within the negotiated parameters.
 fn assert_readable(wire: &[u8], sent: &[Sent], takes_over: bool, window_bits: u8) {
     let mut before: Vec<u8> = Vec::new();
     let mut messages = sent.iter();
@@ -587,8 +587,8 @@ fn assert_readable(wire: &[u8], sent: &[Sent], takes_over: bool, window_bits: u8
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Whatever two ends wish and send, in however many parts, it arrives, and keeps to what they
-    /// agreed on.
+    /// With any settings at both ends and any number of parts, messages arrive and respect the
+    /// negotiated parameters.
     // proves 7692-5-20, 7692-5-29, 7692-6.1-1, 7692-6.1-2, 7692-6.2-1
     #[test]
     fn messages_arrive_as_they_were_sent(
@@ -625,7 +625,7 @@ proptest! {
 
 // proves 7692-6.1-6, 7692-7.3-3
 #[test]
-fn both_kinds_of_message_arrive_alike() {
+fn compressed_and_uncompressed_messages_may_alternate() {
     let text = "some text, ".repeat(20);
     for role in ROLES {
         let mut out = outbound(role, &usual(), &DeflateConfig::new());

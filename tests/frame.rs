@@ -1,4 +1,5 @@
-//! Header, masking, Close frames and UTF-8 in pieces: each against a slow and plain reference.
+//! Tests headers, masking, Close frames and the UTF-8 check for text in pieces, each against a slow
+//! and simple reference.
 
 mod support;
 
@@ -11,7 +12,7 @@ use tightwire::frame::{
 
 type Decoded = Result<Option<(FrameHeader, usize)>, ProtocolError>;
 
-/// What `FrameHeader::decode` has to say to a header of any form, worked out step by step.
+/// Decodes a header of any form step by step, as `FrameHeader::decode` should.
 fn reference_decode(input: &[u8]) -> Decoded {
     let Some(&first) = input.first() else {
         return Ok(None);
@@ -75,7 +76,7 @@ fn reference_decode(input: &[u8]) -> Decoded {
     Ok(Some((header, header_len)))
 }
 
-/// What follows the first two bytes of a header: lengths of every kind, then bytes of a key.
+/// The bytes after the first two of a header: lengths of every kind, then bytes of a key.
 const FOLLOWING: &[&str] = &[
     "0000 0000 0000 0000 00000000",
     "007d 0000 0000 0000 01020304",
@@ -89,7 +90,7 @@ const FOLLOWING: &[&str] = &[
 
 // proves 6455-5.2-25, 6455-5.2-29
 #[test]
-fn all_first_two_bytes_decode_as_the_reference_says() {
+fn every_first_two_bytes_decode_like_the_reference() {
     for following in FOLLOWING {
         let mut input = [&[0, 0][..], &hex(following)].concat();
         for start in 0..=u16::MAX {
@@ -107,7 +108,7 @@ fn all_first_two_bytes_decode_as_the_reference_says() {
 }
 
 #[test]
-fn a_header_that_is_cut_off_is_not_decoded_and_not_refused_before_its_time() {
+fn a_partial_header_is_neither_decoded_nor_refused_early() {
     for following in FOLLOWING {
         let mut input = [&[0, 0][..], &hex(following)].concat();
         for first in 0..=u8::MAX {
@@ -123,7 +124,8 @@ fn a_header_that_is_cut_off_is_not_decoded_and_not_refused_before_its_time() {
     }
 }
 
-/// The shortest input that is known to be wrong: without its last byte it could be right.
+/// The shortest inputs that are known to be invalid. Without its last byte, each could still be
+/// valid.
 const REFUSED_AT_THIS_BYTE: &[(&str, ProtocolError)] = &[
     ("03", E::ReservedOpcode(3)),
     ("8b", E::ReservedOpcode(0xb)),
@@ -139,7 +141,7 @@ const REFUSED_AT_THIS_BYTE: &[(&str, ProtocolError)] = &[
 ];
 
 #[test]
-fn a_wrong_header_is_refused_at_the_byte_that_makes_it_wrong() {
+fn an_invalid_header_is_refused_at_the_byte_that_makes_it_invalid() {
     for (bytes, error) in REFUSED_AT_THIS_BYTE {
         let bytes = hex(bytes);
         assert_eq!(FrameHeader::decode(&bytes), Err(*error), "{bytes:02x?}");
@@ -150,7 +152,7 @@ fn a_wrong_header_is_refused_at_the_byte_that_makes_it_wrong() {
 
 // proves 6455-5.2-14, 6455-5.2-17
 #[test]
-fn all_legal_headers_come_back_from_their_bytes() {
+fn every_valid_header_decodes_from_its_encoding() {
     let lens = [0, 1, 125, 126, 127, 255, 256, 65535, 65536, 1 << 32, (1 << 63) - 1];
     let keys = [None, Some(MaskingKey([0; 4])), Some(MaskingKey([1, 2, 3, 4]))];
     for first in 0..=u8::MAX {
@@ -176,7 +178,7 @@ fn all_legal_headers_come_back_from_their_bytes() {
                 let mut bytes = b"before".to_vec();
                 header.encode(&mut bytes);
                 let (before, encoded) = bytes.split_at(6);
-                assert_eq!(before, b"before", "what was there stays");
+                assert_eq!(before, b"before", "earlier bytes are unchanged");
                 assert_eq!(encoded[0], first);
                 let len_bytes = match payload_len {
                     0..=125 => 0,
@@ -203,7 +205,7 @@ fn new_makes_the_header_of_a_whole_message() {
 const KEYS: [MaskingKey; 4] =
     [support::KEY, MaskingKey([0; 4]), MaskingKey([0xff; 4]), MaskingKey([1, 2, 4, 8])];
 
-/// Lengths around every step in which bytes may be worked on.
+/// Lengths around each size of step in which masking may process bytes.
 fn mask_lens() -> impl Iterator<Item = usize> {
     (0..=70).chain([127, 128, 129, 255, 256, 257, 300, 511, 512, 513, 999])
 }
@@ -237,7 +239,7 @@ fn appending_masked_data_equals_masking_a_copy() {
             for before in [0, 1, 6, 64] {
                 let mut out = sample(before);
                 support::KEY.append(&data, offset, &mut out);
-                assert_eq!(out[..before], sample(before), "what is there stays");
+                assert_eq!(out[..before], sample(before), "earlier bytes are unchanged");
                 let expected = naive_mask(&data, support::KEY, offset % 4);
                 assert_eq!(out[before..], expected, "{len} at {offset} behind {before}");
             }
@@ -246,14 +248,14 @@ fn appending_masked_data_equals_masking_a_copy() {
 }
 
 #[test]
-fn masking_does_not_depend_on_where_the_data_lies() {
+fn masking_does_not_depend_on_alignment() {
     let data = sample(200);
     for start in 0..40 {
         for end in [start, start + 1, start + 31, start + 33, 200] {
             let mut masked = data.clone();
             support::KEY.apply(&mut masked[start..end], 0);
             assert_eq!(masked[..start], data[..start], "bytes before stay");
-            assert_eq!(masked[end..], data[end..], "bytes behind stay");
+            assert_eq!(masked[end..], data[end..], "bytes after the range are unchanged");
             let expected = naive_mask(&data[start..end], support::KEY, 0);
             assert_eq!(masked[start..end], expected);
         }
@@ -329,13 +331,13 @@ fn the_body_of_a_close_frame_is_read_and_written() {
 }
 
 #[test]
-fn a_close_frame_made_of_a_code_has_no_reason() {
+fn a_close_frame_made_from_a_code_has_no_reason() {
     let frame = CloseFrame::from(CloseCode::GOING_AWAY);
     assert_eq!(frame.code(), CloseCode::GOING_AWAY);
     assert_eq!(frame.reason(), "");
 }
 
-/// Every way to break the protocol, with numbers as long as they get.
+/// Every protocol error, with the longest possible numbers.
 const ALL_ERRORS: &[(ProtocolError, u16, &str)] = &[
     (E::ReservedBits, 1002, "§5.2"),
     (E::ReservedOpcode(0xf), 1002, "§5.2"),
@@ -357,7 +359,7 @@ const ALL_ERRORS: &[(ProtocolError, u16, &str)] = &[
 
 // proves 6455-7.4.1-14, 6455-7.4.1-16
 #[test]
-fn every_error_has_a_section_and_a_close_frame_that_fits() {
+fn every_error_has_a_section_and_fits_into_a_close_frame() {
     for &(error, code, section) in ALL_ERRORS {
         assert_eq!(error.section(), format!("RFC 6455 {section}"));
         let text = error.to_string();
@@ -372,11 +374,11 @@ fn every_error_has_a_section_and_a_close_frame_that_fits() {
     }
     let texts: std::collections::BTreeSet<String> =
         ALL_ERRORS.iter().map(|(e, ..)| e.to_string()).collect();
-    assert_eq!(texts.len(), ALL_ERRORS.len(), "no two say the same");
+    assert_eq!(texts.len(), ALL_ERRORS.len(), "no two texts are equal");
 }
 
-/// Checks the pieces and returns the text, or the number of the piece that was refused; the end
-/// of the text counts as one more piece.
+/// Checks the pieces. Returns the text, or the index of the piece that was refused. The end of the
+/// text counts as one more piece.
 fn check_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<String, usize> {
     let mut check = Utf8Check::new();
     let mut text = String::new();
@@ -394,8 +396,8 @@ fn check_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<String
     Ok(text)
 }
 
-/// The place of the first byte that cannot be right, whatever follows it. The standard library
-/// says so of a prefix by giving its error a length.
+/// Returns the place of the first byte that makes the text invalid, whatever follows. The error of
+/// `std` has a length for such bytes.
 fn first_impossible_byte(bytes: &[u8]) -> Option<usize> {
     let error = core::str::from_utf8(bytes).err()?;
     error.error_len()?;
@@ -404,7 +406,7 @@ fn first_impossible_byte(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// Holds the check to the standard library for the whole, for single bytes, and for every cut.
+/// Compares the check to `std` for the whole text, for single bytes, and for every cut.
 fn assert_checked_as_std_does(bytes: &[u8]) {
     let valid = core::str::from_utf8(bytes).ok();
     let bad_byte = first_impossible_byte(bytes);
@@ -449,7 +451,7 @@ fn long_text_is_checked_as_std_does() {
 
 // proves 6455-5.6-3, 6455-8.1-1
 #[test]
-fn text_in_pieces_is_judged_as_text_at_once() {
+fn text_in_pieces_is_checked_like_whole_text() {
     let strings: &[&[u8]] = &[
         b"",
         b"Hello",
@@ -485,7 +487,7 @@ fn text_in_pieces_is_judged_as_text_at_once() {
 }
 
 #[test]
-fn text_in_three_pieces_is_judged_as_text_at_once() {
+fn text_in_three_pieces_is_checked_like_whole_text() {
     for text in ["aé€🦀b", "🦀🦀€", "\u{800}\u{10ffff}é"] {
         for cut in 0..=text.len() {
             let (a, rest) = text.as_bytes().split_at(cut);
@@ -498,7 +500,7 @@ fn text_in_three_pieces_is_judged_as_text_at_once() {
 }
 
 #[test]
-fn all_sequences_of_one_and_two_bytes_are_judged_as_std_does() {
+fn all_sequences_of_one_and_two_bytes_are_checked_as_std_does() {
     for pair in 0..=u16::MAX {
         assert_checked_as_std_does(&pair.to_be_bytes());
     }
@@ -507,19 +509,19 @@ fn all_sequences_of_one_and_two_bytes_are_judged_as_std_does() {
     }
 }
 
-/// The first and last byte of each class that §3 of RFC 3629 tells apart.
+/// The first and the last byte of each class in RFC 3629 §3.
 const BOUNDARY_BYTES: [u8; 22] = [
     0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed,
     0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff,
 ];
 
 #[test]
-fn sequences_of_three_and_four_boundary_bytes_are_judged_as_std_does() {
+fn sequences_of_three_and_four_boundary_bytes_are_checked_as_std_does() {
     for a in BOUNDARY_BYTES {
         for b in BOUNDARY_BYTES {
             for c in BOUNDARY_BYTES {
                 assert_checked_as_std_does(&[a, b, c]);
-                // Four bytes matter where the first announces so many.
+                // A fourth byte matters only after a first byte that announces it.
                 if a >= 0xef {
                     for d in BOUNDARY_BYTES {
                         assert_checked_as_std_does(&[a, b, c, d]);

@@ -1,5 +1,5 @@
-//! The server that the guide builds, `examples/from_scratch.rs`: tightwire's client and raw bytes
-//! against it.
+//! Tests the server that the guide builds, `examples/from_scratch.rs`, with the client of tightwire
+//! and with raw bytes.
 
 #[allow(dead_code, reason = "the tests call `serve`, and never `main`")]
 #[path = "../examples/from_scratch.rs"]
@@ -13,7 +13,7 @@ use std::thread;
 use tightwire::{CloseCode, Message, MessageKind, WebSocket};
 use wire::{PATIENCE, REQUEST, RESPONSE, Raw, close_body};
 
-/// Runs the server for the rest of the tests.
+/// Starts the server, which runs until the tests end.
 fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -25,7 +25,7 @@ fn connect() -> WebSocket {
     tightwire::connect(&format!("ws://{}/", server())).unwrap()
 }
 
-/// The server must answer these bytes with a Close frame, and then end TCP without a reset.
+/// Asserts that the server answers these bytes with a Close frame, and ends TCP without a reset.
 #[track_caller]
 fn assert_closes_with(bytes: &[u8], code: u16) {
     let mut raw = Raw::upgraded(server());
@@ -91,7 +91,7 @@ fn bytes_may_arrive_one_by_one() {
 }
 
 #[test]
-fn frames_behind_the_request_are_not_lost() {
+fn frames_sent_with_the_request_are_not_lost() {
     let mut raw = Raw::connect(server());
     raw.send([REQUEST.as_bytes(), &wire::masked(0x81, b"early")].concat());
     assert_eq!(raw.read_head(), RESPONSE);
@@ -108,7 +108,7 @@ fn the_closing_handshake_repeats_the_code() {
     for (body, answer) in [(close_body(1000, "bye"), close_body(1000, "")), (vec![], vec![])] {
         let mut raw = Raw::upgraded(server());
         raw.send_frame(0x88, &body);
-        // Whatever follows a Close frame is not looked at.
+        // The server ignores bytes after a Close frame.
         raw.send([0xFF; 100]);
         assert_eq!(raw.read_frame(), (0x88, answer));
         assert_eq!(raw.read_to_end(), b"");
@@ -144,8 +144,8 @@ fn text_that_is_not_utf8_is_answered_with_1007() {
 }
 
 #[test]
-fn more_than_16_mib_are_answered_with_1009() {
-    // 16 MiB and a byte are announced; nothing of it has to come.
+fn messages_over_16_mib_are_answered_with_1009() {
+    // The header announces 16 MiB and one byte. The payload need not arrive.
     assert_closes_with(b"\x82\xFF\0\0\0\0\x01\0\0\x01\0\0\0\0", 1009);
     let mut frames = wire::masked(0x02, &vec![7; 16 << 20]);
     frames.extend(wire::masked(0x80, b"x"));
@@ -181,7 +181,7 @@ fn a_request_that_is_not_an_opening_handshake_is_answered_with_400() {
         assert!(raw.read_head().starts_with("HTTP/1.1 400 "), "{from:?} -> {to:?}");
         assert_eq!(raw.read_to_end(), b"");
     }
-    // A head that never ends, and one that is cut.
+    // A head that never ends, and one that the client leaves incomplete.
     for (request, ends) in [("x".repeat(20_000), false), ("GET / HTTP/1.1\r\n".into(), true)] {
         let mut raw = Raw::connect(server());
         raw.send(request);
@@ -194,7 +194,7 @@ fn a_request_that_is_not_an_opening_handshake_is_answered_with_400() {
 }
 
 #[test]
-fn fields_may_come_in_any_order_case_and_spacing() {
+fn header_fields_may_vary_in_order_case_and_spacing() {
     let mut raw = Raw::connect(server());
     raw.send(
         "GET / HTTP/1.1\r\nsec-websocket-version:13\r\nCONNECTION: keep-alive ,upgrade\r\n\

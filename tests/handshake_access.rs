@@ -1,4 +1,4 @@
-//! Who may connect, as far as the request tells (§10.2, §10.5).
+//! Tests the checks of a request that decide whether a client may connect (§10.2, §10.5).
 
 mod support;
 
@@ -6,7 +6,7 @@ use std::error::Error;
 
 use tightwire::handshake::{HandshakeError, Rejection, Request, Upgrade};
 
-/// A request that opens a connection, with one field more.
+/// A valid opening handshake with one more field.
 fn request(field: Option<(&str, &str)>) -> Request {
     let mut request = support::deflate::request(&[]);
     if let Some((name, value)) = field {
@@ -17,7 +17,7 @@ fn request(field: Option<(&str, &str)>) -> Request {
 
 // proves 6455-10.2-1, 6455-10.2-2
 #[test]
-fn an_origin_is_one_that_was_listed() {
+fn only_listed_origins_are_allowed() {
     let allowed = ["https://example.com", "localhost", "[::1]"];
     let is_from = |origin: Option<&str>| {
         let request = request(origin.map(|origin| ("Origin", origin)));
@@ -54,11 +54,11 @@ fn an_origin_is_one_that_was_listed() {
 }
 
 #[test]
-fn basic_authorization_is_checked_as_a_whole() {
+fn basic_authorization_must_match_completely() {
     let cases = [
         ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", true),
         ("BASIC   QWxhZGRpbjpvcGVuIHNlc2FtZQ==", true),
-        // Not padded; another last letter, one letter more, one less; nothing but the name.
+        // No padding, another last letter, one letter more, one letter less, and the name alone.
         ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ", false),
         ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZg==", false),
         ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZSE=", false),
@@ -75,18 +75,18 @@ fn basic_authorization_is_checked_as_a_whole() {
         assert_eq!(is_authorized, expected, "{value:?}");
     }
     assert!(!request(None).is_authorized_as("", ""));
-    // Two of them are none.
+    // With two Authorization fields, nobody is authorized.
     let mut twice = request(Some(("Authorization", cases[0].0)));
     twice.headers_mut().append("Authorization", cases[0].0).unwrap();
     assert!(!twice.is_authorized_as("Aladdin", "open sesame"));
-    // Twice the same letters cancel nothing out.
+    // Two equal wrong letters do not cancel each other out.
     let request = request(Some(("Authorization", "Basic YTpiYg==")));
     assert!(request.is_authorized_as("a", "bb"));
     assert!(!request.is_authorized_as("a", "cc"));
 }
 
 #[test]
-fn a_bearer_token_is_compared_as_a_whole() {
+fn a_bearer_token_must_match_completely() {
     let cases = [
         ("Bearer mF_9.B5f-4.1JqM", true),
         ("bearer  mF_9.B5f-4.1JqM", true),
@@ -123,7 +123,7 @@ fn a_cookie_is_found_by_its_name() {
         (&["Session=1; xsession=2; session"], Ok(None)),
         (&[""], Ok(None)),
         (&[], Ok(None)),
-        // Those of others are of no interest.
+        // Invalid cookies of other names are ignored.
         (&["odd=\u{e9}, ; session=1"], Ok(Some("1"))),
         (&["session=a b"], Err(())),
         (&["session=a,b"], Err(())),

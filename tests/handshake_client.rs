@@ -1,5 +1,5 @@
-//! The client's side of the opening handshake (§4.1): what it asks, and what it takes for an
-//! answer.
+//! Tests the client side of the opening handshake (§4.1): its request, and the responses that it
+//! accepts.
 
 use std::error::Error as _;
 
@@ -13,7 +13,7 @@ use tightwire::handshake::{
 
 const SAMPLE_KEY: Key = Key::new(*b"the sample nonce");
 const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// The answer to a handshake that offers nothing.
+/// The response to a handshake that offers nothing.
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Upgrade: websocket\r\n\
     Connection: Upgrade\r\n\
@@ -41,7 +41,7 @@ fn request_text(uri: &str, offer: &Offer) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The request as somebody else reads it.
+/// Returns the request as a server decodes it.
 fn request(uri: &str, offer: &Offer) -> Request {
     let text = request_text(uri, offer);
     let (request, len) = Request::decode(text.as_bytes(), &HeadLimits::default()).unwrap().unwrap();
@@ -57,7 +57,7 @@ fn verify(offer: &Offer, answer: impl AsRef<[u8]>) -> Result<Negotiated, Handsha
     handshake.verify(&response)
 }
 
-/// The good answer with a line in place of another.
+/// Returns the valid response with one part replaced.
 fn answer_with(line: &str, other: &str) -> String {
     assert!(ANSWER.contains(line));
     ANSWER.replace(line, other)
@@ -65,7 +65,7 @@ fn answer_with(line: &str, other: &str) -> String {
 
 // proves 6455-4.1-21, 6455-4.1-22, 6455-4.1-23, 6455-4.1-24, 6455-4.1-25, 6455-4.1-34, 6455-4.1-39
 #[test]
-fn the_sample_of_the_rfc_is_sent_to_the_byte() {
+fn the_request_matches_the_sample_of_the_rfc() {
     let offer = offer(&["chat", "superchat"]).origin("http://example.com");
     let text = "GET /chat HTTP/1.1\r\n\
         Host: server.example.com\r\n\
@@ -80,7 +80,7 @@ fn the_sample_of_the_rfc_is_sent_to_the_byte() {
 
 // proves 6455-4.1-26, 6455-4.1-27, 6455-4.1-28, 6455-4.1-29, 6455-4.1-30, 6455-4.1-36, 6455-4.1-37
 #[test]
-fn each_field_of_the_handshake_is_there_once() {
+fn each_field_of_the_handshake_is_sent_once() {
     let plain = request("ws://h/", &Offer::new());
     let expected = [
         ("Host", "h"),
@@ -94,7 +94,7 @@ fn each_field_of_the_handshake_is_there_once() {
 
 // proves 6455-4.1-38, 6455-4.1-42, 6455-4.1-43
 #[test]
-fn what_is_not_asked_for_has_no_field() {
+fn options_that_are_not_set_send_no_field() {
     let plain = request("ws://h/", &Offer::new());
     for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Origin", "Authorization"] {
         assert_eq!(plain.headers().get(name), None, "{name}");
@@ -103,7 +103,7 @@ fn what_is_not_asked_for_has_no_field() {
 
 // proves 6455-4.1-2, 6455-4.1-24, 6455-4.1-25, 6455-3-7
 #[test]
-fn the_uri_says_target_and_host() {
+fn the_uri_determines_target_and_host() {
     let cases = [
         ("ws://h", "GET / HTTP/1.1\r\nHost: h\r\n"),
         ("ws://h/chat?x=1", "GET /chat?x=1 HTTP/1.1\r\nHost: h\r\n"),
@@ -159,7 +159,7 @@ fn the_accept_value_is_the_hash_of_the_encoded_key() {
 
 // proves 6455-4.1-39, 6455-4.1-40, 6455-4.1-41
 #[test]
-fn subprotocols_are_different_tokens_in_the_callers_order() {
+fn subprotocols_must_be_distinct_tokens_and_keep_their_order() {
     let cases: &[(&[&str], &str)] = &[
         (&["chat"], "chat"),
         (&["superchat", "chat"], "superchat, chat"),
@@ -210,7 +210,7 @@ fn subprotocols_are_different_tokens_in_the_callers_order() {
 
 // proves 6455-4.1-43, 6455-9-1, 6455-9.1-1
 #[test]
-fn extensions_are_offered_in_the_grammar_of_9_1() {
+fn extensions_are_offered_in_the_grammar_of_section_9_1() {
     let mut foo = Extension::new("foo");
     foo.params.push(("a".to_owned(), Some("1".to_owned())));
     foo.params.push(("b".to_owned(), None));
@@ -251,7 +251,7 @@ fn extensions_are_offered_in_the_grammar_of_9_1() {
 
 // proves 6455-4.1-44
 #[test]
-fn fields_of_the_caller_are_added_and_cannot_replace_those_of_the_handshake() {
+fn fields_of_the_caller_are_sent_but_cannot_replace_those_of_the_handshake() {
     let offer =
         offer_with_header("Cookie", "a=b").header("Cookie", "c=d").header("User-Agent", "test");
     let request = request("ws://h/", &offer);
@@ -281,7 +281,7 @@ fn fields_of_the_caller_are_added_and_cannot_replace_those_of_the_handshake() {
 
 // proves 6455-4.1-34, 6455-4.1-44
 #[test]
-fn an_origin_is_sent_once_as_it_is_given() {
+fn the_origin_is_sent_once_and_unchanged() {
     let with_field = offer_with_header("Origin", "http://field");
     let sent = request("ws://h/", &with_field);
     assert_eq!(sent.headers().single("Origin"), Ok(Some("http://field")));
@@ -364,7 +364,7 @@ fn case_white_space_and_other_fields_do_not_matter() {
 
 // proves 6455-4.1-48, 6455-4.1-49, 6455-2.1-2
 #[test]
-fn an_answer_must_upgrade_to_websocket_and_to_nothing_else() {
+fn a_response_must_upgrade_to_websocket_only() {
     use HandshakeError::{Invalid, Missing, Repeated};
     let cases = [
         ("Upgrade: websocket\r\n", "", Missing("Upgrade")),
@@ -394,7 +394,7 @@ fn an_answer_must_upgrade_to_websocket_and_to_nothing_else() {
 
 // proves 6455-4.1-50, 6455-4.1-54, 6455-4.3-8, 6455-11.3.3-1
 #[test]
-fn only_the_right_accept_value_passes() {
+fn only_the_right_accept_value_is_accepted() {
     const NAME: &str = "Sec-WebSocket-Accept";
     let missing = answer_with(&format!("{ACCEPT}\r\n"), "");
     assert_eq!(verify(&Offer::new(), missing), Err(HandshakeError::Missing(NAME)));
@@ -410,7 +410,7 @@ fn only_the_right_accept_value_passes() {
         right.to_ascii_lowercase(),
         right.replace("+xOo", "+xOp"),
         right.replace('+', "-"),
-        // Of the nonce itself, and of the GUID alone.
+        // The key itself, and the hash of the GUID alone.
         "dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
         accept_value(""),
         "TOTALLYWRONG".to_owned(),
@@ -430,7 +430,7 @@ fn only_the_right_accept_value_passes() {
 
 // proves 6455-4.1-53, 6455-4.1-54, 6455-4.1-58, 6455-4.3-9, 6455-11.3.4-2
 #[test]
-fn only_one_subprotocol_that_was_offered_passes() {
+fn only_a_single_offered_subprotocol_is_accepted() {
     let answer =
         |value: &str| answer_with(ACCEPT, &format!("{ACCEPT}\r\nSec-WebSocket-Protocol: {value}"));
     let unoffered = |name: &str| Err(HandshakeError::UnofferedSubprotocol(name.to_owned()));
@@ -454,7 +454,7 @@ fn only_one_subprotocol_that_was_offered_passes() {
 
 // proves 6455-4.1-52, 6455-4.1-57, 6455-4.2.2-28, 6455-9.1-12, 6455-11.3.2-2
 #[test]
-fn only_extensions_that_were_offered_pass() {
+fn only_offered_extensions_are_accepted() {
     let answer = |values: &[&str]| {
         let lines: Vec<_> =
             values.iter().map(|v| format!("Sec-WebSocket-Extensions: {v}\r\n")).collect();
@@ -491,10 +491,10 @@ fn malformed_extensions_fail_the_handshake() {
 
 // proves 6455-4.1-47, 6455-4.3-10, 6455-11.3.5-2
 #[test]
-fn any_other_status_is_a_refusal_that_carries_the_response() {
+fn any_other_status_is_a_refusal_with_the_response() {
     let rest = ANSWER.split_once("\r\n").unwrap().1;
     for status in [100, 102, 200, 204, 301, 302, 400, 401, 404, 426, 500, 503, 999] {
-        // With everything else in place, that changes nothing.
+        // The other parts of a valid response make no difference.
         let error = verify(&Offer::new(), format!("HTTP/1.1 {status} X\r\n{rest}")).unwrap_err();
         let HandshakeError::Refused(response) = &error else { panic!("{error:?}") };
         assert_eq!(response.status(), status);
@@ -517,7 +517,7 @@ fn any_other_status_is_a_refusal_that_carries_the_response() {
 
 // proves 6455-4.1-54
 #[test]
-fn what_is_no_http_fails_the_handshake() {
+fn invalid_http_fails_the_handshake() {
     let cases = [
         ("HTTP/1.1 101", "HTTP/1.0 101", HttpError::Version),
         ("HTTP/1.1 101", "HTTP/1.1 1x1", HttpError::StartLine),
@@ -534,7 +534,7 @@ fn what_is_no_http_fails_the_handshake() {
 }
 
 #[test]
-fn each_error_of_the_client_says_something_of_its_own() {
+fn each_client_error_has_its_own_text() {
     let errors = [
         HandshakeError::Http(HttpError::StartLine),
         HandshakeError::Missing("Upgrade"),
@@ -556,11 +556,11 @@ fn each_error_of_the_client_says_something_of_its_own() {
 
 // proves 6455-4.1-50, 6455-4.2.2-25
 #[test]
-fn accept_values_are_those_of_other_implementations() {
-    // Computed with hashlib and base64 of Python.
+fn accept_values_match_those_of_other_implementations() {
+    // Computed with `hashlib` and `base64` in Python.
     let cases = [
         ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-        // The sample of §4.1 as it is printed, and as it was meant (erratum 3150).
+        // The sample of §4.1 as printed, and as intended (erratum 3150).
         ("AQIDBAUGBwgJCgsMDQ4PEC==", "OfS0wDaT5NoxF2gqm7Zj2YtetzM="),
         ("AQIDBAUGBwgJCgsMDQ4PEA==", "C/0nmHhBztSRGR1CwL6Tf4ZjwpY="),
         ("AAAAAAAAAAAAAAAAAAAAAA==", "ICX+Yqv66kxgM0FcWaLWlFLwTAI="),
@@ -573,7 +573,7 @@ fn accept_values_are_those_of_other_implementations() {
 }
 
 #[test]
-fn a_location_cannot_write_on_the_terminal() {
+fn a_location_cannot_write_control_characters_to_a_terminal() {
     let bytes = b"HTTP/1.1 302 Found\r\nLocation: /\x9b2J\xe9\r\n\r\n";
     let error = verify(&Offer::new(), bytes).unwrap_err();
     let text = error.to_string();
@@ -582,14 +582,14 @@ fn a_location_cannot_write_on_the_terminal() {
 }
 
 #[test]
-fn a_refusal_says_where_a_redirect_leads_but_not_at_any_length() {
+fn a_refusal_names_the_target_of_a_redirect_shortened() {
     for status in [301, 302, 303, 307, 308] {
         let head = format!("HTTP/1.1 {status} x\r\nLocation: wss://other.example/chat\r\n\r\n");
         let text = verify(&Offer::new(), head.as_bytes()).unwrap_err().to_string();
         assert!(text.contains(&status.to_string()), "{text}");
-        assert!(text.ends_with("sends us to \"wss://other.example/chat\""), "{text}");
+        assert!(text.ends_with("redirects to \"wss://other.example/chat\""), "{text}");
     }
-    // Two bytes each, so that they are cut between characters only.
+    // Each character has two bytes, and the text is cut between characters.
     for (len, shown) in [(200, "\""), (201, "\"..."), (4000, "\"...")] {
         let head = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", "\u{fc}".repeat(len));
         let text = verify(&Offer::new(), head.as_bytes()).unwrap_err().to_string();
@@ -598,9 +598,9 @@ fn a_refusal_says_where_a_redirect_leads_but_not_at_any_length() {
     }
 }
 
-/// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
+/// All values within the limits are processed in linear time (CVE-2021-32640).
 #[test]
-fn long_answers_of_next_to_nothing_are_refused() {
+fn long_responses_of_separators_are_refused() {
     const LEN: usize = 64 << 10;
     let offer = offer_extensions([Extension::new("foo")]);
     let handshake = handshake("ws://h/", &offer).unwrap();
@@ -630,7 +630,7 @@ fn long_answers_of_next_to_nothing_are_refused() {
 
 // proves 6455-4.1-52
 #[test]
-fn odd_names_of_extensions_were_not_offered() {
+fn extensions_with_odd_names_are_not_taken_for_offered_ones() {
     for name in ["constructor", "__proto__", "toString", "hasOwnProperty", "length", "0"] {
         for offer in [Offer::new(), offer_extensions([Extension::new("foo")])] {
             let line = format!("{ACCEPT}\r\nSec-WebSocket-Extensions: {name}");
@@ -641,9 +641,9 @@ fn odd_names_of_extensions_were_not_offered() {
 }
 
 #[test]
-fn the_rules_are_judged_in_the_order_of_the_rfc() {
+fn the_rules_are_checked_in_the_order_of_the_rfc() {
     use HandshakeError::{Invalid, Missing};
-    // Each answer lacks one fault of the one before.
+    // Each response corrects one fault of the previous one.
     let (upgrade, connection) = ("Upgrade: websocket\r\n", "Connection: Upgrade\r\n");
     let accept = format!("{ACCEPT}\r\n");
     let extensions = "Sec-WebSocket-Extensions: ;\r\n";
@@ -699,7 +699,7 @@ proptest! {
 
     // proves 6455-4.1-2, 6455-4.1-21, 6455-4.1-39, 6455-4.1-43, 6455-4.2.2-13, 6455-4.2.2-20
     #[test]
-    fn whatever_is_offered_arrives_and_the_answer_is_taken(
+    fn any_offer_arrives_and_its_response_is_accepted(
         offer in any_offer(),
         nonce in any::<[u8; 16]>(),
         resource in "/[a-z0-9?]{0,9}",
@@ -732,7 +732,7 @@ proptest! {
         let (response, len) = Response::decode(&bytes, &HeadLimits::default()).unwrap().unwrap();
         prop_assert_eq!(len, bytes.len());
         prop_assert_eq!(handshake.verify(&response), Ok(negotiated));
-        // With another key it is the answer to somebody else.
+        // For another key, the response is invalid.
         let other = ClientHandshake::new(&uri, &offer, Key::new(nonce.map(|byte| !byte))).unwrap();
         prop_assert_eq!(
             other.verify(&response),
@@ -741,7 +741,7 @@ proptest! {
     }
 
     #[test]
-    fn no_offer_brings_along_another_line(
+    fn no_offer_can_inject_a_line(
         subprotocol in any::<String>(),
         origin in any::<String>(),
         name in any::<String>(),
@@ -767,7 +767,7 @@ proptest! {
 
     // proves 6455-4.1-46
     #[test]
-    fn no_answer_is_a_panic(
+    fn no_response_causes_a_panic(
         fields in vec(
             (
                 prop::sample::select(&[
@@ -806,7 +806,7 @@ proptest! {
 }
 
 #[test]
-fn what_ends_up_in_a_log_holds_no_password_and_no_cookie() {
+fn debug_output_hides_passwords_and_cookies() {
     let uri: Uri = "ws://edna:secret@server.example.com/".parse().unwrap();
     let offer = offer_with_header("cookie", "secret=1").header("User-Agent", "a test");
     let handshake = ClientHandshake::new(&uri, &offer, SAMPLE_KEY).unwrap();

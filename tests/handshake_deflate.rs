@@ -1,5 +1,5 @@
-//! permessage-deflate in the opening handshake (RFC 7692 §5, §7.1): what is offered, answered
-//! and judged. None of it needs the feature that compresses.
+//! Tests permessage-deflate in the opening handshake (RFC 7692 §5, §7.1): offers, responses and
+//! their validation. None of it needs the feature `deflate`.
 
 mod support;
 
@@ -12,7 +12,7 @@ const fn plain() -> DeflateConfig {
     DeflateConfig::new()
 }
 
-/// What was agreed on, in short: "server 15 takes over, client 9".
+/// Returns the parameters in short form: "server 15 takeover, client 9".
 fn summary(params: &Params) -> String {
     let one = |name, coding: DirectionParams| {
         let DirectionParams { context_takeover, window_bits, .. } = coding;
@@ -27,7 +27,7 @@ const NO_TAKEOVERS: &str = "server_no_context_takeover; client_no_context_takeov
 // 7692-7.1.2.1-1, 7692-7.1.2.1-3, 7692-7.1.2.2-1, 7692-7.1.2.2-3,
 // 6455-9.1-7, 6455-9.1-8, 6455-9.2-1
 #[test]
-fn a_client_offers_what_it_wishes() {
+fn a_client_offers_its_configuration() {
     let cases = [
         (plain(), "client_max_window_bits"),
         (
@@ -50,7 +50,7 @@ fn a_client_offers_what_it_wishes() {
             "server_no_context_takeover; server_max_window_bits=11; \
              client_no_context_takeover; client_max_window_bits=12",
         ),
-        // What is nobody else's business is not said.
+        // Local settings are not sent.
         (plain().level(9).min_len(0), "client_max_window_bits"),
     ];
     for (config, params) in cases {
@@ -63,7 +63,7 @@ fn a_client_offers_what_it_wishes() {
 
 // proves 7692-5-2, 7692-5-3, 7692-5-4
 #[test]
-fn a_client_offers_several_ways_in_its_order_before_extensions_of_its_own() {
+fn a_client_offers_several_configurations_in_order_before_other_extensions() {
     let config = [plain().recv_window_bits(10), plain()];
     let expected = "permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
                     permessage-deflate; client_max_window_bits";
@@ -78,7 +78,7 @@ fn a_client_offers_several_ways_in_its_order_before_extensions_of_its_own() {
     );
 }
 
-/// A server's wishes, what it is offered, and what it answers: parameters, or nothing.
+/// The settings of a server, an offer, the parameters of its response or `None`, and the result.
 type Answer = (DeflateConfig, &'static str, Option<&'static str>, &'static str);
 
 fn answers() -> Vec<Answer> {
@@ -107,7 +107,7 @@ fn answers() -> Vec<Answer> {
             "; server_max_window_bits=8",
             "server 8 takeover, client 15 takeover",
         ),
-        // Quoted or not is the same (RFC 6455 §9.1).
+        // Quotes make no difference (RFC 6455 §9.1).
         with(
             "; server_max_window_bits=\"10\"",
             "; server_max_window_bits=10",
@@ -123,7 +123,7 @@ fn answers() -> Vec<Answer> {
             "; client_no_context_takeover",
             "server 15 takeover, client 15",
         ),
-        // The order of parameters means nothing, and the answer has one of its own.
+        // The order of parameters has no meaning. The response has its own order.
         with(
             "; client_max_window_bits; server_max_window_bits=10",
             "; server_max_window_bits=10",
@@ -136,7 +136,7 @@ fn answers() -> Vec<Answer> {
              client_no_context_takeover; client_max_window_bits=9",
             "server 11, client 9",
         ),
-        // Wishes of the server that it may always have.
+        // Settings of the server that need no offer.
         (
             plain().no_context_takeover(),
             "",
@@ -144,7 +144,8 @@ fn answers() -> Vec<Answer> {
             "server 15, client 15",
         ),
         (
-            // Not told where it was not offered: some clients would refuse.
+            // The response has no parameter that the client did not offer, because some clients
+            // would refuse it.
             plain().send_window_bits(9),
             "",
             Some(""),
@@ -162,7 +163,7 @@ fn answers() -> Vec<Answer> {
             Some("; server_max_window_bits=9"),
             "server 9 takeover, client 15 takeover",
         ),
-        // Wishes of the server that depend on what was offered.
+        // Settings of the server that depend on the offer.
         (plain().recv_window_bits(10), "", Some(""), "server 15 takeover, client 15 takeover"),
         (
             plain().recv_window_bits(10),
@@ -198,7 +199,7 @@ fn answers() -> Vec<Answer> {
 // 7692-7.1.2.2-11, 7692-7.1.3-1, 7692-7.1.3-2,
 // 6455-4.2.2-28, 6455-9-2, 6455-9-4, 6455-9.1-14
 #[test]
-fn a_server_answers_what_it_can_do() {
+fn a_server_answers_offers_by_its_configuration() {
     for (config, offer, expected, negotiated) in answers() {
         let offer = format!("permessage-deflate{offer}");
         let (answer, settled) = accept(&[&offer], &config);
@@ -211,7 +212,7 @@ fn a_server_answers_what_it_can_do() {
     }
 }
 
-/// Parameters that are well formed and that no offer may have.
+/// Parameters that are well-formed, but that no offer may have.
 const DECLINED: &[&str] = &[
     "; foo",
     "; foo=1",
@@ -231,8 +232,8 @@ const DECLINED: &[&str] = &[
     "; client_max_window_bits; client_max_window_bits=10",
 ];
 
-/// Values of window bits that there are not.
-const NO_BITS: &[&str] = &[
+/// Invalid values for window bits.
+const INVALID_BITS: &[&str] = &[
     "0",
     "7",
     "16",
@@ -260,8 +261,8 @@ const NO_BITS: &[&str] = &[
 // 7692-7.1.1.1-2, 7692-7.1.1.2-2, 7692-7.1.2.1-2, 7692-7.1.2.2-2,
 // 6455-9-4, 6455-9.1-8
 #[test]
-fn an_offer_that_cannot_be_taken_is_declined_and_the_next_one_is_looked_at() {
-    let bits = NO_BITS.iter().flat_map(|value| {
+fn an_unacceptable_offer_is_declined_and_the_next_is_tried() {
+    let bits = INVALID_BITS.iter().flat_map(|value| {
         ["server", "client"].map(|side| format!("; {side}_max_window_bits={value}"))
     });
     for params in DECLINED.iter().map(ToString::to_string).chain(bits) {
@@ -279,7 +280,7 @@ fn an_offer_that_cannot_be_taken_is_declined_and_the_next_one_is_looked_at() {
 
 // proves 7692-7.1.2.1-2, 7692-7.1.2.2-2
 #[test]
-fn window_bits_from_8_to_15_are_understood() {
+fn window_bits_from_8_to_15_are_accepted() {
     for bits in 8..=15 {
         let (_, negotiated) =
             accept(&[&format!("permessage-deflate; server_max_window_bits={bits}")], &plain());
@@ -292,7 +293,7 @@ fn window_bits_from_8_to_15_are_understood() {
 
 // proves 7692-7-7
 #[test]
-fn what_breaks_the_grammar_fails_the_handshake() {
+fn malformed_parameters_fail_the_handshake() {
     let cases = [
         "permessage-deflate; server_max_window_bits=",
         "permessage-deflate; server_max_window_bits=\"\"",
@@ -321,7 +322,7 @@ fn what_breaks_the_grammar_fails_the_handshake() {
 // proves 7692-5-4, 7692-5-5, 7692-7.1.3-3,
 // 6455-9.1-11
 #[test]
-fn the_first_offer_that_can_be_taken_is() {
+fn the_first_acceptable_offer_is_taken() {
     let cases: &[(&[&str], &str)] = &[
         (
             &["permessage-deflate; client_max_window_bits; server_max_window_bits=10, \
@@ -344,12 +345,12 @@ fn the_first_offer_that_can_be_taken_is() {
 
 // proves 7692-5-18, 7692-5-26, 7692-7-1
 #[test]
-fn what_was_not_offered_is_not_answered() {
+fn a_server_does_not_answer_without_an_offer() {
     let offers = [
         &[][..],
         &["x-other"],
         &["permessage-bzip2"],
-        // Names are compared as they are.
+        // Names are compared with their case.
         &["Permessage-Deflate"],
         &["PERMESSAGE-DEFLATE; server_max_window_bits=10"],
         &["deflate", "permessage-deflate2", "x-webkit-deflate-frame"],
@@ -363,7 +364,7 @@ fn what_was_not_offered_is_not_answered() {
 
 // proves 7692-5-27, 7692-3-3
 #[test]
-fn a_server_that_does_not_wish_it_answers_nothing() {
+fn a_server_without_compression_does_not_answer_the_offer() {
     let request = request(&["permessage-deflate; client_max_window_bits"]);
     let upgrade = Upgrade::from_request(&request).unwrap();
     let (response, negotiated) = upgrade.accept(&AcceptOptions::new()).unwrap();
@@ -373,10 +374,10 @@ fn a_server_that_does_not_wish_it_answers_nothing() {
     assert_eq!(verify(&[plain()], &[]).unwrap(), None, "and a client takes it");
 }
 
-/// A client's wishes, the parameters of a response, and what it configures itself to.
-type Judged = (DeflateConfig, &'static str, Result<&'static str, ParamsError>);
+/// The settings of a client, the parameters of a response, and the result.
+type ResponseCase = (DeflateConfig, &'static str, Result<&'static str, ParamsError>);
 
-fn judged() -> Vec<Judged> {
+fn response_cases() -> Vec<ResponseCase> {
     const SERVER_BITS: &str = "server_max_window_bits";
     const NO_TAKEOVER: &str = "server_no_context_takeover";
     let value = |name: &str| Err(ParamsError::Value(name.to_owned()));
@@ -385,7 +386,7 @@ fn judged() -> Vec<Judged> {
     let both = Ok("server 15 takeover, client 15 takeover");
     let mut cases = vec![
         (plain(), "", both.clone()),
-        // Unasked, and yet fine.
+        // The client did not ask for this, but it may be granted.
         (plain(), "; server_no_context_takeover", Ok("server 15, client 15 takeover")),
         (plain(), "; client_no_context_takeover", Ok("server 15 takeover, client 15")),
         (plain(), "; server_max_window_bits=9", Ok("server 9 takeover, client 15 takeover")),
@@ -399,7 +400,7 @@ fn judged() -> Vec<Judged> {
              server_no_context_takeover",
             Ok("server 12, client 11"),
         ),
-        // Hints bind nobody.
+        // The server may ignore hints.
         (plain().send_context_takeover(false), "", both.clone()),
         (plain().send_window_bits(9), "", both),
         (
@@ -407,7 +408,7 @@ fn judged() -> Vec<Judged> {
             "; client_max_window_bits=12",
             Ok("server 15 takeover, client 12 takeover"),
         ),
-        // Requests do.
+        // The server must grant requests.
         (plain().recv_context_takeover(false), "", Err(ParamsError::NotGranted(NO_TAKEOVER))),
         (
             plain().recv_context_takeover(false),
@@ -430,7 +431,7 @@ fn judged() -> Vec<Judged> {
             "; server_max_window_bits=10",
             Ok("server 10 takeover, client 15 takeover"),
         ),
-        // What is no parameter, or not like this.
+        // Unknown parameters, and known ones in an invalid form.
         (plain(), "; foo", unknown("foo")),
         (plain(), "; foo=1", unknown("foo")),
         (plain(), "; Server_no_context_takeover", unknown("Server_no_context_takeover")),
@@ -462,8 +463,8 @@ fn judged() -> Vec<Judged> {
 // 7692-7.1.1.2-5, 7692-7.1.1.2-6, 7692-7.1.1.2-9, 7692-7.1.2.1-7, 7692-7.1.2.1-8,
 // 7692-7.1.2.1-10, 7692-7.1.2.2-4, 7692-7.1.2.2-5, 7692-7.1.2.2-8
 #[test]
-fn a_client_judges_the_response_by_what_it_offered() {
-    for (config, params, expected) in judged() {
+fn a_client_checks_the_response_against_its_offer() {
+    for (config, params, expected) in response_cases() {
         let answer = format!("permessage-deflate{params}");
         let outcome = verify(std::slice::from_ref(&config), &[&answer]);
         match expected {
@@ -480,9 +481,9 @@ fn a_client_judges_the_response_by_what_it_offered() {
 
 // proves 7692-7-12, 7692-7.1.2.1-8, 7692-7.1.2.2-8
 #[test]
-fn a_client_takes_no_other_window_bits_than_there_are() {
+fn a_client_refuses_invalid_window_bits() {
     for name in ["server_max_window_bits", "client_max_window_bits"] {
-        for value in NO_BITS {
+        for value in INVALID_BITS {
             let answer = format!("permessage-deflate; {name}={value}");
             let expected = HandshakeError::Deflate(ParamsError::Value(name.to_owned()));
             assert_eq!(verify(&[plain()], &[&answer]), Err(expected), "{answer}");
@@ -492,7 +493,7 @@ fn a_client_takes_no_other_window_bits_than_there_are() {
 
 // proves 7692-3-2, 7692-5-20, 7692-7.1.3-3
 #[test]
-fn a_response_may_fit_any_of_the_offers() {
+fn a_response_may_match_any_of_the_offers() {
     let small = plain().recv_window_bits(10).recv_context_takeover(false);
     let cases = [
         (
@@ -510,7 +511,7 @@ fn a_response_may_fit_any_of_the_offers() {
             assert_eq!(summary(&params), expected, "{answer}");
         }
     }
-    // If it fits none, it is said what is wrong with it for the preferred one.
+    // If the response matches no offer, the error explains what is missing for the preferred one.
     let offers = [small, plain().recv_window_bits(9)];
     let outcome = verify(&offers, &["permessage-deflate; server_max_window_bits=10"]);
     let expected = ParamsError::NotGranted("server_no_context_takeover");
@@ -519,7 +520,7 @@ fn a_response_may_fit_any_of_the_offers() {
 
 // proves 7692-5-23
 #[test]
-fn two_answers_to_one_offer_fail() {
+fn two_responses_to_one_offer_fail() {
     for answers in [
         &["permessage-deflate, permessage-deflate"][..],
         &["permessage-deflate", "permessage-deflate"],
@@ -534,7 +535,7 @@ fn two_answers_to_one_offer_fail() {
 
 // proves 7692-5-28, 7692-7-1
 #[test]
-fn an_answer_to_no_offer_fails() {
+fn a_response_without_an_offer_fails() {
     let cases = [
         (&[][..], "permessage-deflate"),
         (&[], "permessage-deflate; server_max_window_bits=10"),
@@ -550,14 +551,14 @@ fn an_answer_to_no_offer_fails() {
 }
 
 #[test]
-fn errors_say_what_is_wrong_and_where_it_stands() {
+fn errors_name_the_parameter_and_its_fault() {
     let cases = [
         ("; foo", "permessage-deflate has no parameter \"foo\""),
         (
             "; server_max_window_bits=9; server_max_window_bits=9",
-            "\"server_max_window_bits\" stands",
+            "\"server_max_window_bits\" is repeated",
         ),
-        ("; server_max_window_bits=7", "server_max_window_bits has no value that it can have"),
+        ("; server_max_window_bits=7", "server_max_window_bits has an invalid value"),
         ("", "did not grant server_max_window_bits: add a second offer"),
     ];
     for (params, expected) in cases {
@@ -581,7 +582,7 @@ fn errors_say_what_is_wrong_and_where_it_stands() {
 }
 
 #[test]
-fn a_refusal_is_judged_before_its_extensions() {
+fn a_refusal_is_reported_before_its_extensions_are_checked() {
     let response =
         Response::new(400).with_header("Sec-WebSocket-Extensions", "permessage-deflate; foo");
     let outcome = client(&[plain()]).verify(&response.unwrap());
@@ -599,13 +600,14 @@ fn config() -> impl Strategy<Value = DeflateConfig> {
 }
 
 proptest! {
-    /// Whatever two ends of ours wish, they agree, and neither gets less than it asked for.
+    /// Any settings at both ends lead to an agreement, and each end gets at least what it
+    /// requested.
     // proves 7692-5-6, 7692-7.1.1.1-5, 7692-7.1.2.1-7, 7692-7.1.2.2-6
     #[test]
-    fn two_ends_always_agree(client in config(), server in config()) {
+    fn client_and_server_always_agree(client in config(), server in config()) {
         let params = agree(&client, &server);
         let bits = |config: &DeflateConfig, key| {
-            // What one alone would be content with.
+            // The value in the offer of this end.
             let offer = offered(std::slice::from_ref(config)).unwrap();
             let list = Extension::decode_list([&*offer]).unwrap();
             let value = list[0].params.iter().find(|(name, _)| name == key);
@@ -614,7 +616,7 @@ proptest! {
         let smaller = |a: u8, b: u8| a.min(b);
         let by_client = bits(&client, "server_max_window_bits");
         let by_server = bits(&server, "client_max_window_bits");
-        // A server tells its own wish only to a client that asked.
+        // A server applies its own window only if the client offered a limit.
         let of_server = if by_client == 15 { 15 } else { smaller(by_client, by_server) };
         prop_assert_eq!(params.server.window_bits, of_server);
         prop_assert_eq!(
@@ -634,7 +636,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_server_chose_can_be_asked_for() {
+fn the_compression_chosen_by_a_server_can_be_read() {
     let config = plain().level(9).min_len(1);
     let accept = AcceptOptions::new().deflate(config.clone());
     assert_eq!(accept.chosen_deflate(), Some(&config));

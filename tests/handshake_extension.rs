@@ -1,4 +1,4 @@
-//! The grammar of `Sec-WebSocket-Extensions` (§4.3, §9.1).
+//! Tests the grammar of `Sec-WebSocket-Extensions` (§4.3, §9.1).
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn extension(name: &str, params: &[(&str, Option<&str>)]) -> Extension {
 
 // proves 6455-9.1-3, 6455-4.3-1, 6455-4.3-5, 6455-4.3-7
 #[test]
-fn the_grammar_is_read() {
+fn valid_lists_are_decoded() {
     let a = || extension("a", &[]);
     let cases: &[(&str, Vec<Extension>)] = &[
         ("a", vec![a()]),
@@ -48,7 +48,7 @@ fn the_grammar_is_read() {
 
 // proves 6455-9.1-2, 6455-9.1-3, 6455-4.3-5
 #[test]
-fn what_breaks_the_grammar_is_refused() {
+fn malformed_lists_are_refused() {
     let cases = [
         "",
         " ",
@@ -121,7 +121,7 @@ fn a_quoted_value_is_a_token_once_unescaped() {
 
 // proves 6455-9.1-5, 6455-9.1-6, 6455-11.3.2-1
 #[test]
-fn several_fields_say_the_same_as_one() {
+fn several_fields_mean_the_same_as_one() {
     let expected = vec![extension("foo", &[]), extension("bar", &[("baz", Some("2"))])];
     assert_eq!(decode(&["foo", "bar; baz=2"]).as_ref(), Ok(&expected));
     assert_eq!(decode(&["foo, bar; baz=2"]).as_ref(), Ok(&expected));
@@ -131,7 +131,7 @@ fn several_fields_say_the_same_as_one() {
 
 // proves 6455-9.1-3
 #[test]
-fn what_is_printed_is_read_as_the_same_in_the_same_order() {
+fn a_printed_list_decodes_to_the_same_list() {
     let list = vec![
         extension("foo", &[("a", Some("1")), ("b", None), ("a", Some("2"))]),
         extension("bar", &[]),
@@ -144,14 +144,14 @@ fn what_is_printed_is_read_as_the_same_in_the_same_order() {
 }
 
 #[test]
-fn names_are_kept_as_they_are_written() {
+fn names_keep_their_case() {
     let list = decode(&["Foo; Bar=Baz"]).unwrap();
     assert_eq!(list, [extension("Foo", &[("Bar", Some("Baz"))])]);
     assert_ne!(list, decode(&["foo; bar=baz"]).unwrap());
 }
 
 #[test]
-fn long_values_of_nothing_are_read_too() {
+fn long_lists_of_separators_are_decoded() {
     const LEN: usize = 64 << 10;
     for filler in [",", " ", "\t", " ,"] {
         let filler = filler.repeat(LEN);
@@ -170,9 +170,9 @@ fn the_error_cites_its_section() {
     assert!(ExtensionSyntaxError.to_string().contains("§9.1"));
 }
 
-/// Names that mean something to parsers which keep parameters in an object (ws before 3.3.1).
+/// Names with a meaning for parsers that keep parameters in an object (ws before 3.3.1).
 #[test]
-fn odd_names_are_names_like_others() {
+fn odd_names_are_treated_like_any_other() {
     let names = [
         "constructor",
         "__proto__",
@@ -199,35 +199,35 @@ fn odd_names_are_names_like_others() {
 
 // proves 6455-9.1-3
 #[test]
-fn each_character_is_taken_where_the_grammar_has_it() {
+fn each_character_is_accepted_only_where_the_grammar_allows_it() {
     let is_token_char = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     for c in (0..=0xff).map(char::from).chain(['\u{17f}', '\u{20ac}', '\u{1f980}']) {
         let is_taken = |text: String| decode(&[&text]).is_ok();
-        // Between two names, these put something in order: the others would have to be part of
-        // one name.
+        // Between two names, these characters form a valid list. Others would have to belong to one
+        // name.
         assert_eq!(is_taken(format!("a{c}b")), is_token_char(c) || ",;".contains(c), "name, {c:?}");
         let taken_in_param = is_token_char(c) || ",;=".contains(c);
         assert_eq!(is_taken(format!("a;b{c}d")), taken_in_param, "parameter, {c:?}");
         assert_eq!(is_taken(format!("a;b=d{c}e")), is_token_char(c) || ",;".contains(c), "{c:?}");
         for quoted in [format!("a;b=\"d{c}e\""), format!("a;b=\"d\\{c}e\"")] {
-            // The quotation mark ends it, and the backslash makes the next one part of it.
+            // A quotation mark ends the value, and a backslash escapes the next character.
             let expected = is_token_char(c) || (c == '\\' && !quoted.contains("\\\\"));
             assert_eq!(is_taken(quoted.clone()), expected, "{quoted:?}");
         }
-        let is_blank = matches!(c, ' ' | '\t');
-        // Blanks around a word are skipped; a comma there is an empty element more, if it does
-        // not cut off a parameter.
+        let is_space = matches!(c, ' ' | '\t');
+        // Spaces around a word are skipped. A comma there adds an empty element, unless it cuts off
+        // a parameter.
         let spaced = [("", "a", true), ("a", "", true), ("a;b=", "d", false), ("a", ";b", false)];
         for (before, after, may_be_comma) in spaced {
-            let expected = is_token_char(c) || is_blank || (c == ',' && may_be_comma);
+            let expected = is_token_char(c) || is_space || (c == ',' && may_be_comma);
             assert_eq!(is_taken(format!("{before}{c}{after}")), expected, "{before}, {c:?}");
         }
     }
 }
 
-/// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
+/// All values within the limits are processed in linear time (CVE-2021-32640).
 #[test]
-fn long_values_that_are_wrong_are_refused() {
+fn long_malformed_values_are_refused() {
     const LEN: usize = 64 << 10;
     for filler in [";", " ;", "; ", ";,", ",;", "=", "\"", "\\", "a;", "a=", "; a;,", "\u{e9}"] {
         let filler = filler.repeat(LEN);
@@ -244,9 +244,9 @@ fn long_values_that_are_wrong_are_refused() {
     assert_eq!(decode(&[&text]), Ok(vec![extension(&token, &[(&token, Some(&token))])]));
 }
 
-/// What has no value, and what has an empty one, which no grammar allows.
+/// A parameter may have no value, but the grammar does not allow an empty one.
 #[test]
-fn an_empty_value_is_not_a_missing_one() {
+fn an_empty_value_is_refused_but_a_missing_one_is_not() {
     assert_eq!(decode(&["a;b"]), Ok(vec![extension("a", &[("b", None)])]));
     for value in ["a;b=", "a;b=\"\"", "a;b= ;c", "a;b=,c"] {
         assert_eq!(decode(&[value]), Err(ExtensionSyntaxError), "{value}");
@@ -264,13 +264,13 @@ fn any_extension() -> impl Strategy<Value = Extension> {
     })
 }
 
-/// A way to write an extension: blanks wherever they may be, and values with and without quotes.
-fn written(extension: &Extension, blanks: &[String], quoted: bool, escaped: bool) -> String {
-    let mut blanks = blanks.iter().map(String::as_str).cycle();
-    let mut blank = || blanks.next().unwrap_or_default();
-    let mut text = format!("{}{}{}", blank(), extension.name, blank());
+/// Writes an extension with optional spaces wherever they are allowed, with or without quotes.
+fn written(extension: &Extension, spaces: &[String], quoted: bool, escaped: bool) -> String {
+    let mut spaces = spaces.iter().map(String::as_str).cycle();
+    let mut space = || spaces.next().unwrap_or_default();
+    let mut text = format!("{}{}{}", space(), extension.name, space());
     for (name, value) in &extension.params {
-        text += &format!(";{}{name}{}", blank(), blank());
+        text += &format!(";{}{name}{}", space(), space());
         if let Some(value) = value {
             let value = match (quoted, escaped) {
                 (true, true) => {
@@ -279,7 +279,7 @@ fn written(extension: &Extension, blanks: &[String], quoted: bool, escaped: bool
                 (true, false) => format!("\"{value}\""),
                 (false, _) => value.clone(),
             };
-            text += &format!("={}{value}{}", blank(), blank());
+            text += &format!("={}{value}{}", space(), space());
         }
     }
     text
@@ -290,7 +290,7 @@ proptest! {
 
     // proves 6455-9.1-3, 6455-9.1-5, 6455-9.1-6, 6455-11.3.2-1
     #[test]
-    fn whatever_is_printed_is_read_as_the_same(list in vec(any_extension(), 1..5)) {
+    fn any_printed_list_decodes_to_the_same_list(list in vec(any_extension(), 1..5)) {
         let printed: Vec<_> = list.iter().map(ToString::to_string).collect();
         prop_assert_eq!(decode(&[&printed.join(", ")]), Ok(list.clone()));
         let lines: Vec<_> = printed.iter().map(String::as_str).collect();
@@ -299,29 +299,29 @@ proptest! {
 
     // proves 6455-4.3-1, 6455-4.3-6, 6455-9.1-4
     #[test]
-    fn blanks_quotes_and_empty_elements_change_nothing(
+    fn spaces_quotes_and_empty_elements_change_nothing(
         list in vec(any_extension(), 1..4),
-        blanks in vec("[ \t]{0,2}", 1..6),
+        spaces in vec("[ \t]{0,2}", 1..6),
         quoted in any::<bool>(),
         escaped in any::<bool>(),
         separators in vec("(,[ \t]*){1,3}", 4),
     ) {
         let mut text = String::new();
         for (extension, separator) in list.iter().zip(&separators) {
-            text += &written(extension, &blanks, quoted, escaped);
+            text += &written(extension, &spaces, quoted, escaped);
             text += separator;
         }
         prop_assert_eq!(decode(&[&text]), Ok(list), "{:?}", text);
     }
 
     #[test]
-    fn no_text_is_a_panic(values in vec(any::<String>(), 0..4)) {
+    fn no_text_causes_a_panic(values in vec(any::<String>(), 0..4)) {
         let values: Vec<_> = values.iter().map(String::as_str).collect();
         let _ = decode(&values);
     }
 
     #[test]
-    fn what_is_read_of_any_text_is_printed_and_read_again(text in "([a\" \t,;=\\\\é\0]|x=){0,12}") {
+    fn a_list_decoded_from_any_text_survives_a_round_trip(text in "([a\" \t,;=\\\\é\0]|x=){0,12}") {
         if let Ok(list) = decode(&[&text]) {
             prop_assert!(!list.is_empty());
             let printed: Vec<_> = list.iter().map(ToString::to_string).collect();

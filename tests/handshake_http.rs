@@ -1,5 +1,5 @@
-//! Heads of HTTP messages: taken apart, put together, limited, and found in a stream that is
-//! cut anywhere.
+//! Tests the heads of HTTP messages: their parsing, their encoding, their limits, and the search
+//! for their end in a stream that is cut anywhere.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,7 +41,7 @@ fn encoded(response: &Response) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// What a scanner says once it has been shown more and more of `bytes`, up to each of `ends`.
+/// Shows a scanner `bytes` up to each of `ends`, and returns its last result.
 fn scan(bytes: &[u8], limits: HeadLimits, ends: &[usize]) -> Result<Option<usize>, HttpError> {
     let mut scanner = HeadScanner::new(limits);
     for &end in ends {
@@ -53,7 +53,7 @@ fn scan(bytes: &[u8], limits: HeadLimits, ends: &[usize]) -> Result<Option<usize
     Ok(None)
 }
 
-/// The same, and it must be the same however the bytes are cut.
+/// Scans `bytes` for many different cuts, and asserts that the result is always the same.
 #[track_caller]
 fn scan_every_way(bytes: &[u8], limits: HeadLimits) -> Result<Option<usize>, HttpError> {
     let whole = scan(bytes, limits, &[bytes.len()]);
@@ -65,8 +65,8 @@ fn scan_every_way(bytes: &[u8], limits: HeadLimits) -> Result<Option<usize>, Htt
     whole
 }
 
-/// However the bytes are cut, the scanner says of the end of a head what `decode` says. What is
-/// wrong with a head besides its lines and its size is for `decode` alone.
+/// Asserts that the scanner finds the same end as `decode` for every cut. The scanner checks only
+/// lines and sizes. `decode` finds all other faults.
 #[track_caller]
 fn assert_scanner_agrees<T>(bytes: &[u8], decoded: &Result<Option<(T, usize)>, HttpError>) {
     match scan_every_way(bytes, HeadLimits::default()) {
@@ -101,7 +101,7 @@ const HEADS: &[&str] = &[
 
 // proves 6455-4.2.1-1
 #[test]
-fn the_end_of_a_head_is_found_however_it_is_cut() {
+fn the_end_of_a_head_is_found_for_every_cut() {
     for head in HEADS {
         let len = head.len();
         for rest in ["", "\r\n", "\r", "\n\n\0", "GET / HTTP/1.1\r\n\r\n", "\u{81}\u{85}1234"] {
@@ -116,7 +116,7 @@ fn the_end_of_a_head_is_found_however_it_is_cut() {
 }
 
 #[test]
-fn a_part_of_a_head_decodes_to_nothing_yet() {
+fn a_partial_head_decodes_to_none() {
     for head in HEADS {
         for end in 0..head.len() {
             let part = &head.as_bytes()[..end];
@@ -130,7 +130,7 @@ fn a_part_of_a_head_decodes_to_nothing_yet() {
     assert_eq!(decode_response("HTTP/1.1 200 OK\r\n\r\nbody").unwrap().unwrap().1, 19);
 }
 
-/// With work that grows as the square of the length this would not end (CVE-2023-43669).
+/// With quadratic work, this test would not finish (CVE-2023-43669).
 #[test]
 fn a_head_in_a_million_pieces_is_scanned_once() {
     const LEN: usize = 1 << 20;
@@ -145,7 +145,7 @@ fn a_head_in_a_million_pieces_is_scanned_once() {
 }
 
 #[test]
-fn what_the_scanner_said_last_it_says_again() {
+fn the_scanner_repeats_its_last_result() {
     let bytes = b"GET / HTTP/1.1\r\n\r\nmore\nand \0 more";
     let mut scanner = HeadScanner::new(HeadLimits::default());
     for end in 18..=bytes.len() {
@@ -160,7 +160,7 @@ fn what_the_scanner_said_last_it_says_again() {
 
 // proves 6455-4.2.1-2, 6455-4.2.1-4, 6455-4.1-21
 #[test]
-fn what_is_no_request_is_refused_for_what_is_wrong_with_it() {
+fn an_invalid_request_is_refused_with_the_right_error() {
     let in_first_line: &[(HttpError, &[&str])] = &[
         (
             HttpError::StartLine,
@@ -251,7 +251,7 @@ fn what_is_no_request_is_refused_for_what_is_wrong_with_it() {
 }
 
 #[test]
-fn what_cannot_become_a_head_is_refused_before_it_ends() {
+fn an_invalid_head_is_refused_before_its_end() {
     let cases: &[(&[u8], HttpError)] = &[
         (b"GET / HTTP/1.1\n", HttpError::LineEnd),
         (b"GET / HTTP/1.1\rX", HttpError::LineEnd),
@@ -269,7 +269,7 @@ fn what_cannot_become_a_head_is_refused_before_it_ends() {
 }
 
 #[test]
-fn limits_hold_to_the_byte_and_to_the_field() {
+fn limits_are_exact_to_the_byte_and_to_the_field() {
     const MAX_LEN: usize = 200;
     let defaults = HeadLimits::default();
     assert_eq!((defaults.get_max_len(), defaults.get_max_fields()), (16 << 10, 100));
@@ -294,25 +294,25 @@ fn limits_hold_to_the_byte_and_to_the_field() {
         let head = with_fields(max_fields + 1);
         let error = HttpError::TooManyFields { limit: max_fields };
         assert_eq!(scan_every_way(head.as_bytes(), limits(400, max_fields)), Err(error));
-        // At once, not at the end of the head.
+        // The error comes at once, not at the end of the head.
         let head = head.strip_suffix("\r\n").unwrap();
         assert_eq!(scan_every_way(head.as_bytes(), limits(400, max_fields)), Err(error));
     }
 
-    // The first line with its end may take half of the head.
+    // The first line, including its end, may fill half of the head.
     let with_line = |len: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(len - 16));
     let head = with_line(MAX_LEN / 2);
     assert_eq!(scan_every_way(head.as_bytes(), limits(MAX_LEN, 9)), Ok(Some(MAX_LEN / 2 + 2)));
     let head = with_line(MAX_LEN / 2 + 1);
     let error = HttpError::StartLineTooLong { limit: MAX_LEN / 2 };
     assert_eq!(scan_every_way(head.as_bytes(), limits(MAX_LEN, 9)), Err(error));
-    // What RFC 9112 §3 recommends to support.
+    // RFC 9112 §3 recommends supporting this length.
     let head = with_line(8000);
     assert!(matches!(Request::decode(head.as_bytes(), &defaults), Ok(Some(_))));
 }
 
 #[test]
-fn each_error_has_its_status_and_says_what_it_is() {
+fn each_error_has_its_own_status_and_text() {
     let cases = [
         (HttpError::StartLine, 400),
         (HttpError::Target, 400),
@@ -333,8 +333,8 @@ fn each_error_has_its_status_and_says_what_it_is() {
 
 // proves 6455-4.2.1-5, 6455-11.1.1-4
 #[test]
-fn a_request_line_is_taken_apart() {
-    // Target; path, query and host.
+fn a_request_line_is_parsed() {
+    // Target, path, query, and host.
     let cases = [
         ("/", "/", None, "field"),
         ("/chat", "/chat", None, "field"),
@@ -366,7 +366,7 @@ fn a_request_line_is_taken_apart() {
 
 // proves 6455-4.1-55
 #[test]
-fn fields_are_kept_in_order_and_found_whatever_their_case() {
+fn fields_keep_their_order_and_are_found_in_any_case() {
     let request = request(
         "GET / HTTP/1.1\r\nHost:h\r\nX-A: \t one  two \t\r\nx-a:three\r\nEmpty:\r\nB: a:b\tc\r\n\r\n",
     );
@@ -389,14 +389,14 @@ fn fields_are_kept_in_order_and_found_whatever_their_case() {
 }
 
 #[test]
-fn bytes_over_7f_in_a_value_are_utf_8_or_else_latin_1() {
+fn bytes_above_7f_in_a_value_are_read_as_utf8_or_latin1() {
     let head = |value: &[u8]| [b"GET / HTTP/1.1\r\nA: ", value, b"\r\n\r\n"].concat();
     let cases: &[(&[u8], &str)] = &[
         ("caf\u{e9} \u{20ac}".as_bytes(), "caf\u{e9} \u{20ac}"),
         (b"caf\xe9", "caf\u{e9}"),
         (b" \t\xff \xfe\t ", "\u{ff} \u{fe}"),
         (b"\xc3\xa9\xe9", "\u{c3}\u{a9}\u{e9}"),
-        // No white space in the sense of HTTP.
+        // These characters are not white space in HTTP.
         ("\u{a0}x\u{3000}".as_bytes(), "\u{a0}x\u{3000}"),
         (b"\xa0x\x85", "\u{a0}x\u{85}"),
     ];
@@ -423,7 +423,7 @@ fn tokens_are_found_in_lists_over_several_fields() {
 
 // proves 6455-4.1-44
 #[test]
-fn a_field_that_would_say_more_than_it_should_cannot_be_made() {
+fn a_field_with_invalid_characters_cannot_be_made() {
     let mut headers = Headers::new();
     for name in ["", "a b", "a:", "a\r\nb", "a\0", "\u{e9}", "a,b", " a"] {
         let error = headers.append(name, "x").unwrap_err();
@@ -441,7 +441,7 @@ fn a_field_that_would_say_more_than_it_should_cannot_be_made() {
         ("a\tb", "a\tb"),
         (" \ta b\t ", "a b"),
         ("\u{e9}", "\u{e9}"),
-        // No white space in the sense of HTTP.
+        // These characters are not white space in HTTP.
         ("\u{a0}a\u{3000}", "\u{a0}a\u{3000}"),
     ];
     for (value, kept) in good {
@@ -453,7 +453,7 @@ fn a_field_that_would_say_more_than_it_should_cannot_be_made() {
 
 // proves 6455-4.1-21, 6455-4.1-24
 #[test]
-fn an_encoded_request_is_decoded_as_the_same() {
+fn an_encoded_request_decodes_to_the_same_request() {
     let mut sent = Request::new("GET", "/chat?x=1");
     sent.headers_mut().append("Host", "h").unwrap();
     sent.headers_mut().append("X-Empty", "").unwrap();
@@ -467,7 +467,7 @@ fn an_encoded_request_is_decoded_as_the_same() {
 }
 
 #[test]
-fn a_target_cannot_bring_along_a_second_request() {
+fn a_target_cannot_inject_a_second_request() {
     let cases = [
         ("GET", "/ HTTP/1.1\r\nX: y\r\n\r\n", "GET /%20HTTP/1.1%0D%0AX:%20y%0D%0A%0D%0A"),
         ("GET", "/caf\u{e9}\0\t", "GET /caf%C3%A9%00%09"),
@@ -482,7 +482,7 @@ fn a_target_cannot_bring_along_a_second_request() {
 }
 
 #[test]
-fn a_status_line_is_taken_apart() {
+fn a_status_line_is_parsed() {
     let cases: &[(&[u8], u16)] = &[
         (b"HTTP/1.1 101 Switching Protocols", 101),
         (b"HTTP/1.1 101 ", 101),
@@ -490,7 +490,7 @@ fn a_status_line_is_taken_apart() {
         (b"HTTP/1.2 200 OK", 200),
         (b"HTTP/1.1 404 Not  Found (404)", 404),
         (b"HTTP/1.1 999 \tWhat?", 999),
-        // A phrase may be in any language.
+        // The reason phrase may be in any language.
         ("HTTP/1.1 404 Non trouv\u{e9}".as_bytes(), 404),
         (b"HTTP/1.1 404 Non trouv\xe9", 404),
     ];
@@ -503,7 +503,7 @@ fn a_status_line_is_taken_apart() {
 
 // proves 6455-4.1-54, 6455-11.1.1-4
 #[test]
-fn what_is_no_response_is_refused() {
+fn an_invalid_response_is_refused() {
     let cases: &[(HttpError, &[&str])] = &[
         (
             HttpError::StartLine,
@@ -532,7 +532,7 @@ fn what_is_no_response_is_refused() {
 
 // proves 6455-4.2.2-21, 6455-4.2.2-22
 #[test]
-fn a_final_response_says_where_it_ends_and_an_interim_one_does_not() {
+fn a_final_response_declares_its_length_and_an_interim_one_does_not() {
     let cases = [
         (Response::new(101), "HTTP/1.1 101 Switching Protocols\r\n\r\n"),
         (Response::new(101).with_body("no"), "HTTP/1.1 101 Switching Protocols\r\n\r\n"),
@@ -565,9 +565,9 @@ fn a_final_response_says_where_it_ends_and_an_interim_one_does_not() {
     }
 }
 
-/// The names that HTTP gives them (RFC 9110 §15).
+/// The names in RFC 9110 §15.
 #[test]
-fn a_status_that_handshakes_use_is_named() {
+fn statuses_used_in_handshakes_have_their_names() {
     let names = [
         (101, "Switching Protocols"),
         (200, "OK"),
@@ -601,7 +601,7 @@ fn a_status_that_handshakes_use_is_named() {
 
 // proves 6455-4.1-59
 #[test]
-fn a_response_has_the_fields_that_it_was_given() {
+fn a_response_has_the_fields_it_was_given() {
     let mut response = Response::new(302)
         .with_header("Location", "/elsewhere")
         .unwrap()
@@ -617,7 +617,7 @@ fn a_response_has_the_fields_that_it_was_given() {
     }
 }
 
-/// A head with the byte in one place.
+/// Returns a head with this byte in one place.
 fn with_byte(before: &str, byte: u8, after: &str) -> Vec<u8> {
     [before.as_bytes(), &[byte], after.as_bytes()].concat()
 }
@@ -627,11 +627,11 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 #[test]
-fn each_byte_is_taken_where_http_has_it_and_nowhere_else() {
+fn each_byte_is_accepted_only_where_http_allows_it() {
     use HttpError::{Control, Field, LineEnd, StartLine, Target};
     for byte in 0..=255 {
         let is_line_end = matches!(byte, b'\r' | b'\n');
-        // The scanner sees these wherever they are.
+        // The scanner refuses these bytes anywhere.
         let scanned = match byte {
             0 => Some(Control),
             _ if is_line_end => Some(LineEnd),
@@ -651,7 +651,7 @@ fn each_byte_is_taken_where_http_has_it_and_nowhere_else() {
         let bytes = with_byte("GET / HTTP/1.1\r\nA", byte, "B: x\r\n\r\n");
         let is_allowed = is_token_byte(byte) || byte == b':';
         assert_eq!(decode(&bytes).err(), expect(is_allowed, Field), "name, {byte}");
-        // Only a blank cuts the method in two, and then there are four parts.
+        // Only a space splits the method, and the line then has four parts.
         let bytes = with_byte("G", byte, "T / HTTP/1.1\r\n\r\n");
         assert_eq!(decode(&bytes).err(), expect(is_token_byte(byte), StartLine), "method, {byte}");
 
@@ -664,7 +664,7 @@ fn each_byte_is_taken_where_http_has_it_and_nowhere_else() {
 
 // proves 6455-4.2.1-4, 6455-11.1.1-4
 #[test]
-fn only_versions_from_1_1_on_are_taken() {
+fn only_versions_from_http_1_1_are_accepted() {
     for major in 0..=9 {
         for minor in 0..=9 {
             let error = (major != 1 || minor == 0).then_some(HttpError::Version);
@@ -678,9 +678,9 @@ fn only_versions_from_1_1_on_are_taken() {
     assert_eq!(decode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").err(), Some(HttpError::Version));
 }
 
-/// Too many fields must not be a crash either (CVE-2024-37890).
+/// Too many fields must not cause a panic either (CVE-2024-37890).
 #[test]
-fn a_hundred_fields_are_taken_and_one_more_is_not() {
+fn a_hundred_fields_are_accepted_and_one_more_is_refused() {
     for (count, error) in [(100, None), (101, Some(HttpError::TooManyFields { limit: 100 }))] {
         let fields = "A: b\r\n".repeat(count);
         let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n");
@@ -693,7 +693,7 @@ fn a_hundred_fields_are_taken_and_one_more_is_not() {
 }
 
 #[test]
-fn the_largest_and_the_smallest_limits_are_limits_too() {
+fn the_largest_and_the_smallest_limits_work() {
     let head = "GET / HTTP/1.1\r\nA: b\r\nC: d\r\n\r\n";
     let none = limits(usize::MAX, usize::MAX);
     assert_eq!(scan_every_way(head.as_bytes(), none), Ok(Some(head.len())));
@@ -706,14 +706,14 @@ fn the_largest_and_the_smallest_limits_are_limits_too() {
 }
 
 #[test]
-fn a_fragment_in_a_target_is_encoded_too() {
+fn a_fragment_in_a_target_is_encoded() {
     let mut out = Vec::new();
     Request::new("GET", "/a#b?c").encode(&mut out);
     assert_eq!(String::from_utf8(out).unwrap(), "GET /a%23b?c HTTP/1.1\r\n\r\n");
 }
 
 #[test]
-fn the_framing_of_the_caller_is_not_contradicted() {
+fn framing_fields_of_the_caller_are_not_contradicted() {
     let with = |status, name: &str, value: &str, body: &str| {
         encoded(&Response::new(status).with_header(name, value).unwrap().with_body(body))
     };
@@ -722,12 +722,12 @@ fn the_framing_of_the_caller_is_not_contradicted() {
             with(404, "content-length", "2", "no"),
             "HTTP/1.1 404 Not Found\r\nConnection: close\r\ncontent-length: 2\r\n\r\nno",
         ),
-        // Both fields in one head are what smuggling is made of (RFC 9112 §6.2).
+        // A head with both fields enables request smuggling (RFC 9112 §6.2).
         (
             with(200, "Transfer-Encoding", "chunked", "0\r\n\r\n"),
             "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         ),
-        // What has no body has no length either (RFC 9112 §6.3).
+        // A response without a body has no length either (RFC 9112 §6.3).
         (
             with(304, "ETag", "\"x\"", "no"),
             "HTTP/1.1 304 Not Modified\r\nConnection: close\r\nETag: \"x\"\r\n\r\n",
@@ -740,7 +740,7 @@ fn the_framing_of_the_caller_is_not_contradicted() {
 }
 
 #[test]
-fn every_status_goes_out_as_it_comes_in() {
+fn every_status_survives_a_round_trip() {
     for status in 100..=999 {
         let text = encoded(&Response::new(status));
         assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
@@ -754,7 +754,7 @@ fn every_status_goes_out_as_it_comes_in() {
     }
 }
 
-/// A value that comes back as it was: without blanks at its ends.
+/// A value that survives a round trip: without spaces at its ends.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         "[!-~é€]([ \t!-~é€]{0,12}[!-~é€])?",
@@ -774,7 +774,7 @@ fn add_all(headers: &mut Headers, fields: &[(String, String)]) {
     }
 }
 
-/// Bytes that get further than random ones: parts of heads, some of them spoilt.
+/// Parts of heads, some of them corrupted. They get further than random bytes.
 fn almost_a_head() -> impl Strategy<Value = Vec<u8>> {
     let parts: &[&[u8]] = &[
         b"GET / HTTP/1.1\r\n",
@@ -810,10 +810,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn whatever_comes_the_scanner_and_the_decoders_agree(bytes in almost_a_head()) {
+    fn the_scanner_and_the_decoders_agree_on_any_input(bytes in almost_a_head()) {
         let as_request = decode(&bytes);
         let as_response = decode_response(&bytes);
-        // Nothing is both, and what was taken can be sent on.
+        // No input is valid as both, and every decoded head can be encoded again.
         if let Ok(Some((request, _))) = as_request {
             prop_assert!(as_response.is_err());
             let mut out = Vec::new();
@@ -826,7 +826,7 @@ proptest! {
     }
 
     #[test]
-    fn limits_hold_whatever_comes(
+    fn limits_hold_for_any_input(
         bytes in almost_a_head(),
         max_len in 0..80_usize,
         max_fields in 0..3_usize,
@@ -844,7 +844,7 @@ proptest! {
     }
 
     #[test]
-    fn every_request_is_decoded_as_it_was_encoded(
+    fn every_request_survives_a_round_trip(
         method in "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,8}",
         target in "(https?://[a-z0-9.-]{1,8}(:[0-9]{0,5})?)?/[!-\"$-~]{0,20}",
         fields in headers(),
@@ -857,7 +857,7 @@ proptest! {
     }
 
     #[test]
-    fn every_response_is_decoded_as_it_was_encoded(
+    fn every_response_survives_a_round_trip(
         status in 100..1000_u16,
         fields in headers(),
         body in vec(any::<u8>(), 0..20),
@@ -877,7 +877,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_appended_is_found(fields in headers()) {
+    fn appended_fields_are_found(fields in headers()) {
         let mut headers = Headers::new();
         add_all(&mut headers, &fields);
         prop_assert_eq!(headers.len(), fields.len());
@@ -895,7 +895,7 @@ proptest! {
     }
 
     #[test]
-    fn no_name_or_value_brings_along_another_line(name in any::<String>(), value in any::<String>()) {
+    fn no_name_or_value_can_inject_a_line(name in any::<String>(), value in any::<String>()) {
         let mut response = Response::new(101);
         let is_valid = response.headers_mut().append(&name, &value).is_ok();
         let text = encoded(&response);

@@ -1,4 +1,5 @@
-//! HTTP proxies: which there are, what they are asked, and what their answers mean. No I/O.
+//! Tests HTTP proxies without I/O: their selection, the requests to them, and the meaning of their
+//! responses.
 
 use std::error::Error as _;
 
@@ -22,7 +23,7 @@ fn request(proxy: &str, server: &str) -> String {
 #[test]
 fn the_request_names_host_and_port_and_the_user_of_the_proxy() {
     let cases = [
-        // The example of §4.1, but for its host field and its blank.
+        // The example of §4.1, except for its Host field and one space.
         (
             "http://ednamode:nocapes!@p",
             "ws://example.com/chat",
@@ -40,7 +41,7 @@ fn the_request_names_host_and_port_and_the_user_of_the_proxy() {
             "CONNECT [2001:db8::1]:8080 HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n",
         ),
         (
-            // No password, and bytes that are percent-encoded: "ü:", which is not Latin-1.
+            // No password, and percent-encoded bytes: "ü:", which is not Latin-1.
             "http://%C3%BC@p",
             "ws://1.2.3.4/",
             "CONNECT 1.2.3.4:80 HTTP/1.1\r\nHost: 1.2.3.4:80\r\n\
@@ -99,7 +100,7 @@ fn a_proxy_is_an_http_uri_without_a_path() {
     for (text, expected) in refused {
         assert_eq!(text.parse::<Proxy>().unwrap_err(), expected, "{text:?}");
     }
-    // Each says what to do about it.
+    // Each error suggests a remedy.
     assert!(ProxyError::Uri.to_string().contains("http://[name:password@]host[:port]"));
     let unsupported = ProxyError::Unsupported.to_string();
     assert!(unsupported.contains("https://") && unsupported.contains("SOCKS"), "{unsupported}");
@@ -142,7 +143,7 @@ fn any_2xx_opens_the_tunnel_and_1xx_announces_another_response() {
         ("HTTP/1.1 200\r\n\r\n", true),
         ("HTTP/1.1 204 No Content\r\n\r\n", true),
         ("HTTP/1.1 299 \r\n\r\n", true),
-        // No body follows, whatever the head says (RFC 9110 §9.3.6).
+        // No body follows, whatever the fields (RFC 9110 §9.3.6).
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true),
         ("HTTP/1.1 200 OK\r\nContent-Length: x\r\nContent-Length: y\r\n\r\n", true),
@@ -173,7 +174,7 @@ fn every_other_status_refuses_the_tunnel_and_the_error_holds_the_response() {
 }
 
 #[test]
-fn the_answer_of_a_proxy_is_strict_http_within_the_limits() {
+fn the_response_of_a_proxy_must_be_valid_http_within_the_limits() {
     let cases: [(&[u8], HttpError); 9] = [
         (b"HTTP/2.0 200 OK\r\n\r\n", HttpError::Version),
         (b"HTTP/0.9 200 OK\r\n\r\n", HttpError::Version),
@@ -210,8 +211,8 @@ fn from(variables: &[(&str, &str)]) -> Proxies {
 }
 
 #[test]
-fn the_first_variable_that_is_filled_names_the_proxy() {
-    // Variables; the proxy for ws, and that for wss.
+fn the_first_nonempty_variable_names_the_proxy() {
+    // The variables, the proxy for `ws`, and the proxy for `wss`.
     type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, Option<&'a str>);
     let cases: &[Case<'_>] = &[
         (&[], None, None),
@@ -224,7 +225,7 @@ fn the_first_variable_that_is_filled_names_the_proxy() {
         (&[("http_proxy", "a")], Some("a"), None),
         (&[("all_proxy", "a")], Some("a"), Some("a")),
         (&[("ALL_PROXY", "a")], Some("a"), Some("a")),
-        // CVE-2016-5385, also where names have no case.
+        // CVE-2016-5385, including systems where variable names ignore case.
         (&[("HTTP_PROXY", "a")], None, None),
         (&[("http_proxy", "a"), ("REQUEST_METHOD", "GET")], None, None),
         (
@@ -232,11 +233,11 @@ fn the_first_variable_that_is_filled_names_the_proxy() {
             Some("b"),
             Some("b"),
         ),
-        // Lower case goes before upper case, what is empty is not there, blanks are cut off.
+        // Lower case precedes upper case, empty variables are ignored, and spaces are trimmed.
         (&[("https_proxy", "a"), ("HTTPS_PROXY", "b")], Some("a"), Some("a")),
         (&[("https_proxy", ""), ("HTTPS_PROXY", " b ")], Some("b"), Some("b")),
         (&[("ws_proxy", " "), ("all_proxy", "b")], Some("b"), Some("b")),
-        // The order.
+        // The order of precedence.
         (&[("all_proxy", "a"), ("http_proxy", "b")], Some("b"), Some("a")),
         (&[("http_proxy", "a"), ("https_proxy", "b")], Some("b"), Some("b")),
         (&[("https_proxy", "a"), ("ws_proxy", "b")], Some("b"), Some("a")),
@@ -253,7 +254,7 @@ fn the_first_variable_that_is_filled_names_the_proxy() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_used_is_an_error_for_those_that_need_it() {
+fn an_unusable_variable_is_an_error_only_where_it_is_needed() {
     let proxies = from(&[
         ("ws_proxy", "socks5://proxy"),
         ("wss_proxy", "http://proxy/path"),
@@ -266,8 +267,8 @@ fn a_variable_that_cannot_be_used_is_an_error_for_those_that_need_it() {
 }
 
 #[test]
-fn no_proxy_lists_who_is_connected_to_directly() {
-    // The list; those of it; and others.
+fn no_proxy_lists_hosts_to_connect_to_directly() {
+    // The list, hosts that match it, and hosts that do not.
     let cases: &[(&str, &[&str], &[&str])] = &[
         ("", &[], &["h", "localhost", "127.0.0.1", "[::1]"]),
         (", ,\t", &[], &["h"]),
@@ -286,14 +287,14 @@ fn no_proxy_lists_who_is_connected_to_directly() {
         ("h:81", &["h:81", "a.h:81"], &["h", "h:82"]),
         ("h:80", &["h", "h:80"], &["h:81"]),
         ("1.2.3.4", &["1.2.3.4", "1.2.3.4:81"], &["1.2.3.5", "a.1.2.3.4", "[::ffff:1.2.3.5]"]),
-        // An IPv4 address that is written as one of IPv6 is the same address.
+        // An IPv4 address that is mapped to IPv6 is the same address.
         ("1.2.3.4", &["[::ffff:1.2.3.4]"], &["[::1.2.3.4]"]),
         ("::ffff:1.2.3.4,[::ffff:1.2.3.5]:80", &["1.2.3.4", "1.2.3.5"], &["1.2.3.5:81"]),
         ("1.2.0.0/16", &["[::ffff:1.2.3.4]"], &["[::ffff:1.3.3.4]"]),
         ("::ffff:1.2.0.0/112", &["1.2.3.4", "[::ffff:102:304]"], &["1.3.3.4"]),
         ("::ffff:0:0/95", &["[::fffe:1:2]"], &["1.2.3.4"]),
         ("1.2.3.4:81", &["1.2.3.4:81"], &["1.2.3.4"]),
-        // A part of an address is no domain.
+        // A part of an address is not a domain.
         ("3.4", &["a.3.4"], &["1.2.3.4"]),
         (".4", &[], &["1.2.3.4"]),
         ("::1", &["[::1]", "[0:0::1]:81"], &["[::2]", "[1::1]"]),
@@ -308,7 +309,7 @@ fn no_proxy_lists_who_is_connected_to_directly() {
         ("fe80::/10", &["[febf::1]"], &["[fec0::1]"]),
         ("::1/128", &["[::1]"], &["[::2]"]),
         ("::/0", &["[1::]"], &["1.2.3.4"]),
-        // What means nothing covers nothing.
+        // Invalid entries match nothing.
         ("10.0.0.0/33", &[], &["10.0.0.0"]),
         ("10.0.0.0/x,10.0.0.0/,10.0.0.0/-1,/8", &[], &["10.0.0.0"]),
         ("::/129,10.0.0/8", &[], &["[::]", "10.0.0.0"]),
@@ -327,14 +328,14 @@ fn no_proxy_lists_who_is_connected_to_directly() {
     assert_eq!(upper.proxy_for(&uri("ws://h/")), Ok(None));
     let both = from(&[("all_proxy", "p"), ("no_proxy", "a"), ("NO_PROXY", "h")]);
     assert!(both.proxy_for(&uri("ws://h/")).unwrap().is_some());
-    // It is for what the environment says.
+    // `no_proxy` applies only to proxies from the environment.
     assert!(Proxies::always("p").proxy_for(&uri("ws://localhost/")).unwrap().is_some());
     assert_eq!(Proxies::default().proxy_for(&uri("ws://h/")), Ok(None));
 }
 
 proptest! {
     #[test]
-    fn whatever_the_environment_holds_is_taken_or_refused(
+    fn no_environment_can_inject_a_line(
         proxy in ".{0,40}",
         list in "[*./:,\\[\\] 0-9a-f]{0,60}",
         host in "[a-f0-9.]{1,12}",
@@ -348,14 +349,14 @@ proptest! {
             let mut bytes = Vec::new();
             found.encode_request(&uri, &mut bytes);
             let text = String::from_utf8(bytes).unwrap();
-            // Nothing of it makes a line of its own.
+            // The values of the environment cannot add a line.
             prop_assert!(text.lines().count() <= 4 && text.ends_with("\r\n\r\n"), "{:?}", text);
         }
     }
 }
 
 #[test]
-fn an_error_of_http_prints_itself_and_is_no_source() {
+fn an_http_error_prints_itself_and_is_not_a_source() {
     let error = ProxyError::from(HttpError::LineEnd);
     assert_eq!(error.to_string(), HttpError::LineEnd.to_string());
     assert!(error.source().is_none());

@@ -1,5 +1,5 @@
-//! The server's side of the opening handshake (§4.2): which requests are one, and how they and
-//! the others are answered.
+//! Tests the server side of the opening handshake (§4.2): which requests are valid, and the
+//! responses to valid and invalid ones.
 
 use std::error::Error as _;
 
@@ -23,7 +23,7 @@ const KEY_LINE: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const VERSION_LINE: &str = "Sec-WebSocket-Version: 13\r\n";
 const PROTOCOL_LINE: &str = "Sec-WebSocket-Protocol: chat, superchat\r\n";
 
-/// What a server does with these bytes: decode, judge, and accept with `accept`.
+/// Handles these bytes as a server does: decodes them, validates the request, and accepts it.
 fn answer(bytes: impl AsRef<[u8]>, accept: &AcceptOptions) -> Result<Response, Rejection> {
     let decoded = Request::decode(bytes.as_ref(), &HeadLimits::default())?;
     let (request, _) = decoded.expect("a whole head");
@@ -34,7 +34,7 @@ fn answer(bytes: impl AsRef<[u8]>, accept: &AcceptOptions) -> Result<Response, R
     Ok(response)
 }
 
-/// The start of a head, for the message of a test that fails.
+/// Returns the start of a head, for the message of a failed test.
 fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string().chars().take(600).collect()
 }
@@ -66,7 +66,7 @@ fn decoded(text: &str) -> Request {
     Request::decode(text.as_bytes(), &HeadLimits::default()).unwrap().unwrap().0
 }
 
-/// The good request with a line, or a part of one, in place of another.
+/// Returns the valid request with one part replaced.
 #[track_caller]
 fn with(line: &str, other: &str) -> String {
     assert!(REQUEST.contains(line), "{line:?}");
@@ -86,7 +86,7 @@ fn encoded(response: &Response) -> String {
 
 // proves 6455-4.2.2-1, 6455-4.2.2-21, 6455-4.2.2-22, 6455-4.2.2-23, 6455-4.2.2-24, 6455-4.2.2-25
 #[test]
-fn the_sample_of_the_rfc_is_answered_to_the_byte() {
+fn the_response_matches_the_sample_of_the_rfc() {
     let response = answer(REQUEST, &AcceptOptions::new().subprotocol("chat")).unwrap();
     let text = "HTTP/1.1 101 Switching Protocols\r\n\
         Upgrade: websocket\r\n\
@@ -98,7 +98,7 @@ fn the_sample_of_the_rfc_is_answered_to_the_byte() {
 
 // proves 6455-4.2.1-1
 #[test]
-fn a_request_means_the_same_however_it_arrives() {
+fn a_request_means_the_same_for_every_cut() {
     let whole = answer(REQUEST, &AcceptOptions::new()).unwrap();
     let bytes = [REQUEST.as_bytes(), b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"].concat();
     for split in 0..=bytes.len() {
@@ -140,7 +140,7 @@ fn order_and_other_fields_do_not_matter() {
 
 // proves 6455-4.1-55, 6455-4.2.1-7, 6455-4.2.1-8, 6455-4.2.1-5, 6455-2.1-2
 #[test]
-fn what_may_vary_varies() {
+fn permitted_variations_are_accepted() {
     let cases = [
         ("Upgrade: websocket", "UPGRADE: WebSocket"),
         ("Upgrade: websocket", "Upgrade: h2c, websocket"),
@@ -164,7 +164,7 @@ fn what_may_vary_varies() {
 
 // proves 6455-4.2.1-6
 #[test]
-fn one_valid_host_is_needed() {
+fn exactly_one_valid_host_field_is_required() {
     let without = with("Host: server.example.com\r\n", "");
     assert_rejected(without, 400, &HandshakeError::Missing("Host"));
     let twice = with_line("Host: server.example.com");
@@ -185,7 +185,7 @@ fn one_valid_host_is_needed() {
 
 // proves 6455-4.2.1-2, 6455-4.2.1-7, 6455-4.2.1-8
 #[test]
-fn a_request_for_something_else_gets_426_and_is_told_what_there_is() {
+fn a_request_without_an_upgrade_to_websocket_gets_426() {
     let cases = [
         ("Upgrade: websocket\r\n", ""),
         ("Upgrade: websocket", "Upgrade: h2c"),
@@ -203,7 +203,7 @@ fn a_request_for_something_else_gets_426_and_is_told_what_there_is() {
         let request = with(line, other);
         let rejection = rejected(&request);
         assert_eq!(rejection.error(), &HandshakeError::NoUpgrade, "{other:?}");
-        assert_tells_of_websocket(rejection.response());
+        assert_names_websocket(rejection.response());
         assert!(!is_upgrade_request(&decoded(&request)));
     }
     let rejection = rejected("POST /chat HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
@@ -211,7 +211,7 @@ fn a_request_for_something_else_gets_426_and_is_told_what_there_is() {
 }
 
 #[track_caller]
-fn assert_tells_of_websocket(response: &Response) {
+fn assert_names_websocket(response: &Response) {
     assert_eq!(response.status(), 426);
     let headers = response.headers();
     assert_eq!(headers.single("Upgrade"), Ok(Some("websocket")));
@@ -221,7 +221,7 @@ fn assert_tells_of_websocket(response: &Response) {
 
 // proves 6455-4.2.1-10, 6455-4.2.2-10, 6455-4.3-4, 6455-4.3-10, 6455-4.4-3, 6455-11.3.5-1
 #[test]
-fn another_version_gets_426_and_is_told_the_right_one() {
+fn another_version_gets_426_with_the_supported_version() {
     let versions = [
         "25",
         "8",
@@ -246,7 +246,7 @@ fn another_version_gets_426_and_is_told_the_right_one() {
         let request = with("Version: 13", &format!("Version: {version}"));
         let rejection = rejected(&request);
         assert_eq!(rejection.error(), &HandshakeError::Version, "{version:?}");
-        assert_tells_of_websocket(rejection.response());
+        assert_names_websocket(rejection.response());
         assert!(is_upgrade_request(&decoded(&request)));
     }
     let without = with(VERSION_LINE, "");
@@ -255,7 +255,7 @@ fn another_version_gets_426_and_is_told_the_right_one() {
 
 // proves 6455-11.3.5-3
 #[test]
-fn two_versions_are_one_too_many() {
+fn two_version_fields_are_refused() {
     let error = HandshakeError::Repeated(RepeatedHeader { name: "Sec-WebSocket-Version" });
     assert_rejected(with_line("Sec-WebSocket-Version: 13"), 400, &error);
     assert_rejected(with_line("sec-websocket-version: 8"), 400, &error);
@@ -266,7 +266,7 @@ fn two_versions_are_one_too_many() {
 fn the_key_is_16_bytes_in_base64() {
     const NAME: &str = "Sec-WebSocket-Key";
     assert_rejected(with(KEY_LINE, ""), 400, &HandshakeError::Missing(NAME));
-    // The sample of §4.1, whose padding bits are not zero (erratum 3150), is let through.
+    // The sample of §4.1, whose padding bits are not zero (erratum 3150), is accepted.
     for key in ["AQIDBAUGBwgJCgsMDQ4PEC==", "AQIDBAUGBwgJCgsMDQ4PEA==", "////////////////////+w=="]
     {
         accepted(with("dGhlIHNhbXBsZSBub25jZQ==", key));
@@ -315,7 +315,7 @@ fn the_key_is_hashed_as_it_was_sent() {
 }
 
 #[test]
-fn two_keys_are_one_too_many() {
+fn two_key_fields_are_refused() {
     let error = HandshakeError::Repeated(RepeatedHeader { name: "Sec-WebSocket-Key" });
     assert_rejected(with_line(KEY_LINE.trim_end()), 400, &error);
     assert_rejected(with_line("sec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEA=="), 400, &error);
@@ -323,7 +323,7 @@ fn two_keys_are_one_too_many() {
 
 // proves 6455-4.2.1-4
 #[test]
-fn another_method_gets_405_and_is_told_the_right_one() {
+fn another_method_gets_405_with_the_allowed_method() {
     for method in ["POST", "HEAD", "OPTIONS", "CONNECT", "get", "Get", "GETS"] {
         let request = with("GET ", &format!("{method} "));
         let rejection = rejected(&request);
@@ -356,7 +356,7 @@ fn a_request_with_a_body_is_refused() {
 
 // proves 6455-4.2.1-2, 6455-4.2.1-4, 6455-4.2.1-5, 6455-11.1.1-4
 #[test]
-fn what_is_no_http_gets_the_fitting_status() {
+fn invalid_http_gets_the_matching_status() {
     let long = "x".repeat(9000);
     let cases = [
         (400, HttpError::StartLine, with("GET /chat HTTP/1.1", "GET /")),
@@ -409,7 +409,7 @@ fn each_rejection_explains_itself_in_a_short_text() {
 
 // proves 6455-4.2.1-13, 6455-4.3-3, 6455-11.3.4-1
 #[test]
-fn subprotocols_are_read_from_lists_and_lines() {
+fn subprotocols_are_read_from_lists_and_repeated_fields() {
     let cases: &[(&[&str], &[&str])] = &[
         (&[], &[]),
         (&["a"], &["a"]),
@@ -444,9 +444,9 @@ fn malformed_subprotocols_are_refused() {
     }
 }
 
-/// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
+/// All values within the limits are processed in linear time (CVE-2021-32640).
 #[test]
-fn a_long_list_of_next_to_nothing_is_read_too() {
+fn a_long_list_of_separators_is_read() {
     let limits = HeadLimits::new().max_len(1 << 20);
     for filler in [" ", ",", "\t", " ,"] {
         let filler = filler.repeat(64 << 10);
@@ -467,7 +467,7 @@ fn a_long_list_of_next_to_nothing_is_read_too() {
 
 // proves 6455-4.2.2-13, 6455-4.2.2-14
 #[test]
-fn the_servers_order_decides_which_subprotocol_is_selected() {
+fn the_order_of_the_server_decides_the_subprotocol() {
     let request = decoded(REQUEST);
     let upgrade = Upgrade::from_request(&request).unwrap();
     let cases: &[(&[&str], Option<&str>)] = &[
@@ -491,7 +491,7 @@ fn the_servers_order_decides_which_subprotocol_is_selected() {
 
 // proves 6455-4.2.2-14, 6455-4.2.2-15, 6455-4.2.2-17, 6455-4.2.2-27
 #[test]
-fn the_answer_names_the_one_subprotocol_in_use_or_none() {
+fn the_response_names_the_selected_subprotocol_or_none() {
     let response = answer(REQUEST, &AcceptOptions::new().subprotocol("superchat")).unwrap();
     assert_eq!(response.headers().single("Sec-WebSocket-Protocol"), Ok(Some("superchat")));
     for request in [REQUEST, &with(PROTOCOL_LINE, "")] {
@@ -502,12 +502,12 @@ fn the_answer_names_the_one_subprotocol_in_use_or_none() {
 
 // proves 6455-4.2.2-13, 6455-4.2.2-16
 #[test]
-fn an_unoffered_subprotocol_is_the_servers_own_fault() {
+fn selecting_an_unoffered_subprotocol_gives_500() {
     for name in ["foo", "Chat", "", "chat, superchat", "chat\r\nX: y"] {
         let rejection = answer(REQUEST, &AcceptOptions::new().subprotocol(name)).unwrap_err();
         assert_eq!(rejection.response().status(), 500);
         assert_eq!(rejection.error(), &HandshakeError::UnofferedSubprotocol(name.to_owned()));
-        // Whose fault it is, the client need not know in detail.
+        // The client does not learn the details of a fault of the server.
         assert!(!encoded(rejection.response()).contains("chat"));
     }
 }
@@ -540,7 +540,7 @@ fn malformed_extensions_are_refused() {
 
 // proves 6455-4.2.1-11, 6455-4.2.1-12, 6455-4.2.2-6, 6455-2.1-1
 #[test]
-fn the_origin_is_told_in_lower_case() {
+fn the_origin_is_reported_in_lower_case() {
     let origin = |line: &str| {
         let request = decoded(&with("Origin: http://example.com\r\n", line));
         Upgrade::from_request(&request).unwrap().origin()
@@ -600,9 +600,10 @@ fn each_error_of_the_server_cites_its_section() {
     assert!(repeated.error().source().is_none(), "it prints itself");
 }
 
-/// Every byte of a good request in place of every other value: an answer, and never a panic.
+/// Replaces every byte of a valid request by every other value. The server responds, and never
+/// panics.
 #[test]
-fn one_wrong_byte_gets_an_answer() {
+fn a_request_with_one_wrong_byte_gets_a_response() {
     for position in 0..REQUEST.len() {
         let mut bytes = REQUEST.as_bytes().to_vec();
         for byte in 0..=255 {
@@ -625,7 +626,7 @@ fn one_wrong_byte_gets_an_answer() {
 
 // proves 6455-4.2.1-2, 6455-4.2.2-10, 6455-4.3-10, 6455-4.4-3, 6455-11.3.5-1
 #[test]
-fn each_rejection_is_sent_to_the_byte() {
+fn each_rejection_has_the_expected_bytes() {
     const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
     const CLOSE: &str = "Connection: close\r\n";
     let upgrade = format!(
@@ -677,12 +678,12 @@ fn each_rejection_is_sent_to_the_byte() {
         assert_eq!(encoded(rejection.response()), text, "{}", shown(request.as_bytes()));
     }
     let rejection = answer(REQUEST, &AcceptOptions::new().subprotocol("foo")).unwrap_err();
-    let (status, body) = ("500 Internal Server Error", "the server's answer is faulty\n");
-    let text = format!("HTTP/1.1 {status}\r\nContent-Length: 30\r\n{plain}\r\n{body}");
+    let (status, body) = ("500 Internal Server Error", "the server's response is invalid\n");
+    let text = format!("HTTP/1.1 {status}\r\nContent-Length: 33\r\n{plain}\r\n{body}");
     assert_eq!(encoded(rejection.response()), text);
 }
 
-/// Too many fields are a refusal whatever they leave out (CVE-2024-37890).
+/// Too many fields are refused, even if others are missing (CVE-2024-37890).
 #[test]
 fn a_hundred_fields_are_served_and_one_more_is_not() {
     let with_fields = |line: &str, count: usize| {
@@ -700,9 +701,9 @@ fn a_hundred_fields_are_served_and_one_more_is_not() {
     assert_rejected(without, 426, &HandshakeError::NoUpgrade);
 }
 
-/// Whatever the limits allow is worked on in linear time (CVE-2021-32640).
+/// All values within the limits are processed in linear time (CVE-2021-32640).
 #[test]
-fn long_values_of_the_other_fields_are_judged_too() {
+fn long_values_of_the_other_fields_are_checked() {
     const LEN: usize = 64 << 10;
     let limits = HeadLimits::new().max_len(1 << 20);
     let error_of = |text: &str| {
@@ -740,7 +741,7 @@ fn long_values_of_the_other_fields_are_judged_too() {
 
 // proves 6455-4.2.1-14, 6455-9.1-1
 #[test]
-fn odd_names_of_extensions_are_passed_over() {
+fn extensions_with_odd_names_are_ignored() {
     for name in ["constructor", "__proto__", "toString", "hasOwnProperty", "length", "0"] {
         let text = with_line(&format!("sec-websocket-EXTENSIONS: \t{name}; {name}={name} "));
         let request = decoded(&text);
@@ -753,7 +754,7 @@ fn odd_names_of_extensions_are_passed_over() {
 
 // proves 6455-4.2.1-5, 6455-4.2.1-6
 #[test]
-fn an_absolute_target_says_the_host_but_takes_no_host_fields_place() {
+fn an_absolute_target_names_the_host_but_does_not_replace_the_host_field() {
     for target in ["http://other/chat?x", "https://other:81/chat?x", "HTTP://OTHER/chat?x"] {
         let request = decoded(&with("/chat", target));
         let upgrade = Upgrade::from_request(&request).unwrap();
@@ -764,14 +765,14 @@ fn an_absolute_target_says_the_host_but_takes_no_host_fields_place() {
     }
 }
 
-/// The first rule that a request breaks is the one that it is told.
+/// The response reports the first rule that the request breaks.
 #[test]
-fn the_rules_are_judged_in_a_fixed_order() {
+fn the_rules_are_checked_in_a_fixed_order() {
     use HandshakeError::{Invalid, Missing};
     let body = "Transfer-Encoding: chunked\r\n";
     let protocol = "Sec-WebSocket-Protocol: ;\r\n";
     let mut fields = format!("{body}{protocol}Sec-WebSocket-Extensions: ;\r\n");
-    // Each adds or removes what mends the fault of the one before.
+    // Each step corrects the fault of the previous one.
     let steps = [
         ("", "", 400, Missing("Host")),
         ("Host: h\r\n", "", 426, HandshakeError::NoUpgrade),
@@ -828,7 +829,7 @@ proptest! {
 
     // proves 6455-4.2.1-2, 6455-4.2.2-21, 6455-4.2.2-26
     #[test]
-    fn whatever_is_asked_there_is_an_answer(
+    fn any_request_gets_a_response(
         removed in vec(0..8_usize, 0..3),
         added in vec((0..9_usize, field()), 0..3),
         method in prop_oneof![9 => Just("GET"), 1 => Just("POST")],
@@ -871,7 +872,7 @@ proptest! {
     }
 
     #[test]
-    fn only_what_was_offered_is_selected(
+    fn only_offered_subprotocols_are_selected(
         offered in vec("[a-c]", 0..4),
         supported in vec("[a-c]", 0..4),
     ) {

@@ -1,4 +1,4 @@
-//! WebSocket URIs (§3, §11.1): which there are, and what each of them means.
+//! Tests WebSocket URIs (§3, §11.1): which are valid, and what each of them means.
 
 use std::collections::HashSet;
 
@@ -20,8 +20,8 @@ fn refusal(text: &str) -> UriError {
 
 // proves 6455-3-1, 6455-3-2, 6455-3-3, 6455-4.1-25
 #[test]
-fn scheme_host_and_port_say_where_to_connect() {
-    // The URI; whether it is secure, host, port; and the value of the Host field.
+fn scheme_host_and_port_give_the_address() {
+    // The URI, whether it is secure, its host, its port, and the value of the Host field.
     let cases: &[(&str, bool, &str, u16, &str)] = &[
         ("ws://h", false, "h", 80, "h"),
         ("ws://h/", false, "h", 80, "h"),
@@ -97,7 +97,7 @@ fn the_resource_name_is_path_and_query() {
 
 // proves 6455-3-1, 6455-3-6, 6455-4.1-5
 #[test]
-fn what_is_no_websocket_uri_is_refused() {
+fn invalid_uris_are_refused() {
     let cases: &[(UriError, &[&str])] = &[
         (
             UriError::Scheme,
@@ -164,7 +164,7 @@ fn each_character_is_allowed_where_rfc_3986_allows_it() {
         let in_path = in_name || is_any_of(c, &[":@/"]);
         let in_query = in_path || c == '?';
         let accepts = |text: String| text.parse::<Uri>().is_ok();
-        // What ends the host is another question.
+        // Characters that end the host are tested elsewhere.
         if !is_any_of(c, &[":@/?"]) {
             assert_eq!(accepts(format!("ws://a{c}b/")), in_name, "host, {c:?}");
         }
@@ -177,7 +177,7 @@ fn each_character_is_allowed_where_rfc_3986_allows_it() {
 
 // proves 6455-11.1.1-2, 6455-11.1.1-3, 6455-11.1.2-2, 6455-11.1.2-3
 #[test]
-fn other_characters_than_ascii_are_refused_and_not_sent_raw() {
+fn non_ascii_characters_are_refused_and_not_sent_raw() {
     for scheme in ["ws", "wss"] {
         assert_eq!(refusal(&format!("{scheme}://b\u{fc}cher.example/")), UriError::Host);
         assert_eq!(refusal(&format!("{scheme}://h/caf\u{e9}")), UriError::ResourceName);
@@ -218,7 +218,7 @@ fn a_password_is_never_shown() {
 }
 
 #[test]
-fn what_is_displayed_means_the_same() {
+fn a_displayed_uri_means_the_same() {
     for text in ["ws://h", "WSS://h:443?x", "ws://[::1]:81/a?b", "ws://1.2.3.4/%20", "wss://h:80/"]
     {
         let first = uri(text);
@@ -245,7 +245,7 @@ fn each_refusal_cites_its_section() {
 }
 
 #[test]
-fn uris_are_the_same_if_all_of_their_parts_are() {
+fn uris_are_equal_if_all_their_parts_are() {
     let same = [
         ("ws://h", "WS://h:80/"),
         ("wss://h", "wss://h:443/?"),
@@ -287,7 +287,7 @@ const PATH: &str = "(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}){0,5}){0,3}"
 const QUERY: &str = "([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2}){0,9}";
 
 fn host() -> impl Strategy<Value = (String, String)> {
-    // As it is written, and what it means.
+    // The written form, and its meaning.
     prop_oneof![
         "[A-Za-z0-9._~!$&'()*+,;=-]{1,12}".prop_map(|name| (name.clone(), name)),
         any::<std::net::Ipv4Addr>().prop_map(|ip| (ip.to_string(), ip.to_string())),
@@ -308,7 +308,7 @@ proptest! {
 
     // proves 6455-3-1, 6455-3-2, 6455-3-3, 6455-3-5
     #[test]
-    fn every_uri_of_the_grammar_is_taken_apart(
+    fn every_valid_uri_is_parsed(
         secure in any::<bool>(),
         (written, host) in host(),
         port in prop::option::of(1..=u16::MAX),
@@ -340,14 +340,14 @@ proptest! {
 
     // proves 6455-3-6, 6455-11.1.1-3, 6455-11.1.2-3
     #[test]
-    fn what_is_taken_is_safe_to_send(text in almost_a_uri()) {
+    fn an_accepted_uri_is_safe_to_send(text in almost_a_uri()) {
         let Ok(uri) = text.parse::<Uri>() else { return Ok(()) };
         let is_safe = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
         prop_assert!(uri.resource_name().starts_with('/'));
         prop_assert!(is_safe(uri.resource_name()) && is_safe(&uri.authority()));
         prop_assert!(!uri.host().is_empty() && uri.port() != 0);
         prop_assert!(!text.contains('#'));
-        // What is shown is the same but for the name and the password.
+        // The displayed URI is the same, except for the name and the password.
         let again = self::uri(&uri.to_string());
         prop_assert_eq!(again.resource_name(), uri.resource_name());
         prop_assert_eq!(again.authority(), uri.authority());
@@ -359,7 +359,7 @@ proptest! {
 
 /// The examples of RFC 3986 §5.4, normal and abnormal.
 #[test]
-fn a_reference_is_resolved_as_rfc_3986_says() {
+fn a_reference_is_resolved_as_in_rfc_3986() {
     let base: Uri = "ws://a/b/c/d;p?q".parse().unwrap();
     let cases = [
         ("g", "ws://a/b/c/g"),
@@ -435,7 +435,7 @@ fn a_reference_is_resolved_as_rfc_3986_says() {
 }
 
 #[test]
-fn a_password_goes_to_no_other_host() {
+fn a_password_is_not_sent_to_another_host() {
     let base: Uri = "wss://name:secret@a:1/b".parse().unwrap();
     for reference in ["c", "/c", "?c", ""] {
         let joined = base.join(reference).unwrap();

@@ -1,5 +1,5 @@
-//! What a peer may send, and what comes of it (§5, §6.2, §8.1, §10.4). Each rule is tried at both
-//! ends and with the input cut in every way.
+//! Tests the frames that a peer may send, and their events and errors (§5, §6.2, §8.1, §10.4). Each
+//! rule is tested at both ends, with the input cut in every way.
 
 mod support;
 
@@ -22,7 +22,7 @@ fn binary(data: &[u8]) -> Event {
     Event::Message(Message::from(data.to_vec()))
 }
 
-/// Asserts that these frames of the peer give these events, at both ends.
+/// Asserts that these frames of the peer give these events at both ends.
 #[track_caller]
 fn assert_events(frames: &[(u8, &[u8])], events: &[Event]) {
     for role in ROLES {
@@ -32,7 +32,7 @@ fn assert_events(frames: &[(u8, &[u8])], events: &[Event]) {
     }
 }
 
-/// Asserts that these frames of the peer give these events and then break this rule.
+/// Asserts that these frames of the peer give these events and then this error.
 #[track_caller]
 fn assert_broken(frames: &[(u8, &[u8])], events: &[Event], error: ProtocolError) {
     assert_broken_with(Limits::default(), frames, events, error);
@@ -84,7 +84,7 @@ fn a_client_refuses_every_masked_frame() {
 
 // proves 6455-5.2-30, 6455-5.3-7
 #[test]
-fn every_masking_key_is_good() {
+fn every_masking_key_is_accepted() {
     for key in [[0; 4], [0xff; 4], [0, 0, 0, 1], [0x80, 0, 0, 0], *b"abcd"] {
         let data = b"masked with some key";
         let mut wire = vec![0x82, 0x80 | 20];
@@ -113,7 +113,7 @@ fn reserved_bits_fail_the_connection_on_every_kind_of_frame() {
 
 // proves 6455-5.2-6
 #[test]
-fn reserved_opcodes_fail_the_connection_in_the_middle_of_a_message_too() {
+fn reserved_opcodes_fail_the_connection_inside_a_message() {
     for bits in (0x3..=0x7).chain(0xb..=0xf) {
         for fin in [0, 0x80] {
             let frames: &[(u8, &[u8])] = &[(0x01, b"a"), (fin | bits, b"b")];
@@ -155,7 +155,7 @@ fn a_new_message_inside_another_fails_the_connection() {
 
 // proves 6455-5.4-11, 6455-5.5-4
 #[test]
-fn a_control_frame_in_fragments_fails_the_connection() {
+fn a_fragmented_control_frame_fails_the_connection() {
     for first in [0x08, 0x09, 0x0a] {
         for payload in [&b""[..], b"\x03\xe8"] {
             assert_broken(&[(first, payload)], &[], E::FragmentedControl);
@@ -168,7 +168,7 @@ fn a_control_frame_in_fragments_fails_the_connection() {
 
 // proves 6455-5.5-2, 6455-5.5-3, 6455-5.5.2-2
 #[test]
-fn a_control_frame_may_have_125_bytes_and_not_one_more() {
+fn a_control_frame_may_have_at_most_125_bytes() {
     let payload = [0xa5; 126];
     assert_events(&[(0x89, &payload[..125])], &[Event::Ping(vec![0xa5; 125])]);
     assert_events(&[(0x8a, &payload[..125])], &[Event::Pong(vec![0xa5; 125])]);
@@ -219,7 +219,7 @@ fn empty_messages_are_messages() {
 
 // proves 6455-10.7-5
 #[test]
-fn where_a_frame_ends_is_decided_by_its_length_alone() {
+fn only_the_length_decides_where_a_frame_ends() {
     let looks_like_frames = b"\x00\x81\x05Hello\x88\x00\xff\x00\x89\x00";
     assert_events(&[(0x82, looks_like_frames)], &[binary(looks_like_frames)]);
     assert_events(&[(0x81, b"a\0b\0")], &[text("a\0b\0")]);
@@ -227,7 +227,7 @@ fn where_a_frame_ends_is_decided_by_its_length_alone() {
 
 // proves 6455-5.4-5, 6455-5.4-7, 6455-5.4-16, 6455-5.4-22, 6455-6.2-5
 #[test]
-fn fragments_of_any_size_are_joined_in_their_order() {
+fn fragments_of_any_size_are_joined_in_order() {
     assert_events(&[(0x01, b"Hel"), (0x00, b""), (0x00, b"l"), (0x80, b"o")], &[text("Hello")]);
     assert_events(&[(0x01, b""), (0x80, b"late")], &[text("late")]);
     assert_events(&[(0x01, b"soon"), (0x80, b"")], &[text("soon")]);
@@ -268,7 +268,7 @@ fn text_may_be_cut_anywhere_into_fragments() {
 
 #[test]
 fn long_text_is_unmasked_and_checked_across_all_its_pieces() {
-    // Longer than any step in which the text may be worked on, characters across the steps.
+    // The text is longer than any internal step of the check, and characters cross the steps.
     let whole = "a€🦀é".repeat(1500);
     for role in ROLES {
         let wire = frame_from(peer(role), 0x81, whole.as_bytes());
@@ -284,7 +284,7 @@ fn long_text_is_unmasked_and_checked_across_all_its_pieces() {
 
 // proves 6455-5.4-12, 6455-5.4-15, 6455-6.2-2
 #[test]
-fn control_frames_between_fragments_come_at_once_and_mix_with_nothing() {
+fn control_frames_between_fragments_are_delivered_at_once_and_separately() {
     let frames: &[(u8, &[u8])] =
         &[(0x01, b"Hel"), (0x89, b"x"), (0x00, b""), (0x8a, b"yy"), (0x89, b""), (0x80, b"lo")];
     let events = [
@@ -294,7 +294,7 @@ fn control_frames_between_fragments_come_at_once_and_mix_with_nothing() {
         text("Hello"),
     ];
     assert_events(frames, &events);
-    // A character that is cut by a Ping full of bytes that could belong to it.
+    // A Ping splits a character, and its data could continue that character.
     let frames: &[(u8, &[u8])] = &[(0x01, b"\xe2"), (0x89, b"\x82\xac"), (0x80, b"\x82\xac")];
     assert_events(frames, &[Event::Ping(b"\x82\xac".to_vec()), text("€")]);
 }
@@ -343,7 +343,7 @@ fn text_that_is_not_utf8_fails_the_connection_however_it_is_fragmented() {
     }
 }
 
-/// A whole message is checked at once, and a long one perhaps by other means than a short one.
+/// The check of a whole message may use other code for long text than for short text.
 #[test]
 fn whole_texts_of_any_length_are_checked_to_the_last_byte() {
     let mixed: Vec<u8> = "a€ß🌍, ".bytes().cycle().take(260).collect();
@@ -367,7 +367,7 @@ fn whole_texts_of_any_length_are_checked_to_the_last_byte() {
     }
 }
 
-/// Feeds all but the last byte, which has to be well, then the last one, which has to fail.
+/// Feeds all bytes except the last one, which gives no error, then the last one, which does.
 #[track_caller]
 fn assert_fails_at_the_last_byte(role: Role, limits: Limits, bytes: &[u8], error: ProtocolError) {
     let (last, before) = bytes.split_last().expect("there is a byte");
@@ -386,7 +386,7 @@ fn assert_fails_at_the_last_byte(role: Role, limits: Limits, bytes: &[u8], error
 
 // proves 6455-5.5-3
 #[test]
-fn a_header_is_refused_before_the_rest_of_it_or_its_payload_is_there() {
+fn an_invalid_header_is_refused_before_its_rest_or_payload_arrives() {
     let at_both: &[(&str, ProtocolError)] = &[
         ("83", E::ReservedOpcode(3)),
         ("0f", E::ReservedOpcode(15)),
@@ -427,17 +427,17 @@ fn a_header_is_refused_before_the_rest_of_it_or_its_payload_is_there() {
     }
 }
 
-/// The payload of Autobahn's cases 6.4.*, cut before the bytes that are wrong.
+/// The payload of Autobahn's cases 6.4.*, without its invalid part.
 const VALID_START: &str = "ceba e1bdb9 cf83 cebc ceb5";
 
 // proves 6455-8.1-1
 #[test]
-fn bad_text_is_refused_inside_a_frame_that_is_not_complete() {
+fn invalid_text_is_refused_inside_an_incomplete_frame() {
     for role in ROLES {
         let sender = peer(role);
         let payload_len = hex(VALID_START).len() + 4 + 6;
         for announced in [payload_len as u64, 100, 70_000] {
-            // F4 may still become a character, F4 90 may not.
+            // F4 can still begin a character, but F4 90 cannot.
             let payload = [hex(VALID_START), hex("f490")].concat();
             let mut wire = frame_from(sender, 0x81, &payload);
             let header_len = wire.len() - payload.len();
@@ -451,7 +451,7 @@ fn bad_text_is_refused_inside_a_frame_that_is_not_complete() {
 
 // proves 6455-8.1-1
 #[test]
-fn bad_text_is_refused_inside_a_later_fragment_and_across_fragments() {
+fn invalid_text_is_refused_inside_a_later_fragment_and_across_fragments() {
     for role in ROLES {
         let sender = peer(role);
         let mut wire = frame_from(sender, 0x01, b"fine\xf4");
@@ -502,7 +502,7 @@ fn nothing_is_processed_after_a_close() {
 }
 
 #[test]
-fn input_after_the_end_is_eaten_by_the_next_call() {
+fn input_after_the_end_is_discarded_by_the_next_call() {
     for role in ROLES {
         for end in [(0x88, &b""[..]), (0x83, b"")] {
             let wire = frames_from(peer(role), &[end, (0x81, b"after"), (0x89, b"")]);
@@ -552,14 +552,14 @@ fn the_receiver_knows_whether_it_is_inside_a_message() {
 }
 
 #[test]
-fn defaults_are_finite() {
+fn the_default_limits_are_finite() {
     let defaults = Limits::default();
     assert_eq!(defaults, limits(16 << 20, 16 << 20, 1 << 17));
 }
 
 // proves 6455-10.4-2
 #[test]
-fn a_message_may_have_as_many_bytes_as_the_limit_and_not_one_more() {
+fn a_message_may_reach_but_not_exceed_the_limit() {
     let limits = limits(10, u64::MAX, u32::MAX);
     let error = E::MessageTooBig { limit: 10 };
     let good: &[&[(u8, &[u8])]] = &[
@@ -570,7 +570,7 @@ fn a_message_may_have_as_many_bytes_as_the_limit_and_not_one_more() {
     ];
     for frames in good {
         for role in ROLES {
-            // Twice: the count begins anew with each message.
+            // The message is sent twice, because the count starts at zero for each message.
             let wire = frames_from(peer(role), frames).repeat(2);
             let outcome = feed_every_way(role, limits, &wire);
             assert_eq!(outcome.error, None, "{frames:02x?}");
@@ -594,7 +594,7 @@ fn a_message_may_have_as_many_bytes_as_the_limit_and_not_one_more() {
 
 // proves 6455-10.4-2
 #[test]
-fn a_frame_may_have_as_many_bytes_as_the_limit_and_not_one_more() {
+fn a_frame_may_reach_but_not_exceed_the_limit() {
     let limits = limits(usize::MAX, 5, u32::MAX);
     let error = E::FrameTooBig { limit: 5 };
     for role in ROLES {
@@ -623,7 +623,7 @@ fn a_frame_may_have_as_many_bytes_as_the_limit_and_not_one_more() {
 
 // proves 6455-10.4-1
 #[test]
-fn limits_are_applied_to_what_a_header_announces() {
+fn limits_apply_to_the_length_that_a_header_announces() {
     let tight = limits(1000, 500, u32::MAX);
     for role in ROLES {
         let sender = peer(role);
@@ -641,7 +641,7 @@ fn limits_are_applied_to_what_a_header_announces() {
 
 // proves 6455-10.4-1
 #[test]
-fn lengths_that_sum_past_every_integer_are_over_the_limit_all_the_same() {
+fn lengths_whose_sum_overflows_exceed_the_limit() {
     for role in ROLES {
         let sender = peer(role);
         let limits = limits(100, u64::MAX, u32::MAX);
@@ -654,8 +654,8 @@ fn lengths_that_sum_past_every_integer_are_over_the_limit_all_the_same() {
 
 #[test]
 fn the_rest_of_a_header_is_not_taken_for_a_frame() {
-    // Behind some cut of each header stand bytes that begin like another unfragmented message: the
-    // length or the key of a client's frame, the long length of a server's.
+    // At some cut of each header, the next bytes look like another unfragmented message: the length
+    // or the key of a client's frame, or the long length of a server's frame.
     let masked = |key: [u8; 4], data: &[u8]| {
         let payload = naive_mask(data, MaskingKey(key), 0);
         [&[0x82, 0x80 | data.len() as u8][..], &key, &payload].concat()
@@ -677,8 +677,8 @@ fn the_rest_of_a_header_is_not_taken_for_a_frame() {
 
 #[cfg(target_pointer_width = "64")]
 #[test]
-fn what_a_header_announces_reserves_no_memory() {
-    // Had it, the process would be gone.
+fn an_announced_length_reserves_no_memory() {
+    // If the receiver reserved this memory, the process would be killed.
     for role in ROLES {
         for first in [0x01, 0x02, 0x81, 0x82] {
             let sender = peer(role);
@@ -701,9 +701,9 @@ fn what_a_header_announces_reserves_no_memory() {
 }
 
 #[test]
-fn memory_grows_with_what_has_arrived() {
-    // A frame arrives a kibibyte at a time, and the message ends soon after it: what holds it is
-    // no more than twice its size.
+fn memory_grows_with_the_received_bytes() {
+    // A frame arrives a kibibyte at a time, and the message ends soon after it. The memory of the
+    // message is at most twice its size.
     for first in [0x01, 0x02] {
         let sender = Role::Server;
         let mut inbound = Inbound::new(Role::Client, Limits::default());
@@ -728,7 +728,7 @@ fn memory_grows_with_what_has_arrived() {
 
 // proves 6455-10.4-1, 6455-10.4-2
 #[test]
-fn a_message_may_come_in_as_many_frames_as_the_limit_and_not_one_more() {
+fn the_number_of_frames_may_reach_but_not_exceed_the_limit() {
     let limits = limits(100, 100, 3);
     let error = E::TooManyFragments { limit: 3 };
     let good: &[(u8, &[u8])] = &[
@@ -747,7 +747,7 @@ fn a_message_may_come_in_as_many_frames_as_the_limit_and_not_one_more() {
         let (ping, pong) = (Event::Ping(vec![]), Event::Pong(vec![]));
         let expected = [text("whole"), ping, pong, text("abc"), binary(b"abc")];
         assert_eq!(outcome, Outcome::events(expected));
-        // Where none is allowed, also none that is a message by itself.
+        // With a limit of zero, even an unfragmented message is refused.
         let none = support::limits(100, 100, 0);
         let outcome = feed_every_way(role, none, &frames_from(peer(role), &[(0x81, b"whole")]));
         assert_eq!(outcome.error, Some(E::TooManyFragments { limit: 0 }));
@@ -777,7 +777,7 @@ fn a_flood_of_empty_fragments_is_stopped_by_the_default_limit() {
 }
 
 #[test]
-fn messages_can_be_looked_into_and_taken_apart() {
+fn messages_can_be_inspected_and_taken_apart() {
     let (words, data) = (Message::from("words"), Message::from(vec![1, 2]));
     assert!(words.is_text() && !words.is_binary() && !words.is_empty());
     assert!(data.is_binary() && !data.is_text());

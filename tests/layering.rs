@@ -1,18 +1,19 @@
-//! Who may import whom. The core computes on bytes and values; only `net` has sockets, threads,
-//! clocks and entropy. The compiler does not hold modules of one crate to that, so this does.
+//! Tests which modules import which. The core computes on bytes and values. Only `net` has sockets,
+//! threads, clocks and entropy. The compiler does not enforce that between modules of one crate, so
+//! this test does.
 //!
-//! Sources are read as tokens, without comments and strings. Each path, in a `use` or inline, is
-//! followed to the module of the crate or to the crate that it begins with.
+//! The test reads sources as tokens, without comments and strings. It follows each path, in a `use`
+//! or inline, to a module of this crate or to another crate.
 //!
-//! No file may need another one that needs it, not even through others: then neither could be read
-//! first. The same holds for the folders of `net`. A name is followed through the `use` items of
-//! the modules that hand it on, to the file that defines it.
+//! No file may need a file that needs it, not even through other files, because then neither could
+//! be read first. The same holds for the folders of `net`. A name is followed through the `use`
+//! items that re-export it, to the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Modules of the crate that each part may name besides itself. `None` stands for all.
+/// The modules of the crate that each part may name, in addition to itself. `None` allows all.
 const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
     ("lib", None),
     ("error", Some(&[])),
@@ -25,7 +26,7 @@ const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
     ("net", None),
 ];
 
-/// Crates, and modules of `std`, that only the files with this beginning may name.
+/// Crates, and modules of `std`, that only files with this prefix may name.
 const CONFINED: &[(&str, &str)] = &[
     ("std::net", "net/"),
     ("std::io", "net/"),
@@ -55,7 +56,7 @@ enum Token {
     Sign(char),
 }
 
-/// The tokens of a source text that matter for paths.
+/// Returns the tokens of a source text that matter for paths.
 fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
@@ -81,7 +82,7 @@ fn tokens(source: &str) -> Vec<Token> {
         } else if c == '\'' && at(i + 2) == '\'' {
             i += 3;
         } else if c == '\'' {
-            // A lifetime: its name is no path.
+            // A lifetime. Its name is not a path.
             i += 1;
             while is_word(at(i)) {
                 i += 1;
@@ -143,12 +144,12 @@ fn end_of_raw_string(chars: &[char], quote: usize, hashes: usize) -> usize {
     (quote + 1..chars.len()).find(|i| is_end(*i)).map_or(chars.len(), |end| end + hashes + 1)
 }
 
-/// A path, with the module it stands in: `["frame", "header"]` for `src/frame/header.rs`.
+/// A path, with the module that contains it: `["frame", "header"]` for `src/frame/header.rs`.
 #[derive(Clone, Debug)]
 struct Named {
     module: Vec<String>,
     segments: Vec<String>,
-    /// It only hands a name on (`pub use`), or says where something is visible (`pub(in ...)`).
+    /// The path only re-exports a name (`pub use`) or restricts visibility (`pub(in ...)`).
     needs_nothing: bool,
 }
 
@@ -156,11 +157,12 @@ fn word(text: &str) -> Token {
     Token::Word(text.to_owned())
 }
 
-/// All paths of a file. `use a::{b, c as d}` is `a::b` and `a::c`; `use a::*` is `a::*`.
+/// Returns all paths of a file. `use a::{b, c as d}` gives `a::b` and `a::c`; `use a::*` gives
+/// `a::*`.
 fn paths(file: &str, source: &str) -> Vec<Named> {
     let tokens = tokens(source);
     let mut module = module_of(file);
-    // For each open brace, whether it is that of an inline module.
+    // For each open brace, whether it belongs to an inline module.
     let mut braces = Vec::new();
     let mut found = Vec::new();
     let mut i = 0;
@@ -219,7 +221,7 @@ fn paths(file: &str, source: &str) -> Vec<Named> {
                 }
                 i += 1;
             }
-            // The rest of a path that began with `<..>` or a call goes on from no root.
+            // The rest of a path after `<..>` or a call does not start at a root.
             [Token::Sign('>'), Token::Colons, Token::Word(_), ..] => i += 3,
             _ => i += 1,
         }
@@ -227,7 +229,7 @@ fn paths(file: &str, source: &str) -> Vec<Named> {
     found
 }
 
-/// Reads one branch of a `use` that begins at `i`, and returns where it ends.
+/// Reads one branch of a `use` that begins at `i`, and returns the index after it.
 fn use_tree(tokens: &[Token], i: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut i = i;
     let mut path = before.to_vec();
@@ -254,7 +256,7 @@ fn use_tree(tokens: &[Token], i: usize, before: &[String], found: &mut Vec<Vec<S
                 return i + 1;
             }
             _ => {
-                // In `a::{self, b}` the first is `a`.
+                // In `a::{self, b}`, `self` is `a`.
                 if path.len() > 1 {
                     path.retain(|segment| segment != "self");
                 }
@@ -274,7 +276,7 @@ fn module_of(file: &str) -> Vec<String> {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// The path from the root of the crate, if it leads into the crate by `crate` or `super`.
+/// Returns the path from the root of the crate, if `crate` or `super` leads into the crate.
 fn inside_crate(named: &Named) -> Option<Vec<String>> {
     let mut segments = named.segments.iter().peekable();
     let mut path = match segments.next()?.as_str() {
@@ -294,7 +296,7 @@ fn inside_crate(named: &Named) -> Option<Vec<String>> {
     Some(path)
 }
 
-/// What of this file breaks the layers.
+/// Returns the paths of this file that break the layers.
 fn violations(file: &str, source: &str) -> BTreeSet<String> {
     let part = file.split(['/', '.']).next().expect("a name");
     let row = MAY_IMPORT.iter().find(|(name, _)| *name == part);
@@ -313,7 +315,7 @@ fn violations(file: &str, source: &str) -> BTreeSet<String> {
             continue;
         }
         let is_talking = TALKING_MACROS.iter().any(|name| written.strip_suffix('!') == Some(name));
-        // Under another name, or as a whole, what is confined could not be followed.
+        // The test could not follow a confined name under an alias or through its parent module.
         let hides_std = matches!(written.as_str(), "std" | "std::*");
         if (is_talking || hides_std) && part != "net" {
             found.insert(format!("{file}: {written}"));
@@ -330,7 +332,7 @@ fn violations(file: &str, source: &str) -> BTreeSet<String> {
     found
 }
 
-/// The modules of a crate and the names that they hand on.
+/// The modules of a crate, and the names that they re-export.
 struct Modules {
     /// The file of each module.
     files: BTreeMap<Vec<String>, String>,
@@ -338,7 +340,7 @@ struct Modules {
     names: BTreeMap<(Vec<String>, String), Vec<String>>,
 }
 
-/// Which files each file names something from.
+/// The files from which each file names something.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 impl Modules {
@@ -357,7 +359,7 @@ impl Modules {
         all
     }
 
-    /// The path from the root of the crate, if it leads into the crate.
+    /// Returns the path from the root of the crate, if it leads into the crate.
     fn absolute(&self, named: &Named) -> Option<Vec<String>> {
         let child = [&named.module[..], &named.segments[..1]].concat();
         if self.files.contains_key(&child) {
@@ -366,7 +368,7 @@ impl Modules {
         inside_crate(named)
     }
 
-    /// The file that defines what this path names.
+    /// Returns the file that defines the item of this path.
     fn file_of(&self, path: &[String], most_steps: usize) -> Option<&str> {
         let mut module = Vec::new();
         for segment in path {
@@ -398,7 +400,7 @@ impl Modules {
     }
 }
 
-/// The shortest way from each node back to itself, if there is one.
+/// Returns the shortest circle through each node that is in one.
 fn circles(imports: &Imports) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for start in imports.keys() {
@@ -426,7 +428,7 @@ fn circles(imports: &Imports) -> BTreeSet<String> {
     found
 }
 
-/// The imports between the files of `net` and its folders.
+/// Returns the imports between the files and the folders of `net`.
 fn between_folders(imports: &Imports) -> Imports {
     let folder = |file: &str| match file.strip_prefix("net/")?.split_once('/') {
         Some((folder, _)) => Some(format!("net/{folder}")),
@@ -442,7 +444,7 @@ fn between_folders(imports: &Imports) -> Imports {
     folders
 }
 
-/// All Rust files under `dir`, each as its path from `src` and its text.
+/// Collects all Rust files under `dir`, each with its path below `src` and its text.
 fn sources(dir: &Path, prefix: &str, found: &mut Vec<(String, String)>) {
     let mut entries: Vec<_> = fs::read_dir(dir)
         .expect("a readable folder")
@@ -461,7 +463,7 @@ fn sources(dir: &Path, prefix: &str, found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-fn the_layers_are_kept() {
+fn the_sources_respect_the_layers() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&src, "", &mut files);
@@ -474,7 +476,7 @@ fn the_layers_are_kept() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// The Rust files below this folder of the repository.
+/// Returns the Rust files below this folder of the repository.
 fn all_sources(dir: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(dir), "", &mut files);
@@ -482,7 +484,7 @@ fn all_sources(dir: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn no_file_needs_one_that_needs_it() {
+fn no_files_import_each_other_in_circles() {
     for dir in ["src", "fuzz/oracles"] {
         let files = all_sources(dir);
         let found = circles(&Modules::of(&files).imports(&files));
@@ -491,7 +493,7 @@ fn no_file_needs_one_that_needs_it() {
 }
 
 #[test]
-fn no_folder_of_net_needs_one_that_needs_it() {
+fn no_folders_of_net_import_each_other_in_circles() {
     let files = all_sources("src");
     let found = circles(&between_folders(&Modules::of(&files).imports(&files)));
     assert!(found.is_empty(), "{found:#?}");
@@ -507,7 +509,7 @@ fn the_file_that_defines_a_name_is_found() {
         ("crate::net::Sender", "net/connection/write/sender.rs"),
         ("crate::net::State", "protocol/mod.rs"),
         ("crate::handshake::Uri", "handshake/http/uri.rs"),
-        ("crate::net::connection::WebSocket", "net/connection/mod.rs"),
+        ("crate::net::connection::WebSocket", "net/connection/websocket.rs"),
     ] {
         let path: Vec<String> = path.split("::").skip(1).map(str::to_owned).collect();
         assert_eq!(modules.file_of(&path, 8), Some(file), "{path:?}");
@@ -533,7 +535,7 @@ fn circles_are_found() {
 }
 
 #[test]
-fn the_paths_of_the_real_sources_are_seen() {
+fn paths_in_the_real_sources_are_found() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let source = fs::read_to_string(src.join("protocol/inbound.rs")).expect("a readable file");
     let inside: BTreeSet<String> = paths("protocol/inbound.rs", &source)
@@ -621,7 +623,7 @@ const BAD: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn what_breaks_the_layers_is_found() {
+fn violations_of_the_layers_are_found() {
     for (file, source, path) in BAD {
         let found = violations(file, source);
         assert!(found.contains(&format!("{file}: {path}")), "{source}: {found:?}");
@@ -630,7 +632,7 @@ fn what_breaks_the_layers_is_found() {
     assert_eq!(found, ["helpers/mod.rs is in no layer".to_owned()].into());
 }
 
-/// Sources that keep the layers, though some look as if they did not.
+/// Sources that respect the layers, some of which look as if they did not.
 const GOOD: &[(&str, &str)] = &[
     ("lib.rs", "mod net; pub use net::connect; pub use crate::net::Client;"),
     ("error.rs", "use core::fmt; use std::borrow::Cow;"),
@@ -668,7 +670,7 @@ const GOOD: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_keeps_the_layers_is_let_be() {
+fn valid_imports_are_not_reported() {
     for (file, source) in GOOD {
         assert_eq!(violations(file, source), BTreeSet::new(), "{source}");
     }

@@ -1,16 +1,16 @@
-//! Holds the table of requirements against the tests.
+//! Checks the table of requirements against the tests.
 //!
 //! `docs/conformance/*.tsv` has a row for every statement of an RFC that binds a client or a
-//! server. A test says which of them it proves, in a comment right above its attributes:
+//! server. A comment right above the attributes of a test lists the requirements that the test
+//! proves:
 //!
 //! ```text
 //! // proves 6455-5.1-3, 6455-5.1-4
 //! #[test]
 //! ```
 //!
-//! Where the two do not agree, this test fails. It also fails if the readable table,
-//! `docs/conformance/README.md`, is not the one that follows; `BLESS=1 cargo test --test matrix`
-//! writes it anew.
+//! This test fails if table and tests disagree. It also fails if `docs/conformance/README.md`,
+//! which is generated from both, is stale. `BLESS=1 cargo test --test matrix` regenerates it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,7 +21,7 @@ const FOLDER: &str = "docs/conformance";
 const TABLES: [(&str, &str); 2] = [("rfc6455.tsv", "RFC 6455"), ("rfc7692.tsv", "RFC 7692")];
 const STATUSES: [&str; 4] = ["tested", "by design", "not applicable", "out of scope"];
 
-/// A requirement, and what became of it.
+/// A requirement, with its status.
 #[derive(Clone, Debug)]
 struct Row {
     id: String,
@@ -33,7 +33,7 @@ struct Row {
     reason: String,
 }
 
-/// A test, and a requirement that it says it proves.
+/// A requirement that a test claims to prove.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Tag {
     id: String,
@@ -55,7 +55,7 @@ fn read_rows(table: &str) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// The tags of a file, and what is wrong with them.
+/// Returns the tags of a file, and their faults.
 fn read_tags(file: &str, source: &str) -> (Vec<Tag>, Vec<String>) {
     let (mut tags, mut faults) = (Vec::new(), Vec::new());
     let mut ids: Vec<String> = Vec::new();
@@ -83,9 +83,9 @@ fn read_tags(file: &str, source: &str) -> (Vec<Tag>, Vec<String>) {
         } else if let Some(rest) = line.strip_prefix("fn ") {
             let test = rest.split('(').next().unwrap_or(rest).to_owned();
             if !attributes.contains("#[test]") {
-                faults.push(format!("{file}: {test} has a tag and is no test"));
+                faults.push(format!("{file}: {test} has a tag, but is not a test"));
             } else if attributes.contains("#[ignore") {
-                faults.push(format!("{file}: {test} has a tag and is ignored"));
+                faults.push(format!("{file}: {test} has a tag, but is ignored"));
             }
             tags.extend(ids.drain(..).map(|id| Tag { id, file: file.into(), test: test.clone() }));
             attributes.clear();
@@ -98,14 +98,14 @@ fn read_tags(file: &str, source: &str) -> (Vec<Tag>, Vec<String>) {
     (tags, faults)
 }
 
-/// What does not agree.
+/// Returns the contradictions between the rows and the tags.
 fn check(rows: &[Row], tags: &[Tag]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut seen = BTreeMap::new();
     for row in rows {
         let Row { id, status, reason, .. } = row;
         if seen.insert(id, row).is_some() {
-            faults.push(format!("{id} is there twice"));
+            faults.push(format!("{id} is repeated"));
         }
         let tagged = tags.iter().any(|tag| tag.id == *id);
         match status.as_str() {
@@ -122,24 +122,25 @@ fn check(rows: &[Row], tags: &[Tag]) -> Vec<String> {
     }
     for Tag { id, file, test } in tags {
         if !seen.contains_key(id) {
-            faults.push(format!("{file}: {test} proves {id}, which is no row"));
+            faults.push(format!("{file}: {test} proves {id}, which has no row"));
         }
     }
     faults
 }
 
-/// The readable table.
+/// Returns the readable table.
 fn render(tables: &[(&str, Vec<Row>)], tags: &[Tag]) -> String {
     let mut text = String::from(
         "# Conformance\n\n\
-         Every statement of RFC 6455 and RFC 7692 that binds a client or a server, and the\n\
-         tests that prove it. Made by `tests/matrix.rs` from the tables beside this file and\n\
-         from the tests; do not edit. The ids are those of the tables, the words are ours: the\n\
-         RFCs decide.\n\n\
-         - *tested*: the named tests fail if it does not hold;\n\
-         - *by design*: no test can show it, the named code does;\n\
-         - *not applicable*: it binds somebody else, or asks for nothing;\n\
-         - *out of scope*: it is not met, and the reason is given.\n",
+         These tables list every statement of RFC 6455 and RFC 7692 that binds a client or a\n\
+         server, and the tests that prove it. `tests/matrix.rs` generates this document from the\n\
+         tables in this folder and from the tests; do not edit it. An id consists of the RFC, the\n\
+         section, and a number. The wording of the requirements is ours. Only the RFCs are\n\
+         authoritative.\n\n\
+         - *tested*: the named tests fail if the statement does not hold;\n\
+         - *by design*: no test can show it; the named code ensures it;\n\
+         - *not applicable*: it binds another party, or requires nothing;\n\
+         - *out of scope*: it is not met, for the given reason.\n",
     );
     for (name, rows) in tables {
         writeln!(text, "\n## {name}: summary\n").unwrap();
@@ -165,7 +166,7 @@ fn render(tables: &[(&str, Vec<Row>)], tags: &[Tag]) -> String {
     text
 }
 
-/// The rows of each section, in their order.
+/// Returns the rows of each section, in their order.
 fn sections(rows: &[Row]) -> Vec<(&str, Vec<&Row>)> {
     let mut sections: Vec<(&str, Vec<&Row>)> = Vec::new();
     for row in rows {
@@ -202,10 +203,10 @@ fn place(row: &Row, tags: &[Tag]) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "&lt;").replace('*', "\\*")
+    text.replace('|', "\\|").replace('<', "&lt;").replace('*', "\\*").replace('[', "\\[")
 }
 
-/// All tags below a folder of this package.
+/// Returns all tags below a folder of this package.
 fn tags_below(folder: &str) -> (Vec<Tag>, Vec<String>) {
     let (mut tags, mut faults) = (Vec::new(), Vec::new());
     let mut folders = vec![folder.to_owned()];
@@ -248,9 +249,9 @@ fn every_requirement_has_a_test_or_a_reason() {
     assert!(!stale, "{} is stale: BLESS=1 cargo test --test matrix", path.display());
 }
 
-/// `tests/proofs/run` breaks the library in each of these ways, and expects the test to fail.
+/// `tests/proofs/run` applies each violation to the library, and expects the test to fail.
 #[test]
-fn each_violation_can_be_tried() {
+fn each_violation_can_be_applied() {
     let (tags, _) = tags_below("tests");
     let table = fs::read_to_string("tests/proofs/violations.tsv").unwrap();
     for line in table.lines().skip(1) {
@@ -270,7 +271,7 @@ fn each_violation_can_be_tried() {
 }
 
 #[test]
-fn a_table_and_tests_that_do_not_agree_are_found_out() {
+fn contradictions_between_table_and_tests_are_found() {
     const HEAD: &str = "id\tsection\tlevel\trole\trequirement\tstatus\twhere\n";
     let row = |id: &str, status: &str, reason: &str| {
         format!("{id}\t1\tMUST\tboth\tsomething\t{status}\t{reason}\n")
@@ -283,14 +284,14 @@ fn a_table_and_tests_that_do_not_agree_are_found_out() {
         ("1-1 has the unknown status", row("1-1", "done", ""), good),
         ("1-1 has a test, but is", row("1-1", "by design", "x.rs"), good),
         ("1-2 is by design without", row("1-1", "tested", "") + &row("1-2", "by design", ""), good),
-        ("1-1 is there twice", row("1-1", "tested", "").repeat(2), good),
-        ("proves 1-1, which is no row", String::new(), good),
+        ("1-1 is repeated", row("1-1", "tested", "").repeat(2), good),
+        ("proves 1-1, which has no row", String::new(), good),
         (
             "is ignored",
             row("1-1", "tested", ""),
             "// proves 1-1\n#[test]\n#[ignore = \"x\"]\nfn f() {}",
         ),
-        ("is no test", row("1-1", "tested", ""), "// proves 1-1\nfn f() {}"),
+        ("is not a test", row("1-1", "tested", ""), "// proves 1-1\nfn f() {}"),
         (
             "no test follows",
             row("1-1", "tested", ""),

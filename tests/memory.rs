@@ -1,7 +1,7 @@
-//! What a connection takes of the heap: it follows the bytes that were received, never those
-//! that were announced, and is given back.
-// The allocator that counts overflows the stack where thread-local storage is on the heap, as in
-// programs for Windows that GNU tools link.
+//! Tests how much heap a connection uses: memory grows with the received bytes, never with
+//! announced lengths, and is released.
+// The counting allocator overflows the stack where thread-local storage is on the heap, as in
+// Windows programs that are linked with GNU tools.
 #![cfg(not(all(windows, target_env = "gnu")))]
 
 mod wire;
@@ -23,17 +23,17 @@ use wire::masked;
 
 const KIB: usize = 1 << 10;
 
-/// What this thread holds on the heap, since it began to count.
+/// The heap memory that this thread holds, counted from the start of the measurement.
 #[derive(Debug, Default)]
 struct Heap {
     held: i64,
-    /// The most that was held at a time. Where a block grows, the old one counts beside the
-    /// new one, as if it were always copied.
+    /// The maximum that was held at one time. While a block grows, the old and the new one count,
+    /// as if it were always copied.
     peak: i64,
 }
 
 impl Heap {
-    /// Does something that counts.
+    /// Runs `act`, and counts its allocations.
     fn count<T>(&mut self, act: impl FnOnce() -> T) -> T {
         let mut value = None;
         let info = measure(|| value = Some(act()));
@@ -47,7 +47,7 @@ fn no_limits() -> Limits {
     Limits::new().max_message_len(usize::MAX).max_frame_len(u64::MAX).max_fragments(u32::MAX)
 }
 
-/// A frame of either role with a payload of `0x61`s, which makes it text too.
+/// Returns a frame with a payload of `0x61`s, which are also valid text.
 fn frame(role: Role, first: u8, payload_len: usize) -> Vec<u8> {
     frame_of(role, first, &vec![0x61; payload_len])
 }
@@ -55,7 +55,7 @@ fn frame(role: Role, first: u8, payload_len: usize) -> Vec<u8> {
 fn frame_of(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = masked(first, payload);
     if role == Role::Client {
-        // What a server sends: neither the flag nor the key, nor masked.
+        // A server sends no mask bit and no key, and does not mask.
         frame[1] &= 0x7f;
         let payload_start = frame.len() - payload.len();
         frame.drain(payload_start - 4..payload_start);
@@ -66,7 +66,7 @@ fn frame_of(role: Role, first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn memory_that_is_given_back_serves_a_message_of_its_size() {
+fn reused_memory_serves_a_message_of_its_size() {
     const LEN: usize = 1024 * KIB;
     let receive = |inbound: &mut Inbound, first: u8, payload_len: usize| {
         let bytes = frame(Role::Server, first, payload_len);
@@ -86,7 +86,7 @@ fn memory_that_is_given_back_serves_a_message_of_its_size() {
         let (message, taken) = receive(&mut inbound, first, LEN);
         assert!(taken >= LEN as i64, "{taken} bytes for the first");
         inbound.reuse(message);
-        // A message that would fill little of it leaves it where it is.
+        // A message that is much shorter does not use this memory.
         let (message, taken) = receive(&mut inbound, first, LEN / 8);
         assert!(taken >= (LEN / 8) as i64, "{taken} bytes for a short one");
         drop(message);
@@ -102,7 +102,7 @@ fn memory_that_is_given_back_serves_a_message_of_its_size() {
     }
 }
 
-/// Each time the memory of a message grows, what has arrived may have to be copied.
+/// Each time the memory of a message grows, the received bytes may be copied.
 #[test]
 fn a_message_in_small_fragments_grows_in_few_steps() {
     const COUNT: usize = 10_000;
@@ -125,7 +125,7 @@ fn a_message_in_small_fragments_grows_in_few_steps() {
 }
 
 #[test]
-fn memory_that_is_given_back_is_taken_for_the_next_message() {
+fn reused_memory_holds_the_next_message() {
     const LEN: usize = 256 * KIB;
     for first in [0x81, 0x82] {
         let bytes = frame(Role::Server, first, LEN);
@@ -148,18 +148,18 @@ fn memory_that_is_given_back_is_taken_for_the_next_message() {
 }
 
 #[test]
-fn headers_that_announce_much_take_nothing() {
+fn headers_that_announce_large_payloads_take_no_memory() {
     const EACH: usize = 64;
     for role in [Role::Server, Role::Client] {
         for first in [0x81, 0x82, 0x01, 0x02] {
             for exponent in 20..=62 {
-                // The key, if there is one, is a part of the piece otherwise.
+                // Without a key in the header, these bytes are part of the payload.
                 let mask_bit = if role == Role::Server { 0x80 } else { 0 };
                 let mut bytes = vec![first, mask_bit | 127];
                 let announced = 1_u64 << exponent;
                 bytes.extend(announced.to_be_bytes());
                 bytes.extend(b"\0\0\0\0a piece");
-                // No message is longer than a system's memory.
+                // No message can be larger than the address space.
                 let expected = match usize::try_from(announced) {
                     Ok(_) => Ok(None),
                     Err(_) => Err(ProtocolError::MessageTooBig { limit: usize::MAX as u64 }),
@@ -170,7 +170,7 @@ fn headers_that_announce_much_take_nothing() {
                     let event = heap.count(|| inbound.next_event(&mut bytes.as_slice()));
                     assert_eq!(event, expected, "{role:?} {first:x} 2^{exponent}");
                 }
-                // The piece, and where masked text is unmasked.
+                // The received piece, and a buffer for unmasking text.
                 assert!(heap.peak <= 64 * EACH as i64, "{role:?} {first:x} 2^{exponent}: {heap:?}");
             }
         }
@@ -178,7 +178,7 @@ fn headers_that_announce_much_take_nothing() {
 }
 
 #[test]
-fn by_default_a_header_that_announces_too_much_ends_the_connection() {
+fn by_default_a_header_over_the_limit_ends_the_connection() {
     for (first, exponent) in [(0x81, 25), (0x82, 40), (0x01, 62)] {
         let mut bytes = vec![first, 0xff];
         bytes.extend((1_u64 << exponent).to_be_bytes());
@@ -192,8 +192,8 @@ fn by_default_a_header_that_announces_too_much_ends_the_connection() {
 }
 
 #[test]
-fn a_message_holds_no_more_than_twice_what_has_arrived_of_it() {
-    // The step, the length of the message, and those of its fragments.
+fn a_message_holds_at_most_twice_its_received_bytes() {
+    // The step, the length of the message, and the length of its fragments.
     let cases = [
         (1, 100 * KIB, 100 * KIB),
         (1, 100 * KIB, KIB),
@@ -224,7 +224,8 @@ fn a_message_holds_no_more_than_twice_what_has_arrived_of_it() {
                 }
                 let Some(Event::Message(message)) = message else { panic!("{case}") };
                 assert_eq!(message.len(), len, "{case}");
-                // A message of one frame takes as much as it has, for who keeps it.
+                // An unfragmented message has exactly its own size, which matters to callers that
+                // keep it.
                 if fragment_len == len {
                     assert!(heap.held <= len as i64 + 100, "{case}: {heap:?}");
                 }
@@ -256,8 +257,8 @@ fn a_million_empty_fragments_stop_at_the_limit() {
     }
 }
 
-/// A stream that gives a beginning and then the same again and again, up to a length, and that
-/// takes all or nothing. It takes no memory by itself.
+/// A stream that returns a fixed start and then repeats a pattern up to a total length. It accepts
+/// all writes or none, and allocates nothing.
 #[derive(Clone, Debug)]
 struct Endless(Arc<Inner>);
 
@@ -277,12 +278,12 @@ impl Endless {
         Self(Arc::new(Inner { first, then: then.to_vec(), len, takes, read, taken }))
     }
 
-    /// How many bytes were read of it.
+    /// The number of bytes that were read.
     fn read(&self) -> usize {
         self.0.read.load(Ordering::Relaxed)
     }
 
-    /// How many bytes were written to it.
+    /// The number of bytes that were written.
     fn taken(&self) -> usize {
         self.0.taken.load(Ordering::Relaxed)
     }
@@ -331,15 +332,15 @@ impl Stream for Endless {
 }
 
 #[test]
-fn an_endless_head_is_refused_with_little_memory_taken() {
+fn an_endless_head_is_refused_with_bounded_memory() {
     const GET: &[u8] = b"GET / HTTP/1.1\r\n";
     const STATUS: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n";
     const LEN: usize = 4 << 20;
-    // How a request begins, how a response does, and what follows.
+    // The start of a request, the start of a response, and the bytes that follow.
     let cases: [(_, &'static [u8], &'static [u8], &[u8]); 5] = [
         ("the first line", b"G", b"H", b"x"),
         ("a line", GET, STATUS, b"x"),
-        ("blanks", GET, STATUS, b"x:                                          \r\n"),
+        ("spaces", GET, STATUS, b"x:                                          \r\n"),
         ("fields", GET, STATUS, b"x: y\r\n"),
         ("lines of nothing else", GET, STATUS, b":\r\n"),
     ];
@@ -403,7 +404,7 @@ fn a_flood_of_pings_takes_bounded_memory_whether_the_peer_reads_or_not() {
         let error = heap.count(|| receiver.recv()).unwrap_err();
         assert!(wire::is_eof(&error), "{error}");
         assert_eq!(stream.read(), COUNT * PING, "whether or not it can answer, it reads");
-        // The read buffer, 256 KiB and what it was before, and twice 64 KiB of Pongs.
+        // The read buffer of 256 KiB with its previous size, and twice 64 KiB of Pongs.
         assert!(heap.peak < 600 * KIB as i64, "takes: {takes}, {heap:?}");
         assert!(heap.held < 140 * KIB as i64, "takes: {takes}, {heap:?}");
         let answered = stream.taken() / PONG;
@@ -412,7 +413,7 @@ fn a_flood_of_pings_takes_bounded_memory_whether_the_peer_reads_or_not() {
 }
 
 #[test]
-fn the_buffers_of_a_large_message_are_given_back_after_some_small_ones() {
+fn large_buffers_are_released_after_some_small_messages() {
     for role in [Role::Server, Role::Client] {
         let stream = Fed::default();
         let mut heap = Heap::default();
@@ -430,15 +431,15 @@ fn the_buffers_of_a_large_message_are_given_back_after_some_small_ones() {
         let after_large = echo(KIB * KIB);
         assert!(after_large > 100 * KIB as i64, "{role:?}: {after_large}, or this tests nothing");
         let after_small = (0..100).map(|_| echo(10)).last().unwrap();
-        // A client masks in pieces of 64 KiB, and keeps the room for one. A server copies up to
-        // 16 KiB of a message behind its header.
+        // A client masks in pieces of 64 KiB, and keeps a buffer for one piece. A server copies up
+        // to 16 KiB of a message after its header.
         let kept = if role == Role::Client { 65 * KIB as i64 } else { 17 * KIB as i64 };
         assert!(after_small <= before + kept, "{role:?}: {before}, then {after_small}");
     }
 }
 
 #[test]
-fn what_waited_for_a_slow_peer_is_given_back_once_it_is_gone() {
+fn memory_for_a_slow_peer_is_released_once_its_bytes_are_written() {
     for role in [Role::Server, Role::Client] {
         let stream = Fed::default();
         let mut heap = Heap::default();
@@ -459,7 +460,7 @@ fn what_waited_for_a_slow_peer_is_given_back_once_it_is_gone() {
 }
 
 #[test]
-fn a_connection_that_has_ended_holds_no_bytes_for_a_sender_that_is_kept() {
+fn an_ended_connection_holds_no_bytes_for_a_kept_sender() {
     for ends_by_abort in [false, true] {
         let fed = Fed::default();
         fed.takes.store(false, Ordering::Relaxed);
@@ -484,7 +485,7 @@ fn a_connection_that_has_ended_holds_no_bytes_for_a_sender_that_is_kept() {
 }
 
 #[test]
-fn an_echoed_message_allocates_itself_and_nothing_else() {
+fn an_echo_allocates_only_the_message() {
     for role in [Role::Server, Role::Client] {
         for (first, len) in [(0x81, 0), (0x81, 125), (0x82, 0), (0x82, 5), (0x82, 3000)] {
             let case = format!("{role:?} {first:x} {len}");
@@ -497,7 +498,7 @@ fn an_echoed_message_allocates_itself_and_nothing_else() {
                     let message = ws.recv().unwrap().unwrap();
                     ws.send(&message).unwrap();
                 });
-                // The first ones find that the buffers have yet to be made.
+                // The buffers are allocated in the first rounds.
                 if round >= 100 {
                     let allocations = (info.count_total, info.bytes_total);
                     assert_eq!(allocations, (u64::from(len > 0), len as u64), "{case}");
@@ -509,7 +510,7 @@ fn an_echoed_message_allocates_itself_and_nothing_else() {
 }
 
 #[test]
-fn messages_that_come_together_allocate_themselves_and_nothing_else() {
+fn messages_that_arrive_together_allocate_only_themselves() {
     let stream = Fed::default();
     let mut ws = stream.open(Role::Server);
     let burst = masked(0x81, &[b'x'; 50]).repeat(64);
@@ -529,7 +530,7 @@ fn messages_that_come_together_allocate_themselves_and_nothing_else() {
 }
 
 #[test]
-fn a_message_moved_to_its_reader_in_pieces_is_never_held() {
+fn a_message_read_in_pieces_is_never_held_as_a_whole() {
     let stream = Fed::default();
     let mut ws = stream.open(Role::Server);
     stream.give(&masked(0x82, &vec![7; 8 << 20]));
@@ -551,11 +552,11 @@ fn a_message_moved_to_its_reader_in_pieces_is_never_held() {
     assert_eq!(ws.recv().unwrap(), Some(Message::from("next")));
 }
 
-/// A stream that gives what it was given, and takes all or, if told so, nothing. What it keeps
-/// for that is its own, and none of it is allocated or freed in a call.
+/// A stream that returns the bytes it was given, and accepts all writes or, if told so, none. It
+/// allocates and frees nothing during a call.
 #[derive(Clone, Debug)]
 struct Fed {
-    /// And how much of it was read.
+    /// The bytes, and how many of them were read.
     bytes: Arc<Mutex<(Vec<u8>, usize)>>,
     takes: Arc<AtomicBool>,
 }
@@ -567,7 +568,7 @@ impl Default for Fed {
 }
 
 impl Fed {
-    /// A connection on this stream that gives a write up after one call.
+    /// Returns a connection on this stream whose writes time out after one call.
     fn open(&self, role: Role) -> WebSocket {
         let timeouts = Timeouts::new().write(Duration::ZERO);
         let negotiated = Negotiated::default();

@@ -1,5 +1,5 @@
-//! `Sender::abort` ends a connection at once, from any thread, and frees the threads that are
-//! blocked on it.
+//! Tests `Sender::abort`, which ends a connection at once, from any thread, and wakes the threads
+//! that are blocked on it.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -24,7 +24,7 @@ use tightwire::{
 use wire::close_body;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
-/// More than fits into the buffers of a system.
+/// More bytes than the buffers of the system hold.
 const HUGE: usize = 32 << 20;
 
 fn timeouts() -> Timeouts {
@@ -35,7 +35,7 @@ fn is_aborted<T>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionAborted)
 }
 
-/// The error of a call that sends.
+/// Whether a send failed because the connection is closed.
 fn is_closed(error: &Error) -> bool {
     matches!(error, Error::Io(_) | Error::Send(SendError::Closed))
 }
@@ -70,7 +70,7 @@ fn an_abort_ends_a_blocked_receive() {
 }
 
 #[test]
-fn a_receive_that_comes_after_an_abort_does_not_wait() {
+fn a_receive_after_an_abort_does_not_wait() {
     let pipe = Pipe::new(Role::Server);
     let mut ws = pipe.open(timeouts());
     ws.sender().abort();
@@ -115,7 +115,7 @@ fn an_abort_ends_a_close_that_waits_for_the_answer() {
 }
 
 #[test]
-fn an_abort_ends_a_close_whose_frame_the_peer_does_not_take() {
+fn an_abort_ends_a_close_whose_frame_cannot_be_written() {
     let pipe = Pipe::with_room(0);
     let mut ws = pipe.open(timeouts());
     let sender = ws.sender();
@@ -127,7 +127,7 @@ fn an_abort_ends_a_close_whose_frame_the_peer_does_not_take() {
 }
 
 #[test]
-fn an_abort_ends_the_waits_for_a_message_that_is_streamed() {
+fn an_abort_ends_the_wait_for_a_streamed_message() {
     let pipe = Pipe::new(Role::Server);
     let (sender, _receiver) = pipe.open(timeouts()).split();
     let mut writer = sender.writer(MessageKind::Binary);
@@ -149,7 +149,7 @@ fn an_abort_ends_the_waits_for_a_message_that_is_streamed() {
 }
 
 #[test]
-fn an_abort_leaves_a_connection_as_it_is_that_has_ended() {
+fn an_abort_does_not_change_an_ended_connection() {
     for role in ROLES {
         let pipe = Pipe::new(role);
         let mut ws = pipe.open(timeouts());
@@ -186,7 +186,7 @@ fn open(role: Role, stream: impl Stream) -> WebSocket {
 }
 
 /// Aborts a connection on which one thread receives and another one sends. `await_bytes` returns
-/// once the peer has some of the message, `read` is the peer that then reads to the end.
+/// once a part of the message has arrived. `read` then reads to the end as the peer.
 fn abort_both(ws: WebSocket, await_bytes: impl FnOnce(), read: impl FnOnce() -> Vec<u8>) {
     let (sender, mut receiver) = ws.split();
     let receiving = Task::spawn(move || receiver.recv());
@@ -204,7 +204,7 @@ fn abort_both(ws: WebSocket, await_bytes: impl FnOnce(), read: impl FnOnce() -> 
     assert!(read().len() < HUGE, "the message is cut off");
 }
 
-/// Reads to the end of the stream, be that a reset.
+/// Reads to the end of the stream or to a reset.
 fn read_all(mut stream: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
@@ -212,7 +212,7 @@ fn read_all(mut stream: impl Read) -> Vec<u8> {
 }
 
 #[test]
-fn an_abort_frees_the_threads_that_are_blocked_on_a_socket() {
+fn an_abort_wakes_the_threads_blocked_on_a_socket() {
     for role in ROLES {
         let (peer, ours) = tcp();
         let probe = peer.try_clone().unwrap();
@@ -223,7 +223,7 @@ fn an_abort_frees_the_threads_that_are_blocked_on_a_socket() {
 
 #[cfg(unix)]
 #[test]
-fn an_abort_frees_the_threads_that_are_blocked_on_a_unix_socket() {
+fn an_abort_wakes_the_threads_blocked_on_a_unix_socket() {
     use std::os::unix::net::UnixStream;
 
     let (mut peer, ours) = UnixStream::pair().unwrap();
@@ -235,7 +235,7 @@ fn an_abort_frees_the_threads_that_are_blocked_on_a_unix_socket() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn an_abort_frees_the_threads_that_are_blocked_on_a_tls_stream() {
+fn an_abort_wakes_the_threads_blocked_on_a_tls_stream() {
     for role in ROLES {
         let (near, far) = tcp();
         let probe = if role == Role::Server { &near } else { &far }.try_clone().unwrap();
@@ -255,7 +255,7 @@ fn an_abort_frees_the_threads_that_are_blocked_on_a_tls_stream() {
 }
 
 #[test]
-fn an_abort_by_several_threads_at_once_is_one_abort() {
+fn concurrent_aborts_act_as_one() {
     let (peer, ours) = tcp();
     let (sender, mut receiver) = open(Role::Server, ours).split();
     let receiving = Task::spawn(move || (receiver.recv(), receiver.recv()));

@@ -1,5 +1,5 @@
-//! What a connection asks of its stream: how many calls, with which bytes, and what it does
-//! when the stream takes less than it is given.
+//! Tests how a connection uses its stream: the number of calls, their bytes, and the behaviour when
+//! the stream accepts less than it is given.
 
 mod wire;
 
@@ -15,15 +15,15 @@ use tightwire::{
 };
 use wire::{close_body, hex, masked};
 
-/// A stream that does what a test wrote down, and writes down what it was asked.
+/// A stream that follows a script, and records its calls.
 #[derive(Clone, Debug, Default)]
 struct Script(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// What each read gives; a read of nothing times out, and one past the end is the end.
+    /// The result of each read. An empty one times out, and after the last one the stream ends.
     reads: VecDeque<Vec<u8>>,
-    /// How much each write takes; 0 times out, and those past the end take all.
+    /// How many bytes each write accepts. 0 times out, and later writes accept everything.
     takes: VecDeque<usize>,
     written: Vec<u8>,
     calls: Vec<&'static str>,
@@ -52,13 +52,14 @@ impl Script {
         ws
     }
 
-    /// A server that gives a write up after one call, and a peer that is to close soon.
+    /// Returns a server whose writes time out after one call, and whose peer has little time to
+    /// close.
     fn impatient_server(&self) -> WebSocket {
         let acceptor = Acceptor::new().timeouts(no_time_to_write());
         acceptor.from_upgraded(self.clone(), Negotiated::default(), Vec::new()).unwrap()
     }
 
-    /// The calls since this was last asked.
+    /// Returns the calls since the last call of this function.
     fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.0.lock().unwrap().calls)
     }
@@ -127,7 +128,7 @@ impl Stream for Script {
 }
 
 #[test]
-fn at_depth_one_a_message_takes_one_read_and_one_write() {
+fn an_echo_takes_one_read_and_one_write() {
     let script = Script::new((0..10).map(|_| masked(0x81, b"Hello")));
     let mut ws = script.server();
     for _ in 0..5 {
@@ -139,13 +140,13 @@ fn at_depth_one_a_message_takes_one_read_and_one_write() {
         let message = ws.recv().unwrap().unwrap();
         ws.feed(&message).unwrap();
     }
-    // What was fed goes out before the next read.
+    // Fed messages are written before the next read.
     assert_eq!(script.calls().len(), 9);
     assert_eq!(script.written(), b"\x81\x05Hello".repeat(9));
 }
 
 #[test]
-fn messages_that_come_together_take_one_read_and_one_write_for_all() {
+fn messages_that_arrive_together_take_one_read_and_one_write() {
     let burst = masked(0x81, b"Hello").repeat(64);
     let script = Script::new([burst.clone(), burst]);
     let mut ws = script.server();
@@ -161,7 +162,7 @@ fn messages_that_come_together_take_one_read_and_one_write_for_all() {
 
 // proves 6455-2.1-3
 #[test]
-fn fed_messages_go_out_once_64_kib_have_gathered() {
+fn fed_messages_are_written_once_64_kib_have_accumulated() {
     let script = Script::new([]);
     let ws = script.server();
     for _ in 0..66 {
@@ -172,7 +173,7 @@ fn fed_messages_go_out_once_64_kib_have_gathered() {
 }
 
 #[test]
-fn fed_messages_that_come_to_64_kib_with_their_headers_are_written() {
+fn headers_count_towards_the_64_kib_of_fed_messages() {
     for payloads in [&[32_764, 32_764][..], &[65_532], &[1000, 64_528]] {
         let script = Script::new([]);
         let ws = script.server();
@@ -186,12 +187,13 @@ fn fed_messages_that_come_to_64_kib_with_their_headers_are_written() {
 }
 
 #[test]
-fn a_server_writes_a_large_payload_from_where_it_lies() {
+fn a_server_writes_most_of_a_large_payload_without_a_copy() {
     let script = Script::new([]);
     let ws = script.server();
     ws.feed("before").unwrap();
     ws.send(vec![7; 100_000]).unwrap();
-    // The fed frame, the header and the front of the payload in one call, the rest in another.
+    // One call writes the fed frame, the header and the start of the payload. Another one writes
+    // the rest.
     assert_eq!(script.slices(), [8 + 10 + 16384, 100_000 - 16384]);
     let written = script.written();
     assert_eq!(written[8..18], hex("82 7f 00 00 00 00 00 01 86 a0"));
@@ -214,7 +216,7 @@ fn a_client_masks_a_large_payload_in_pieces_of_bounded_memory() {
 
 // proves 6455-6.1-10
 #[test]
-fn a_stream_that_takes_little_at_a_time_gets_all_in_order() {
+fn a_stream_that_accepts_few_bytes_at_a_time_gets_all_in_order() {
     for takes in [vec![1; 100], vec![3, 10, 1, 65536, 7], vec![18, 1, 1]] {
         let script = Script::new([]).takes(takes);
         let ws = script.server();
@@ -230,12 +232,12 @@ fn a_stream_that_takes_little_at_a_time_gets_all_in_order() {
 }
 
 #[test]
-fn what_a_write_that_timed_out_left_over_goes_out_first_and_once() {
+fn bytes_left_by_a_timed_out_write_go_out_first_and_once() {
     let payload: Vec<u8> = (0..100_000).map(|i| (i % 251) as u8).collect();
-    // After each of these numbers of bytes the stream takes no more until it is asked again.
+    // After this many bytes, the stream accepts nothing until the next call.
     for taken in [0, 1, 9, 10, 11, 65536, 100_009] {
         for client in [false, true] {
-            // A client masks in pieces; a server copies 16 KiB behind the header.
+            // A client masks in pieces. A server copies 16 KiB after the header.
             let first_call = taken.min(if client { 65_000 } else { 10 + 16384 });
             let mut takes = vec![first_call];
             if !client && first_call < taken {
@@ -268,7 +270,7 @@ fn what_a_write_that_timed_out_left_over_goes_out_first_and_once() {
 }
 
 #[test]
-fn while_a_large_message_waits_the_next_is_not_accepted() {
+fn no_message_is_accepted_while_a_large_one_is_unwritten() {
     let script = Script::new([]).takes([5, 0, 0]);
     let ws = script.impatient_server();
     let error = ws.send(vec![0; 100_000]).unwrap_err();
@@ -290,7 +292,8 @@ fn reads_resume_at_every_byte() {
     for cut in 0..bytes.len() {
         let (first, second) = bytes.split_at(cut);
         let reads = [first.to_vec(), vec![], second.to_vec()];
-        // An empty part is a time-out, and a read that completes no message uses the time up.
+        // An empty piece is a timeout. A read that does not complete a message also uses up the
+        // time.
         let least_timeouts = reads.iter().filter(|read| read.is_empty()).count();
         let script = Script::new(reads);
         let mut ws = script.server();
@@ -311,7 +314,7 @@ fn reads_resume_at_every_byte() {
 }
 
 #[test]
-fn a_deadline_that_is_over_is_told_and_loses_nothing() {
+fn an_expired_deadline_is_reported_and_loses_nothing() {
     let bytes = masked(0x81, b"Hello");
     let reads = bytes.iter().flat_map(|&byte| [vec![], vec![byte]]);
     let script = Script::new(reads);
@@ -364,7 +367,7 @@ fn a_server_ends_tcp_after_the_closing_handshake_and_a_client_only_after_the_ser
 }
 
 #[test]
-fn a_write_that_trickles_ends_at_its_deadline() {
+fn a_trickling_write_ends_at_its_deadline() {
     let script = Script::new([]).takes(vec![1; 1_000_000]);
     let ws = script.impatient_server();
     let outcome = ws.send(vec![0; 1000]);
@@ -372,7 +375,7 @@ fn a_write_that_trickles_ends_at_its_deadline() {
     assert_eq!(script.written().len(), 1, "not byte after byte for ever");
 }
 
-/// What headers announce takes no memory: 1 TiB announced, and a few bytes sent of each.
+/// Each header announces 1 TiB, and only a few bytes of its payload arrive.
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "/proc/self/status is read, which Linux has")]
 fn memory_follows_the_bytes_received_not_those_announced() {
@@ -392,7 +395,7 @@ fn memory_follows_the_bytes_received_not_those_announced() {
             all.push(inbound);
         }
     }
-    // Other tests run beside this one and take some: far less than was announced.
+    // Other tests run at the same time and use some memory, but far less than was announced.
     assert!(virtual_kib().saturating_sub(before) < 8 << 20);
 }
 
@@ -411,7 +414,7 @@ fn a_client_ends_tcp_itself_if_the_server_does_not_in_time() {
 
 // proves 6455-7.1.7-6
 #[test]
-fn a_failure_that_the_peer_cannot_be_told_ends_the_connection_all_the_same() {
+fn a_failure_ends_the_connection_even_if_its_close_frame_cannot_be_written() {
     let script = Script::new([masked(0x83, b"")]).takes([0; 10_000]);
     let mut ws = script.impatient_server();
     assert!(matches!(ws.recv(), Err(Error::Protocol(_))));
@@ -421,8 +424,8 @@ fn a_failure_that_the_peer_cannot_be_told_ends_the_connection_all_the_same() {
     assert_eq!(ws.recv().unwrap(), None);
 }
 
-/// A stream on which a write returns only after the reader has read to the end: as when the
-/// writing thread is held up right after its system call.
+/// A stream whose writes return only after the reader has read to the end, as if the writing thread
+/// were descheduled right after its system call.
 #[derive(Clone, Debug, Default)]
 struct HeldUp(Arc<(Mutex<HeldUpState>, Condvar)>);
 
@@ -482,8 +485,8 @@ fn a_close_frame_counts_as_sent_before_its_write_has_returned() {
     assert_eq!((status.closed_by(), status.was_clean()), (ClosedBy::Us, true));
     closer.join().unwrap().unwrap();
 
-    // The other way round: the writer is held up with a message while the peer closes, and it
-    // is the writer that then sends the answer.
+    // The reverse case: the peer closes while the writer is blocked in a message, so the writer
+    // sends the answer.
     let ws =
         Client::new().from_upgraded(HeldUp::default(), Negotiated::default(), Vec::new()).unwrap();
     let (sender, mut receiver) = ws.split();
@@ -512,7 +515,7 @@ fn a_message_longer_than_the_fragment_length_goes_out_in_fragments() {
 
 // proves 6455-5.5.2-4
 #[test]
-fn a_ping_is_answered_before_a_message_behind_it_is_handed_out() {
+fn a_ping_is_answered_before_the_next_message_is_delivered() {
     let script =
         Script::new([[masked(0x89, b"1"), masked(0x89, b"2"), masked(0x81, b"x")].concat()]);
     let mut ws = script.server();
@@ -522,7 +525,7 @@ fn a_ping_is_answered_before_a_message_behind_it_is_handed_out() {
 }
 
 #[test]
-fn an_end_whose_close_frame_is_stuck_is_not_clean() {
+fn a_connection_whose_close_frame_is_stuck_does_not_end_cleanly() {
     let takes = std::iter::once(5).chain(std::iter::repeat_n(0, 10_000));
     let script = Script::new([masked(0x88, &close_body(1000, ""))]).takes(takes);
     let mut ws = script.impatient_server();
@@ -533,7 +536,7 @@ fn an_end_whose_close_frame_is_stuck_is_not_clean() {
 }
 
 #[test]
-fn a_connection_whose_writes_fail_is_not_closed_in_order() {
+fn a_connection_whose_writes_fail_does_not_end_cleanly() {
     let (near, far) = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| {
             let near = std::net::TcpStream::connect(listener.local_addr()?)?;
@@ -548,7 +551,7 @@ fn a_connection_whose_writes_fail_is_not_closed_in_order() {
 }
 
 #[test]
-fn a_connection_at_rest_gives_its_large_buffer_back() {
+fn an_idle_connection_releases_its_large_buffer() {
     let script = Script::new([masked(0x82, &vec![0; 1 << 20])]);
     let mut ws = script.server();
     assert_eq!(ws.recv().unwrap().unwrap().len(), 1 << 20);
@@ -559,7 +562,7 @@ fn a_connection_at_rest_gives_its_large_buffer_back() {
 }
 
 #[test]
-fn pings_to_a_peer_that_does_not_read_are_refused_once_64_kib_wait() {
+fn pings_are_refused_once_64_kib_are_unwritten() {
     let script = Script::new([]).takes([0; 10_000]);
     let ws = script.impatient_server();
     let mut accepted = 0;
@@ -577,7 +580,7 @@ fn pings_to_a_peer_that_does_not_read_are_refused_once_64_kib_wait() {
     assert_eq!(script.written().len(), accepted + 2);
 }
 
-/// A peer that sends Pings without end, and takes every answer.
+/// A peer that sends Pings without end, and accepts every answer.
 #[derive(Debug)]
 struct Flood;
 
@@ -606,7 +609,7 @@ impl Stream for Flood {
 }
 
 #[test]
-fn a_peer_that_is_never_quiet_holds_nobody_past_a_deadline() {
+fn a_peer_that_never_stops_sending_delays_no_deadline() {
     let timeouts = Timeouts::new().close(Duration::from_millis(20));
     let client = Client::new().timeouts(timeouts);
     let mut ws = client.from_upgraded(Flood, Negotiated::default(), Vec::new()).unwrap();

@@ -1,4 +1,4 @@
-//! An opening handshake can be cancelled from another thread, by shutting down a second handle of
+//! Tests that another thread can cancel an opening handshake, by shutting down a second handle of
 //! its stream.
 
 #[path = "wire/task.rs"]
@@ -12,7 +12,7 @@ use tightwire::{Client, Error, Timeouts};
 use wire::Raw;
 
 #[test]
-fn shutting_a_clone_of_the_stream_down_cancels_a_handshake() {
+fn shutting_down_a_clone_of_the_stream_cancels_a_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let handle = stream.try_clone().unwrap();
@@ -20,7 +20,7 @@ fn shutting_a_clone_of_the_stream_down_cancels_a_handshake() {
     let client = Client::new().timeouts(timeouts);
     let connecting = Task::spawn(move || client.connect_stream("ws://127.0.0.1/", stream));
 
-    // The server reads the request, and never answers.
+    // The server reads the request, and never responds.
     let mut server = Raw::new(listener.accept().unwrap().0);
     assert!(server.read_head().starts_with("GET / HTTP/1.1\r\n"));
     handle.shutdown(Shutdown::Both).unwrap();

@@ -1,5 +1,5 @@
-//! A `Stream` is anybody's code. One that claims more bytes than it was given neither panics nor
-//! loses any: it had room for what it was given, and no more.
+//! Tests streams that claim to have read or written more bytes than their buffer holds. Any program
+//! can implement `Stream`, so such a claim must not cause a panic or lose bytes.
 
 #[cfg(feature = "tls")]
 #[path = "wire/tls.rs"]
@@ -16,15 +16,15 @@ use std::time::Duration;
 use tightwire::{Acceptor, Client, Message, Stream};
 use wire::PATIENCE;
 
-/// Claims too much wherever it took all that it could take.
+/// A stream that claims too much in each call that used its whole buffer.
 #[derive(Clone, Debug)]
-struct Boastful {
+struct Overclaiming {
     stream: Arc<TcpStream>,
     excess: usize,
     claims: Arc<AtomicUsize>,
 }
 
-impl Boastful {
+impl Overclaiming {
     fn new(stream: TcpStream, excess: usize) -> Self {
         Self { stream: Arc::new(stream), excess, claims: Arc::default() }
     }
@@ -38,7 +38,7 @@ impl Boastful {
     }
 }
 
-impl Stream for Boastful {
+impl Stream for Overclaiming {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = Stream::read(&*self.stream, buffer)?;
         Ok(self.claim(count, buffer.len()))
@@ -68,17 +68,17 @@ impl Stream for Boastful {
 
 const EXCESSES: [usize; 3] = [1, 100_000, usize::MAX];
 
-fn boastful(excess: usize) -> [Boastful; 2] {
+fn overclaiming(excess: usize) -> [Overclaiming; 2] {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let far = listener.accept().unwrap().0;
     for stream in [&near, &far] {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
     }
-    [near, far].map(|stream| Boastful::new(stream, excess))
+    [near, far].map(|stream| Overclaiming::new(stream, excess))
 }
 
-/// Opens a connection over the two streams, and has a server echo.
+/// Opens a connection over the two streams, and asserts that the server echoes.
 fn assert_echoes(near: impl Stream, far: impl Stream) {
     let server = thread::spawn(move || {
         let mut ws = Acceptor::new().accept(far).unwrap().0;
@@ -98,9 +98,9 @@ fn assert_echoes(near: impl Stream, far: impl Stream) {
 }
 
 #[test]
-fn what_a_stream_claims_beyond_its_buffers_does_not_count() {
+fn byte_counts_beyond_the_buffer_are_ignored() {
     for excess in EXCESSES {
-        let [near, far] = boastful(excess);
+        let [near, far] = overclaiming(excess);
         assert_echoes(near.clone(), far.clone());
         for stream in [near, far] {
             assert!(stream.claims.load(Ordering::Relaxed) > 0);
@@ -110,9 +110,9 @@ fn what_a_stream_claims_beyond_its_buffers_does_not_count() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn nor_does_it_below_tls() {
+fn byte_counts_beyond_the_buffer_are_ignored_below_tls() {
     for excess in EXCESSES {
-        let [near, far] = boastful(excess);
+        let [near, far] = overclaiming(excess);
         let (client, server) = tls::streams(near, far);
         assert_echoes(client, server);
     }

@@ -1,4 +1,4 @@
-//! Connecting and the client's opening handshake, against servers made of bytes.
+//! Tests connecting and the opening handshake of the client, against servers that send raw bytes.
 
 mod wire;
 
@@ -16,15 +16,15 @@ fn impatient() -> Timeouts {
     Timeouts::new().connect(Duration::from_millis(100))
 }
 
-/// Connects to a server that answers the request with these bytes and ends; ACCEPT in them
-/// becomes what the key calls for.
+/// Connects to a server that responds with these bytes and ends the stream. ACCEPT stands for the
+/// right value of the field.
 fn connect_to(answer: impl Into<String>) -> Result<tightwire::WebSocket, Error> {
     let answer = answer.into();
     let (url, server) = wire::raw_server(move |mut raw| {
         let key = wire::field(&raw.read_head(), "Sec-WebSocket-Key").unwrap();
         raw.send(answer.replace("ACCEPT", &tightwire::handshake::accept_value(&key)));
         raw.end_writing();
-        // No Close frame, nothing: there is no WebSocket to close.
+        // The client sends no Close frame, because there is no WebSocket to close.
         assert!(raw.read_to_end().is_empty());
     });
     let outcome = tightwire::connect(&url);
@@ -59,7 +59,7 @@ fn each_connection_has_a_nonce_that_looks_random() {
 // proves 6455-4.1-20, 6455-4.1-21, 6455-4.1-22, 6455-4.1-24, 6455-4.1-25, 6455-4.1-38,
 // 6455-4.1-2, 6455-4.1-13
 #[test]
-fn the_request_is_what_was_asked_for() {
+fn the_request_has_the_configured_fields() {
     let (url, server) = wire::raw_server(|mut raw| wire::answer_upgrade(&mut raw));
     let ws = Client::new()
         .header("Cookie", "a=b")
@@ -97,7 +97,7 @@ fn a_user_in_the_uri_becomes_basic_authorization() {
 
 // proves 6455-4.1-5, 6455-4.1-6, 6455-12-2
 #[test]
-fn nothing_is_connected_for_a_request_that_cannot_be_made() {
+fn an_invalid_request_opens_no_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap();
     let url = format!("ws://{host}/");
@@ -125,7 +125,7 @@ fn nothing_is_connected_for_a_request_that_cannot_be_made() {
         assert!(matches!(outcome, Err(Error::Handshake(_))), "{client:?}");
     }
     listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "nobody connected");
 }
 
 // proves 6455-4.1-15
@@ -138,7 +138,7 @@ fn a_port_that_nobody_listens_on_is_an_io_error() {
 
 #[test]
 fn each_address_of_a_host_is_tried_in_turn() {
-    // `localhost` may be ::1 first; this server is at 127.0.0.1 only.
+    // `localhost` may resolve to ::1 first, but this server listens only at 127.0.0.1.
     let address = wire::echo_server();
     let mut ws = tightwire::connect(&format!("ws://localhost:{}/", address.port())).unwrap();
     ws.send("x").unwrap();
@@ -152,7 +152,7 @@ fn a_name_that_does_not_exist_is_an_error() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up_at_the_deadline() {
+fn a_server_that_does_not_answer_times_out() {
     for answer in ["", "HTTP/1.1 101 Switching"] {
         let (url, server) = wire::raw_server(move |mut raw| {
             raw.read_head();
@@ -166,10 +166,11 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
 }
 
 #[test]
-fn a_server_that_answers_byte_by_byte_without_end_is_given_up_at_the_deadline() {
+fn a_server_that_answers_byte_by_byte_without_end_times_out() {
     let (url, server) = wire::raw_server(|mut raw| {
         raw.read_head();
-        // Each byte comes in time for a time-out of its own, and there are too many of them.
+        // Each byte arrives before a timeout for one read would expire, but there are too many of
+        // them.
         let drip = "HTTP/1.1 101 Switching Protocols\r\n".bytes().chain((0..500).map(|_| b'X'));
         for byte in drip {
             if std::io::Write::write_all(&mut raw.stream, &[byte]).is_err() {
@@ -224,7 +225,7 @@ fn a_refusal_carries_status_headers_and_the_start_of_the_body() {
 // proves 6455-4.1-48, 6455-4.1-49, 6455-4.1-50, 6455-4.1-52, 6455-4.1-53, 6455-4.1-54,
 // 6455-4.1-46, 6455-7.1.4-3, 6455-7.2.1-1
 #[test]
-fn a_101_that_breaks_a_rule_opens_nothing() {
+fn a_101_response_that_breaks_a_rule_fails_the_handshake() {
     let good = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                 Connection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n\r\n";
     let with = |line: &str| good.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
@@ -232,7 +233,7 @@ fn a_101_that_breaks_a_rule_opens_nothing() {
     assert!(connect_to(good).is_ok());
     let cases = [
         ("another key's accept", instead("ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
-        ("an accept that goes on", instead("ACCEPT", "ACCEPTA")),
+        ("an accept value that is too long", instead("ACCEPT", "ACCEPTA")),
         ("an endless accept", instead("ACCEPT", &"A".repeat(10_000))),
         ("no accept", instead("Sec-WebSocket-Accept: ACCEPT\r\n", "")),
         ("two accepts", with("Sec-WebSocket-Accept: ACCEPT")),
@@ -267,7 +268,7 @@ fn a_101_that_breaks_a_rule_opens_nothing() {
 
 // proves 6455-4.1-56, 6455-4.1-55
 #[test]
-fn frames_behind_the_response_are_not_lost() {
+fn frames_sent_with_the_response_are_not_lost() {
     let (url, server) = wire::raw_server(|mut raw| {
         let request = raw.read_head();
         let key = wire::field(&request, "Sec-WebSocket-Key").unwrap();
@@ -290,7 +291,7 @@ fn frames_behind_the_response_are_not_lost() {
 }
 
 #[test]
-fn interim_responses_are_passed_over() {
+fn interim_responses_are_skipped() {
     let early = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let opening = wire::RESPONSE.replace("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "ACCEPT");
     assert!(connect_to(format!("{early}{opening}")).is_ok());
@@ -300,7 +301,7 @@ fn interim_responses_are_passed_over() {
 
 // proves 6455-4.1-45, 6455-4.1-4
 #[test]
-fn nothing_follows_the_request_until_it_is_answered_and_a_slow_answer_is_fine() {
+fn a_client_sends_nothing_more_until_a_slow_response_arrives() {
     let (url, server) = wire::raw_server(|mut raw: Raw| {
         let request = raw.read_head();
         raw.stream.set_nonblocking(true).unwrap();
@@ -334,14 +335,15 @@ fn connections_to_one_address_can_be_made_one_at_a_time() {
     });
     let mut raw = Raw::new(listener.accept().unwrap().0);
 
-    // The first is CONNECTING: the second does not even open TCP, whose backlog would take it.
+    // The first connection is CONNECTING, so the second does not even open TCP, although the
+    // backlog would accept it.
     let error = client.clone().timeouts(impatient()).connect(&same).unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Connect)), "{error}");
-    // Nor does it by the address as IPv6 writes it, whether there is IPv6 here or not.
+    // The same holds for the address as IPv6 writes it, with or without IPv6 on this machine.
     let mapped = format!("ws://[::ffff:127.0.0.1]:{port}/");
     let error = client.clone().timeouts(impatient()).connect(&mapped).unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Connect)), "{error}");
-    // Who does not ask for it does not wait.
+    // A client without this option does not wait.
     let error = Client::new().timeouts(impatient()).connect(&same).unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error}");
     let mut abandoned = Raw::new(listener.accept().unwrap().0);

@@ -1,5 +1,5 @@
-//! `Timeouts::close` is the bound for the closing handshake: for all of `close`, whatever else
-//! goes on, and for the peer's answer rather than for the call that reads it.
+//! Tests `Timeouts::close`, which limits the closing handshake: all of `close`, whatever other
+//! threads do, and the arrival of the answer, not the call that reads it.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -23,7 +23,7 @@ use wire::{PATIENCE, Raw, close_body};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
-/// Only the closing handshake has a bound.
+/// Returns timeouts that limit only the closing handshake.
 fn timeouts(close: Duration) -> Timeouts {
     Timeouts::new().write(LONG).close(close).ping(None)
 }
@@ -33,7 +33,7 @@ fn is_close_timeout<T>(outcome: &Result<T, Error>) -> bool {
 }
 
 #[test]
-fn an_answer_that_came_in_time_is_read_however_late_the_call_comes() {
+fn an_answer_that_arrived_in_time_counts_however_late_it_is_read() {
     const CLOSE: Duration = Duration::from_millis(20);
     for role in ROLES {
         let pipe = Pipe::new(role);
@@ -75,7 +75,7 @@ fn a_receive_after_the_deadline_finds_no_answer_and_gives_up() {
 }
 
 #[test]
-fn keepalive_is_silent_once_our_close_frame_was_sent() {
+fn keepalive_stops_once_our_close_frame_was_sent() {
     for role in ROLES {
         let timeouts = timeouts(Duration::from_millis(150))
             .ping(Duration::from_millis(10))
@@ -106,7 +106,7 @@ fn a_ping_without_an_answer_does_not_end_a_connection_that_is_closing() {
 
 #[test]
 fn close_gives_up_in_time_though_the_peer_does_not_read() {
-    // Nothing at all, a part of the message, and all of it with a part of the Close frame.
+    // The peer reads nothing, a part of the message, or all of it and a part of the Close frame.
     for room in [0, 20, 60_004 + 1] {
         let pipe = Pipe::with_room(room);
         let mut ws = pipe.open(timeouts(Duration::from_millis(50)));
@@ -156,7 +156,7 @@ fn close_gives_up_in_time_on_a_socket_whose_peer_does_not_read() {
     let mut ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();
     let sender = ws.sender();
     let sending = Task::spawn(move || sender.send(vec![0; 32 << 20]));
-    // The peer has got the beginning of a message that fits into no buffer.
+    // The peer has received the beginning of a message that does not fit into the buffers.
     raw.stream.peek(&mut [0]).unwrap();
     let outcome = in_time(move || ws.close());
     assert!(is_close_timeout(&outcome), "{outcome:?}");
@@ -178,7 +178,7 @@ fn accept_gives_up_in_time_though_the_client_does_not_read_a_large_page() {
 }
 
 #[test]
-fn a_handler_that_is_late_to_read_the_answer_leaves_a_clean_end_behind() {
+fn a_handler_that_reads_the_answer_late_still_ends_cleanly() {
     const CLOSE: Duration = Duration::from_millis(20);
     let acceptor = Acceptor::new().timeouts(timeouts(CLOSE));
     let server = wire::server().acceptor(acceptor);

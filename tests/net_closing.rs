@@ -1,4 +1,5 @@
-//! The closing handshake and the failures, as bytes on the wire and as what the caller gets.
+//! Tests the closing handshake and failed connections: the bytes on the wire and the results of the
+//! calls.
 
 mod wire;
 
@@ -16,8 +17,8 @@ use wire::{PATIENCE, Raw, close_body, hex, masked};
 
 type Outcome = (Result<Option<Message>, String>, Option<tightwire::CloseStatus>);
 
-/// What `recv` and `close_status` say at the server once the connection is over.
-fn last_words(ws: &mut tightwire::WebSocket) -> Outcome {
+/// Returns the results of `recv` and `close_status` at the server once the connection has ended.
+fn final_outcome(ws: &mut tightwire::WebSocket) -> Outcome {
     let outcome = loop {
         match ws.recv() {
             Ok(Some(_)) => {}
@@ -42,7 +43,7 @@ fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
         ("4000", close_body(4000, "€"), "88 02 0f a0", 4000, "€"),
         ("1010", close_body(1010, "permessage-deflate"), "88 02 03 f2", 1010, "permessage-deflate"),
     ];
-    let (address, outcomes) = wire::reporting_server(wire::server(), last_words);
+    let (address, outcomes) = wire::reporting_server(wire::server(), final_outcome);
     for (case, body, answer, code, reason) in cases {
         let mut raw = Raw::upgraded(address);
         raw.send_frame(0x88, &body);
@@ -60,7 +61,7 @@ fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
 // proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1, 6455-7.1.7-3, 6455-10.7-2, 6455-10.7-3,
 // 6455-7.1.7-4
 #[test]
-fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
+fn a_server_tells_the_client_which_rule_it_broke() {
     let unmasked = hex("81 05 48 65 6c 6c 6f");
     let cases: [(&str, Vec<u8>, u16, ProtocolError); 9] = [
         ("unmasked", unmasked, 1002, ProtocolError::Unmasked),
@@ -83,12 +84,12 @@ fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
             ProtocolError::FrameTooBig { limit: 16 << 20 },
         ),
     ];
-    let (address, outcomes) = wire::reporting_server(wire::server(), last_words);
+    let (address, outcomes) = wire::reporting_server(wire::server(), final_outcome);
     for (case, bytes, code, error) in cases {
         let mut raw = Raw::upgraded(address);
         let mut bytes = bytes;
         bytes.extend(if bytes.len() < 10 { vec![0; 4] } else { vec![0; 0] });
-        // What follows is not processed: no message, no answer to this Close.
+        // The server ignores what follows: it delivers no message, and does not answer this Close.
         bytes.extend(masked(0x81, b"late"));
         bytes.extend(masked(0x88, &close_body(1000, "")));
         raw.send(bytes);
@@ -110,7 +111,7 @@ fn a_server_tells_a_client_that_breaks_the_rules_which_one() {
 // proves 6455-5.1-6, 6455-5.1-7, 6455-7.1.7-1, 6455-7.1.7-2, 6455-7.2.1-1, 6455-10.7-2,
 // 6455-10.7-3
 #[test]
-fn a_client_tells_a_server_that_breaks_the_rules_which_one() {
+fn a_client_tells_the_server_which_rule_it_broke() {
     let cases = [
         ("masked", masked(0x81, b"Hello"), 1002),
         ("RSV2", hex("a1 00"), 1002),
@@ -157,9 +158,9 @@ fn a_client_that_closes_waits_for_the_answer_and_for_the_end_of_tcp() {
         let head = raw.read(2);
         assert_eq!(head, [0x88, 0x80 | 5], "Close, masked");
         raw.read(4 + 5);
-        // Messages that were under way are discarded by `close`.
+        // `close` discards messages that were in transit.
         raw.send(hex("81 01 61  89 00  88 02 03 e8"));
-        assert_eq!(raw.read_frame(), (0x8a, vec![]), "a Ping is answered until Close came");
+        assert_eq!(raw.read_frame(), (0x8a, vec![]), "a Ping is answered until a Close arrives");
         raw.end_writing();
         assert!(raw.read_to_end().is_empty());
     });
@@ -172,7 +173,7 @@ fn a_client_that_closes_waits_for_the_answer_and_for_the_end_of_tcp() {
 }
 
 #[test]
-fn messages_that_come_after_our_close_are_still_received() {
+fn messages_that_arrive_after_our_close_are_still_received() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
@@ -190,7 +191,7 @@ fn messages_that_come_after_our_close_are_still_received() {
 }
 
 #[test]
-fn a_peer_that_never_answers_close_is_cut_off_at_the_deadline() {
+fn a_peer_that_never_answers_a_close_times_out() {
     for by_recv in [false, true] {
         let (url, server) = wire::raw_server(|mut raw| {
             wire::answer_upgrade(&mut raw);
@@ -213,7 +214,7 @@ fn a_peer_that_never_answers_close_is_cut_off_at_the_deadline() {
 }
 
 #[test]
-fn what_may_not_stand_in_a_close_frame_is_refused_and_the_connection_goes_on() {
+fn an_invalid_close_frame_is_refused_and_the_connection_stays_open() {
     let mut ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
     let error = ws.close_with(CloseCode::NORMAL, &"x".repeat(124)).unwrap_err();
     assert!(matches!(error, Error::Send(SendError::ReasonTooLong(_))), "{error}");
@@ -243,7 +244,7 @@ fn a_stream_that_ends_without_close_is_an_error_with_code_1006() {
 
 // proves 6455-7.1.1-3
 #[test]
-fn dropping_a_connection_says_that_it_goes_away_and_ends_tcp() {
+fn dropping_a_connection_sends_1001_and_ends_tcp() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         raw.read_to_end()
@@ -257,7 +258,7 @@ fn dropping_a_connection_says_that_it_goes_away_and_ends_tcp() {
 
 // proves 6455-5.5.1-13
 #[test]
-fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
+fn a_close_that_arrives_during_a_write_is_answered_after_the_message() {
     let message = vec![1u8; 8 << 20];
     let expected = message.clone();
     let acceptor = tightwire::Acceptor::new().fragment_len(usize::MAX);
@@ -266,11 +267,11 @@ fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
         let sender = ws.sender();
         let message = message.clone();
         let writer = thread::spawn(move || sender.send(&message).map_err(|e| e.to_string()));
-        let outcome = last_words(ws);
+        let outcome = final_outcome(ws);
         (writer.join().unwrap(), outcome)
     });
     let mut raw = Raw::upgraded(address);
-    // The first bytes say that the writer is at it; its message fits into no socket buffer.
+    // These bytes show that the writer has begun. Its message does not fit into the socket buffers.
     let head = raw.read(10);
     assert_eq!(head[..2], [0x82, 127]);
     raw.send_frame(0x88, &close_body(1000, ""));
@@ -284,7 +285,7 @@ fn a_close_that_comes_while_a_writer_is_busy_is_answered_after_its_message() {
 }
 
 #[test]
-fn a_peer_that_ends_its_side_of_tcp_with_its_close_frame_reads_all_that_is_for_it() {
+fn a_peer_that_half_closes_with_its_close_frame_receives_everything() {
     let message = vec![1u8; 16 << 20];
     let expected = message.clone();
     let (report_sender, senders) = mpsc::channel();
@@ -295,18 +296,18 @@ fn a_peer_that_ends_its_side_of_tcp_with_its_close_frame_reads_all_that_is_for_i
         report_sender.send(sender.clone()).unwrap();
         let message = message.clone();
         let writer = thread::spawn(move || sender.send(&message).map_err(|e| e.to_string()));
-        let outcome = last_words(ws);
+        let outcome = final_outcome(ws);
         (writer.join().unwrap(), outcome)
     });
     let mut raw = Raw::upgraded(address);
-    assert_eq!(raw.read(10)[..2], [0x82, 127], "the writer is at it");
+    assert_eq!(raw.read(10)[..2], [0x82, 127], "the writer has begun");
     raw.send_frame(0x88, &close_body(1000, ""));
     raw.end_writing();
     let sender = senders.recv_timeout(PATIENCE).unwrap();
     while sender.state() == State::Open {
         thread::yield_now();
     }
-    // By now the server may have met the end of the stream, too.
+    // The server may already have read the end of the stream.
     let mut rest = Vec::new();
     let _ = raw.stream.read_to_end(&mut rest);
     assert_eq!(rest.len(), expected.len() + 4);
@@ -319,11 +320,11 @@ fn a_peer_that_ends_its_side_of_tcp_with_its_close_frame_reads_all_that_is_for_i
 // proves 6455-7.1.1-2
 #[test]
 fn a_peer_that_keeps_sending_after_our_failure_reads_our_close_frame() {
-    let (address, _outcomes) = wire::reporting_server(wire::server(), last_words);
+    let (address, _outcomes) = wire::reporting_server(wire::server(), final_outcome);
     for _ in 0..20 {
         let mut raw = Raw::upgraded(address);
         raw.send(masked(0x83, b""));
-        // Unread at the server when it ends the connection, were it not to drain them.
+        // If the server did not read these bytes, ending the connection would cause a reset.
         for _ in 0..64 {
             raw.send(masked(0x82, &[0; 1000]));
         }
@@ -352,7 +353,7 @@ fn a_handler_that_returns_closes_with_1000_or_1011() {
 }
 
 #[test]
-fn a_writer_whose_peer_does_not_read_gives_up_at_the_deadline_and_goes_on_later() {
+fn a_write_to_a_peer_that_does_not_read_times_out_and_resumes_later() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let peer = thread::spawn(move || {
@@ -387,13 +388,13 @@ fn a_writer_whose_peer_does_not_read_gives_up_at_the_deadline_and_goes_on_later(
 
 // proves 6455-7.1.7-8, 6455-7.2.1-3, 6455-7.3-2
 #[test]
-fn a_client_does_not_close_by_itself() {
+fn a_client_does_not_close_on_its_own() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         raw.send(hex("89 00  8a 01 78  82 00  01 01 61  89 00  80 00"));
         assert_eq!(raw.read_frame(), (0x8a, vec![]));
         assert_eq!(raw.read_frame(), (0x8a, vec![]));
-        // Only what the program says follows: no Close frame, no end.
+        // Only the message of the program follows: no Close frame, and no end.
         assert_eq!(raw.read_frame(), (0x81, b"still here".to_vec()));
     });
     let mut ws = tightwire::connect(&url).unwrap();
@@ -408,11 +409,11 @@ fn a_client_does_not_close_by_itself() {
 
 // proves 6455-7.4.1-17, 6455-7.4.1-18, 6455-7.4.1-19
 #[test]
-fn a_client_may_close_for_want_of_an_extension_and_a_server_may_not() {
+fn only_a_client_may_close_because_of_a_missing_extension() {
     let (address, outcomes) = wire::reporting_server(wire::server(), |ws| {
         let refused = ws.close_with(CloseCode::MANDATORY_EXTENSION, "permessage-deflate");
         assert!(matches!(refused, Err(Error::Send(SendError::ForbiddenCloseCode(_)))));
-        last_words(ws)
+        final_outcome(ws)
     });
     let mut ws = tightwire::connect(&format!("ws://{address}/")).unwrap();
     ws.close_with(CloseCode::MANDATORY_EXTENSION, "permessage-deflate").unwrap();
@@ -424,7 +425,7 @@ fn a_client_may_close_for_want_of_an_extension_and_a_server_may_not() {
 
 // proves 6455-7.4.1-5, 6455-7.4.1-6, 6455-7.4.1-15
 #[test]
-fn a_program_may_refuse_a_kind_of_message_or_a_message() {
+fn a_program_may_refuse_a_message_or_its_type() {
     let address = wire::run(wire::server(), |ws, _| {
         while let Some(message) = ws.recv()? {
             match message {
@@ -450,8 +451,8 @@ fn a_program_may_refuse_a_kind_of_message_or_a_message() {
 
 // proves 6455-7.1.1-2
 #[test]
-fn what_follows_a_close_frame_is_discarded_and_causes_no_reset() {
-    let (address, outcomes) = wire::reporting_server(wire::server(), last_words);
+fn bytes_after_a_close_frame_are_discarded_and_cause_no_reset() {
+    let (address, outcomes) = wire::reporting_server(wire::server(), final_outcome);
     for _ in 0..20 {
         let mut raw = Raw::upgraded(address);
         let mut bytes = masked(0x88, &close_body(1000, ""));
@@ -466,11 +467,11 @@ fn what_follows_a_close_frame_is_discarded_and_causes_no_reset() {
 
 // proves 6455-5.5.1-12, 6455-6.1-3
 #[test]
-fn a_close_that_comes_between_fragments_ends_the_message_unfinished() {
+fn a_close_between_fragments_leaves_the_message_unfinished() {
     let (address, outcomes) = wire::reporting_server(wire::server(), move |ws| {
         let sender = ws.sender();
         let writer = thread::spawn(move || sender.send(vec![1u8; 64 << 20]));
-        let outcome = last_words(ws);
+        let outcome = final_outcome(ws);
         (writer.join().unwrap(), outcome)
     });
     let mut raw = Raw::upgraded(address);

@@ -1,4 +1,5 @@
-//! What has passed over a connection and a server, and how long a Ping takes on a busy connection.
+//! Tests the counters of a connection and of a server, and the latency of a Ping on a busy
+//! connection.
 
 #[path = "wire/task.rs"]
 mod task;
@@ -14,13 +15,13 @@ use tightwire::{
 };
 use wire::{PATIENCE, Raw, hex, masked};
 
-/// Messages sent and received, and bytes sent and received.
+/// Returns messages sent and received, then bytes sent and received.
 fn parts(counters: Counters) -> [u64; 4] {
     let Counters { messages_sent, messages_received, bytes_sent, bytes_received, .. } = counters;
     [messages_sent, messages_received, bytes_sent, bytes_received]
 }
 
-/// Waits until this holds.
+/// Waits until this condition holds.
 #[track_caller]
 fn await_that(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
@@ -42,11 +43,11 @@ fn a_connection_counts_messages_and_the_bytes_of_frames() {
     let sender = ws.sender();
     ws.recv().unwrap();
     ws.recv().unwrap();
-    // The Pong is six bytes of a client.
+    // The Pong of a client takes six bytes.
     await_that("the Pong is counted", || sender.counters().bytes_sent == 6);
     assert_eq!(parts(ws.counters()), [0, 2, 6, 13]);
 
-    // What is fed counts as a message, and its bytes once they are written.
+    // A fed message counts at once, and its bytes count once they are written.
     ws.feed("Hello").unwrap();
     assert_eq!(parts(ws.counters()), [1, 2, 6, 13]);
     ws.send("").unwrap();
@@ -66,7 +67,7 @@ fn a_connection_counts_messages_and_the_bytes_of_frames() {
 }
 
 #[test]
-fn a_server_counts_those_that_are_there_and_those_that_are_gone() {
+fn a_server_counts_open_and_closed_connections() {
     let server = wire::server();
     let handle = server.handle();
     let address = wire::run(server, wire::echo);
@@ -80,7 +81,7 @@ fn a_server_counts_those_that_are_there_and_those_that_are_gone() {
     }
     rest.send(masked(0x82, b"abc"));
     rest.read_frame();
-    // Eleven bytes and six from each that is gone, seven and two to it.
+    // Eleven and six bytes from each closed connection, seven and two bytes to it.
     let expected = [4, 4, 3 * (7 + 2) + 5, 3 * (11 + 6) + 9];
     await_that("the sums", || {
         parts(handle.counters()) == expected && handle.connection_count() == 1
@@ -92,7 +93,7 @@ fn a_server_counts_those_that_are_there_and_those_that_are_gone() {
 }
 
 #[test]
-fn the_request_for_the_figures_is_no_connection() {
+fn a_request_for_metrics_is_not_counted_as_a_connection() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let (handle, asked) = (server.handle(), server.handle());
     let acceptor = Acceptor::new().on_request(move |request| match request.path() {
@@ -111,12 +112,12 @@ fn the_request_for_the_figures_is_no_connection() {
 }
 
 #[test]
-fn a_latency_is_measured_on_a_busy_connection_when_asked_for() {
+fn latency_is_measured_on_a_busy_connection_on_request() {
     let (url, server) = wire::raw_server(|mut raw: Raw| {
         wire::answer_upgrade(&mut raw);
         let pings = [(); 3].map(|()| raw.read_frame());
         assert!(pings.iter().all(|(first, _)| *first == 0x89), "{pings:?}");
-        // Never silent: keepalive has nothing to do. One Pong answers all Pings before it.
+        // The peer is never silent, so keepalive sends nothing. One Pong answers all earlier Pings.
         raw.send(hex("81 01 61"));
         raw.send([&[0x8a, 8], pings[1].1.as_slice(), &hex("81 01 62")].concat());
         raw.send([&[0x8a, 8], pings[0].1.as_slice(), &hex("81 01 63")].concat());
@@ -143,7 +144,7 @@ fn a_latency_is_measured_on_a_busy_connection_when_asked_for() {
 }
 
 #[test]
-fn a_measurement_waits_for_no_sender() {
+fn a_latency_measurement_does_not_wait_for_senders() {
     let (url, server) = wire::raw_server(|mut raw: Raw| {
         wire::answer_upgrade(&mut raw);
         raw
@@ -159,11 +160,11 @@ fn a_measurement_waits_for_no_sender() {
         outcome
     });
     await_that("the peer does not read", || other.counters().bytes_sent > 0);
-    // More than the peer would ever answer.
+    // More Pings than the peer would ever answer.
     for _ in 0..100 {
         other.measure_latency().unwrap();
     }
-    assert!(is_done.try_recv().is_err(), "the message waits for the peer still");
+    assert!(is_done.try_recv().is_err(), "the message still waits for the peer");
     let mut left = 32 << 20;
     while left > 0 {
         let (first, payload) = raw.read_frame();
@@ -173,14 +174,14 @@ fn a_measurement_waits_for_no_sender() {
 }
 
 #[test]
-fn a_latency_is_measured_where_more_pings_are_out_than_are_remembered() {
+fn latency_is_measured_with_more_pings_than_are_remembered() {
     const COUNT: usize = 40;
     let (url, server) = wire::raw_server(|mut raw: Raw| {
         wire::answer_upgrade(&mut raw);
         let pings: Vec<_> = (0..COUNT).map(|_| raw.read_frame().1).collect();
         let pong = |data: &[u8]| [&[0x8a, 8], data].concat();
         raw.send([pong(&pings[0]), hex("81 01 61")].concat());
-        // This one was not remembered, but those before it are settled with it.
+        // This Ping was not remembered, but its Pong also settles the earlier ones.
         raw.send([pong(&pings[COUNT - 1]), hex("81 01 62")].concat());
         let (_, next) = raw.read_frame();
         raw.send([pong(&next), hex("81 01 63 88 00")].concat());

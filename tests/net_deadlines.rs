@@ -1,5 +1,5 @@
-//! A call takes no longer than it was given, whatever the peer does meanwhile; and what it did
-//! not finish goes on with the next one.
+//! Tests that no call takes longer than its timeout, whatever the peer does, and that the next call
+//! resumes unfinished work.
 
 mod wire;
 
@@ -13,11 +13,11 @@ use tightwire::handshake::Negotiated;
 use tightwire::{Acceptor, Error, Operation, ProtocolError, State, Stream, Timeouts, WebSocket};
 use wire::{PATIENCE, Raw, close_body, hex, masked};
 
-/// A time-out that no test reaches, and whoever waits for it fails.
+/// A timeout that no test reaches. A call that waits for it fails the test.
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(10);
 
-/// What this returns, unless it hangs.
+/// Returns the result of `act`, and panics if it hangs.
 fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(act()));
@@ -28,7 +28,7 @@ fn is_timeout(outcome: &Result<(), Error>) -> bool {
     matches!(outcome, Err(Error::Timeout(Operation::Receive)))
 }
 
-/// A server's end whose peer has long to end TCP, and that peer.
+/// Returns a server connection with long timeouts, and its peer.
 fn open() -> (WebSocket, Raw) {
     let timeouts = Timeouts::new().close(LONG).linger(LONG);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -39,7 +39,7 @@ fn open() -> (WebSocket, Raw) {
 }
 
 #[test]
-fn a_receive_that_times_out_while_the_peer_keeps_tcp_open_goes_on_with_the_end() {
+fn a_receive_that_times_out_while_the_connection_ends_can_be_resumed() {
     for (bytes, answer) in [
         (masked(0x88, &close_body(1000, "")), close_body(1000, "")),
         (masked(0x83, b""), close_body(1002, "opcode 0x3 is reserved")),
@@ -47,7 +47,7 @@ fn a_receive_that_times_out_while_the_peer_keeps_tcp_open_goes_on_with_the_end()
         let (mut ws, mut raw) = open();
         raw.send(&bytes);
         let mut ws = in_time(move || {
-            // Not all of it need be there at once.
+            // The bytes may arrive in several pieces.
             while ws.state() == State::Open {
                 let outcome = ws.recv_timeout(SHORT).map(drop);
                 assert!(is_timeout(&outcome), "{outcome:?}");
@@ -61,7 +61,7 @@ fn a_receive_that_times_out_while_the_peer_keeps_tcp_open_goes_on_with_the_end()
         });
         assert_eq!(raw.read_frame().1[..2], answer[..2]);
         assert!(raw.read_to_end().is_empty(), "the server ends its side, and no reset");
-        // What comes after it has to be read, and means nothing.
+        // The server must read the bytes that follow, and ignores them.
         raw.send(masked(0x81, b"late"));
         raw.end_writing();
         let (outcome, ws) = in_time(move || (ws.recv(), ws));
@@ -79,7 +79,7 @@ fn a_receive_that_times_out_while_the_peer_keeps_tcp_open_goes_on_with_the_end()
 }
 
 #[test]
-fn a_reader_with_a_time_out_keeps_it_when_the_peer_closes_inside_the_message() {
+fn a_reader_keeps_its_timeout_when_the_peer_closes_inside_the_message() {
     let (mut ws, mut raw) = open();
     raw.send(masked(0x02, b"ab"));
     let (mut ws, raw) = in_time(move || {
@@ -105,7 +105,7 @@ fn a_reader_with_a_time_out_keeps_it_when_the_peer_closes_inside_the_message() {
 }
 
 #[test]
-fn a_handler_that_leaves_while_the_connection_ends_has_it_end_in_order() {
+fn a_handler_that_returns_while_the_connection_ends_still_ends_it_cleanly() {
     let timeouts = Timeouts::new().close(LONG).linger(LONG);
     let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts));
     let handle = server.handle();
@@ -132,7 +132,7 @@ fn a_handler_that_leaves_while_the_connection_ends_has_it_end_in_order() {
     assert_eq!((report.closed, report.failed), (1, 0), "{report:?}");
 }
 
-/// A peer that takes its time to answer a Close frame, and then keeps TCP open for a while.
+/// A peer that answers a Close frame after a delay, and then keeps TCP open for a while.
 #[derive(Debug, Default)]
 struct Lingering {
     reads: Mutex<u32>,
@@ -140,8 +140,8 @@ struct Lingering {
 }
 
 impl Lingering {
-    /// So long it takes to answer.
-    const THINKS: Duration = Duration::from_millis(30);
+    /// The delay of its answer.
+    const DELAY: Duration = Duration::from_millis(30);
 }
 
 impl Stream for Lingering {
@@ -150,7 +150,7 @@ impl Stream for Lingering {
         *reads += 1;
         match *reads {
             1 => {
-                thread::sleep(Self::THINKS);
+                thread::sleep(Self::DELAY);
                 self.timeouts.lock().unwrap().clear();
                 let answer = masked(0x88, &close_body(1000, ""));
                 buffer[..answer.len()].copy_from_slice(&answer);
@@ -180,7 +180,7 @@ impl Stream for Lingering {
 }
 
 #[test]
-fn the_answer_to_a_close_frame_and_the_end_of_tcp_share_one_time_out() {
+fn the_answer_to_a_close_frame_and_the_end_of_tcp_share_one_timeout() {
     let stream = Arc::new(Lingering::default());
     let timeouts = Timeouts::new().close(LONG).ping(None);
     let acceptor = Acceptor::new().timeouts(timeouts);
@@ -189,12 +189,12 @@ fn the_answer_to_a_close_frame_and_the_end_of_tcp_share_one_time_out() {
     ws.close().unwrap();
     assert!(ws.close_status().unwrap().was_clean());
     let after_the_answer = stream.timeouts.lock().unwrap().clone();
-    let most = LONG - Lingering::THINKS;
+    let most = LONG - Lingering::DELAY;
     assert!(!after_the_answer.is_empty());
     assert!(after_the_answer.iter().all(|timeout| *timeout <= most), "{after_the_answer:?}");
 }
 
-/// A peer that has a Ping for every read, and takes something from time to time.
+/// A peer that has a Ping for every read, and accepts a few bytes from time to time.
 #[derive(Debug)]
 struct Sluggish {
     taken: Mutex<Instant>,
@@ -236,10 +236,10 @@ impl Stream for Sluggish {
 }
 
 #[test]
-fn who_sends_answers_pings_no_longer_than_it_may_send() {
+fn a_sender_answers_pings_only_within_its_write_timeout() {
     let stream = Sluggish { taken: Mutex::new(Instant::now()) };
     let mut timeouts = Timeouts::default();
-    // Enough for the message or a Pong, and not for both.
+    // Enough time for the message or for a Pong, but not for both.
     timeouts = timeouts.write(Duration::from_millis(100));
     let acceptor = Acceptor::new().timeouts(timeouts);
     let ws = acceptor.from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap();

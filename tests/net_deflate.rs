@@ -1,5 +1,5 @@
-//! Compressed messages over TCP: what is agreed on, what goes over the wire, and that everything
-//! that sends and receives does so with and without compression.
+//! Tests compressed messages over TCP: the negotiation, the bytes on the wire, and all ways to send
+//! and receive, with and without compression.
 #![cfg(feature = "deflate")]
 
 mod support;
@@ -27,14 +27,14 @@ fn compressing(config: DeflateConfig) -> Server {
     server().acceptor(Acceptor::new().deflate(config))
 }
 
-/// What is long enough to be compressed, and easily is.
+/// Text that is compressible and long enough to be compressed.
 fn text(len: usize) -> String {
     let mut text: String = (0..len / 10 + 1).map(|i| format!("line {:4}\n", i % 1000)).collect();
     text.truncate(len);
     text
 }
 
-/// A client of bytes that makes this offer, and the answer to it.
+/// Connects as a raw client with this offer, and returns the response to it.
 fn raw_client(address: SocketAddr, offer: &str) -> (Peer, Option<String>) {
     let mut raw = Raw::connect(address);
     let fields = format!("Sec-WebSocket-Extensions: {offer}\r\n\r\n");
@@ -44,7 +44,7 @@ fn raw_client(address: SocketAddr, offer: &str) -> (Peer, Option<String>) {
     (Peer::new(raw), field(&head, "Sec-WebSocket-Extensions"))
 }
 
-/// Answers the opening handshake of a client with this extension.
+/// Responds to the opening handshake of a client with this extension.
 fn answer(raw: &mut Raw, extension: &str) -> String {
     let request = raw.read_head();
     let key = field(&request, "Sec-WebSocket-Key").unwrap();
@@ -56,22 +56,22 @@ fn answer(raw: &mut Raw, extension: &str) -> String {
     request
 }
 
-/// A peer that has its own way to decompress.
+/// A peer with its own decompressor.
 #[derive(Debug)]
 struct Peer {
     raw: Raw,
-    /// What compressed messages so far held.
+    /// The content of the compressed messages so far.
     before: Vec<u8>,
-    /// How many Pings it has answered.
+    /// The number of Pings that it has answered.
     pings: usize,
 }
 
-/// A message as it came.
+/// A received message.
 #[derive(Debug)]
 struct Came {
     /// The first bytes of its frames.
     firsts: Vec<u8>,
-    /// What came over the wire.
+    /// The payload on the wire.
     payload: Vec<u8>,
     data: Vec<u8>,
     largest_distance: usize,
@@ -82,7 +82,7 @@ impl Peer {
         Self { raw, before: Vec::new(), pings: 0 }
     }
 
-    /// Reads a message; Pings are answered as by a client.
+    /// Reads a message, and answers Pings as a client does.
     #[track_caller]
     fn read_message(&mut self) -> Came {
         let (mut firsts, mut payload) = (Vec::new(), Vec::new());
@@ -109,7 +109,7 @@ impl Peer {
     }
 }
 
-/// The two ends of a connection.
+/// Returns the two ends of a connection.
 fn pair(client: &Client, acceptor: &Acceptor) -> (WebSocket, WebSocket) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -120,7 +120,7 @@ fn pair(client: &Client, acceptor: &Acceptor) -> (WebSocket, WebSocket) {
     })
 }
 
-/// A client of ours and a server of ours that compress as usual.
+/// Returns a client and a server with default compression.
 fn usual_pair() -> (WebSocket, WebSocket) {
     let (client, acceptor) = (Client::new(), Acceptor::new());
     pair(&client.deflate(DeflateConfig::new()), &acceptor.deflate(DeflateConfig::new()))
@@ -128,7 +128,7 @@ fn usual_pair() -> (WebSocket, WebSocket) {
 
 // proves 7692-3-3, 7692-5-20, 7692-5-27, 7692-5-29
 #[test]
-fn both_ends_know_what_was_agreed_on_and_do_it() {
+fn both_ends_apply_the_negotiated_parameters() {
     let config = DeflateConfig::new;
     let small = || config().send_window_bits(9).recv_window_bits(10);
     let cases = [
@@ -166,7 +166,7 @@ fn both_ends_know_what_was_agreed_on_and_do_it() {
 
 // proves 7692-7-10, 7692-5-28
 #[test]
-fn a_client_does_not_connect_to_a_server_that_answers_amiss() {
+fn a_client_refuses_an_invalid_deflate_response() {
     for (extension, expected) in [
         ("permessage-deflate; foo", ParamsError::Unknown("foo".to_owned())),
         ("permessage-deflate", ParamsError::NotGranted("server_no_context_takeover")),
@@ -185,7 +185,7 @@ fn a_client_does_not_connect_to_a_server_that_answers_amiss() {
 
 // proves 7692-5-27
 #[test]
-fn where_it_was_declined_the_bit_is_an_error() {
+fn rsv1_is_an_error_after_the_offer_was_declined() {
     let address = run(compressing(DeflateConfig::new()), echo);
     let (mut peer, extension) = raw_client(address, "permessage-deflate; foo");
     assert_eq!(extension, None);
@@ -198,7 +198,7 @@ fn where_it_was_declined_the_bit_is_an_error() {
 
 // proves 7692-6-1, 7692-6.1-6, 7692-6.1-8, 7692-7.3-1
 #[test]
-fn less_goes_over_the_wire() {
+fn compressed_messages_take_fewer_bytes() {
     let address = run(compressing(DeflateConfig::new()), echo);
     let (mut peer, extension) = raw_client(address, OFFER);
     assert_eq!(extension.as_deref(), Some("permessage-deflate"));
@@ -207,7 +207,7 @@ fn less_goes_over_the_wire() {
         peer.raw.send_frame(0x82, text.as_bytes());
         let came = peer.read_message();
         assert_eq!((came.firsts, &came.data[..]), (vec![0xc2], text.as_bytes()));
-        // The second time there is next to nothing new.
+        // The second message has almost nothing new.
         let bound = if round == 0 { text.len() / 3 } else { 200 };
         assert!(came.payload.len() < bound, "{round}: {}", came.payload.len());
     }
@@ -221,7 +221,7 @@ fn less_goes_over_the_wire() {
         assert_eq!(field(&request, "Sec-WebSocket-Extensions").as_deref(), Some(OFFER));
         let mut peer = Peer::new(raw);
         let came = [peer.read_message(), peer.read_message()];
-        // Its own messages are compressed with the largest window, and not masked.
+        // The messages of the peer are compressed with the largest window, and not masked.
         let hello = Blocks::new().fixed(false, &[Literals(b"Hello")]).payload();
         peer.raw.send([&[0xc1, hello.len() as u8], &hello[..]].concat());
         came
@@ -238,7 +238,7 @@ fn less_goes_over_the_wire() {
 }
 
 #[test]
-fn a_message_is_streamed_both_ways() {
+fn a_message_is_streamed_in_both_directions() {
     let text = text(300_000).replace('4', "\u{20ac}");
     for (client, acceptor) in [
         (
@@ -346,11 +346,11 @@ fn a_sender_may_leave_its_messages_uncompressed() {
 }
 
 #[test]
-fn messages_shorter_than_wished_are_not_compressed() {
+fn messages_below_the_minimum_length_are_not_compressed() {
     let level = |level| DeflateConfig::new().level(level).min_len(500);
     for acceptor in [
         Acceptor::new().deflate(level(9)),
-        // Who decides about each request has the last word.
+        // The decision about a request overrides the setting of the acceptor.
         Acceptor::new()
             .deflate(DeflateConfig::new().level(1).min_len(0))
             .on_request(move |_| AcceptOptions::new().deflate(level(9))),
@@ -366,7 +366,7 @@ fn messages_shorter_than_wished_are_not_compressed() {
     }
 }
 
-/// Sends one after the other what every member is to get, the same to all.
+/// Broadcasts to all members, then sends the same messages to each of them.
 fn broadcast_and_send(members: &[WebSocket], hub: &Hub) {
     let news = PreparedMessage::new(&*text(3000));
     for ws in members {
@@ -383,20 +383,20 @@ fn broadcast_and_send(members: &[WebSocket], hub: &Hub) {
             let mut writer = ws.writer(MessageKind::Text);
             writer.write_all(text(40_000).as_bytes()).unwrap();
             writer.finish().unwrap();
-            // That is for this message alone: the next broadcast is compressed.
+            // This setting applies to one message: the next broadcast is compressed.
             ws.sender().uncompressed().send_prepared(&news).unwrap();
         }
     }
-    // Nothing came of what was short, but it is no worse for that.
+    // A short broadcast is not compressed, and reaches every member all the same.
     assert_eq!(hub.broadcast("short").delivered, members.len() as u64);
 }
 
-/// The lengths of what [`broadcast_and_send`] sends, and how: broadcast, or by itself.
+/// The lengths of the messages of [`broadcast_and_send`], in order.
 const LENS: [usize; 7] = [3000, 2000, 5, 3000, 2000, 40_000, 3000];
 
 // proves 7692-7.2.1-16, 7692-7.2.1-20
 #[test]
-fn a_broadcast_fits_every_member_whatever_was_agreed_on() {
+fn a_broadcast_suits_every_member_whatever_it_negotiated() {
     let offers = [
         ("x-other", 0, false),
         ("permessage-deflate", 1 << 15, true),
@@ -453,7 +453,8 @@ fn a_broadcast_fits_every_member_whatever_was_agreed_on() {
     for (one, (offer, window, _)) in broadcasts.iter().zip(offers) {
         assert!(one.windows(2).all(|pair| pair[0] == pair[1]), "{offer}: always the same bytes");
         if window > 0 {
-            // It stands alone, so that it can be the same for all with such settings.
+            // The payload refers to no earlier message, so it can be shared by all members with
+            // these parameters.
             assert_eq!(inflate(&one[0], b"").unwrap().data, text(3000).into_bytes(), "{offer}");
         }
     }
@@ -463,7 +464,7 @@ fn a_broadcast_fits_every_member_whatever_was_agreed_on() {
 }
 
 #[test]
-fn what_was_prepared_is_sent_by_clients_too() {
+fn clients_send_prepared_messages() {
     let client = Client::new().deflate(DeflateConfig::new());
     let (client, mut server) = pair(&client, &Acceptor::new().deflate(DeflateConfig::new()));
     let news = PreparedMessage::new(&*text(5000));
@@ -549,7 +550,7 @@ fn a_long_message_is_compressed_in_fragments() {
 }
 
 #[test]
-fn a_receive_that_times_out_goes_on_inside_a_compressed_message() {
+fn a_receive_that_times_out_resumes_inside_a_compressed_message() {
     let (timed_out, is_late) = mpsc::channel();
     let (address, messages) =
         wire::reporting_server(compressing(DeflateConfig::new()), move |ws| {
@@ -574,7 +575,7 @@ fn a_receive_that_times_out_goes_on_inside_a_compressed_message() {
     let frames = [wire::masked(0x41, a), wire::masked(0x80, b), wire::masked(0xc1, &payload)];
     let bytes = frames.concat();
     for piece in bytes.chunks(bytes.len() / 5) {
-        // What was noted before the last piece came says nothing of it.
+        // Timeouts from before the last piece prove nothing.
         while is_late.try_recv().is_ok() {}
         is_late.recv_timeout(PATIENCE).unwrap();
         peer.raw.send(piece);
@@ -586,7 +587,7 @@ fn a_receive_that_times_out_goes_on_inside_a_compressed_message() {
 
 // proves 7692-6.1-10, 7692-6.1-11, 7692-7.2.2-2
 #[test]
-fn a_peer_that_compresses_amiss_is_told_so() {
+fn a_server_reports_invalid_compression_to_its_client() {
     let big = Blocks::new().fixed(false, &[Literals(b"a"), Match { len: 258, distance: 1 }]);
     let too_big = ProtocolError::MessageTooBig { limit: 200 };
     type Case<'a> = (&'a [(u8, &'a [u8])], ProtocolError, u16);
@@ -633,7 +634,7 @@ fn a_peer_that_compresses_amiss_is_told_so() {
 }
 
 #[test]
-fn a_client_tells_a_server_that_compresses_amiss() {
+fn a_client_reports_invalid_compression_to_its_server() {
     let (url, server) = wire::raw_server(|mut raw| {
         answer(&mut raw, "permessage-deflate");
         raw.send(hex("c1 01 06"));
@@ -648,17 +649,17 @@ fn a_client_tells_a_server_that_compresses_amiss() {
     assert_eq!(server.join().unwrap(), (0x88, body));
 }
 
-/// A server that compresses, and sends a Ping after so many milliseconds of silence.
+/// Returns a server that compresses, and sends a Ping after this many milliseconds of silence.
 fn server_that_pings(milliseconds: u64) -> Server {
     let timeouts = Timeouts::new().ping(Duration::from_millis(milliseconds));
     server().acceptor(Acceptor::new().deflate(DeflateConfig::new()).timeouts(timeouts))
 }
 
 #[test]
-fn a_connection_that_was_pinged_twice_since_it_sent_begins_anew() {
+fn two_pings_since_the_last_message_reset_the_compressor() {
     let address = run(server_that_pings(5), |ws, _| {
         loop {
-            // No Ping goes out between these two.
+            // No Ping is sent between these two messages.
             ws.send(&*text(1000))?;
             ws.send(&*text(1000))?;
             if ws.recv()?.is_none() {
@@ -669,9 +670,13 @@ fn a_connection_that_was_pinged_twice_since_it_sent_begins_anew() {
     let (mut peer, _) = raw_client(address, OFFER);
     for _ in 0..3 {
         let first = peer.read_message();
-        assert_eq!(inflate(&first.payload, b"").unwrap().data, first.data, "it stands alone");
+        assert_eq!(
+            inflate(&first.payload, b"").unwrap().data,
+            first.data,
+            "it needs no earlier message"
+        );
         let second = peer.read_message();
-        assert!(inflate(&second.payload, b"").is_err(), "it refers to the one before");
+        assert!(inflate(&second.payload, b"").is_err(), "it refers to an earlier message");
         for _ in 0..2 {
             let (first, data) = peer.raw.read_frame();
             assert_eq!(first, 0x89);
@@ -682,7 +687,7 @@ fn a_connection_that_was_pinged_twice_since_it_sent_begins_anew() {
 }
 
 #[test]
-fn a_connection_that_was_pinged_once_since_it_sent_goes_on() {
+fn one_ping_since_the_last_message_keeps_the_compressor() {
     let address = run(server_that_pings(50), |ws, _| {
         while ws.recv()?.is_some() {
             ws.send(&*text(1000))?;
@@ -700,9 +705,9 @@ fn a_connection_that_was_pinged_once_since_it_sent_goes_on() {
         peer.raw.send_frame(0xc1, &hello);
         peer.pings = 1;
         let message = peer.read_message();
-        // If we were too slow, a second one has come.
+        // If this test was too slow, a second Ping has arrived.
         if peer.pings == 1 {
-            assert!(inflate(&message.payload, b"").is_err(), "it refers to the one before");
+            assert!(inflate(&message.payload, b"").is_err(), "it refers to an earlier message");
             return;
         }
     }
@@ -710,7 +715,7 @@ fn a_connection_that_was_pinged_once_since_it_sent_goes_on() {
 }
 
 #[test]
-fn what_the_peer_sent_is_remembered_for_as_long_as_it_is_silent() {
+fn the_window_of_a_silent_peer_is_kept() {
     let address = run(server_that_pings(5), echo);
     let (mut peer, _) = raw_client(address, OFFER);
     for payload in ["f2 48 cd c9 c9 07 00", "f2 00 11 00 00", "f2 00 11 00 00"] {
@@ -737,7 +742,7 @@ fn a_connection_that_compresses_closes_like_any_other() {
 }
 
 #[test]
-fn who_took_over_a_handshake_compresses_as_it_says() {
+fn an_upgraded_stream_uses_its_negotiated_compression() {
     let (near, far) = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -750,9 +755,9 @@ fn who_took_over_a_handshake_compresses_as_it_says() {
     assert_eq!(server.recv().unwrap(), Some(Message::from(text(1000))));
 }
 
-/// Compressed bytes are taken in small pieces where the message is not held.
+/// Without a buffer for the message, compressed bytes are read in small pieces.
 #[test]
-fn a_compressed_message_that_is_skipped_takes_nothing_of_the_next_with_it() {
+fn skipping_a_compressed_message_keeps_the_next_one() {
     const LEN: u16 = 3_000;
     let block = [&[0][..], &LEN.to_le_bytes(), &(!LEN).to_le_bytes(), &[7; LEN as usize], &[0]];
     let sent = [wire::masked(0xc2, &block.concat()), wire::masked(0x81, b"next")].concat();

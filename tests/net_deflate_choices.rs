@@ -1,5 +1,5 @@
-//! Who decides over compression: what a sender or a decision of the server says holds for all
-//! that goes out through it, whichever way it takes.
+//! Tests that the compression setting of a sender, or of a decision of the server, applies to
+//! everything that is sent with it.
 #![cfg(feature = "deflate")]
 
 mod support;
@@ -14,7 +14,7 @@ use tightwire::deflate::DeflateConfig;
 use tightwire::handshake::Negotiated;
 use tightwire::{Acceptor, Hub, PreparedMessage, SlowPolicy, Stream, WebSocket};
 
-/// A stream that takes everything, and from which nothing comes.
+/// A stream that accepts everything, and never returns a byte.
 #[derive(Clone, Debug, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
 
@@ -43,7 +43,7 @@ impl Stream for Sink {
 }
 
 impl Sink {
-    /// The first byte of what was written since this was last asked.
+    /// Returns the first byte that was written since the last call.
     fn first(&self) -> u8 {
         core::mem::take(&mut *self.0.lock().unwrap())[0]
     }
@@ -59,7 +59,7 @@ fn compressing_server() -> (Sink, WebSocket) {
 }
 
 #[test]
-fn what_an_uncompressed_sender_broadcasts_is_not_compressed() {
+fn broadcasts_through_an_uncompressed_sender_are_not_compressed() {
     let news = PreparedMessage::new("some news");
     let (sink, ws) = compressing_server();
     ws.send_prepared(&news).unwrap();
@@ -75,7 +75,7 @@ fn what_an_uncompressed_sender_broadcasts_is_not_compressed() {
     let _member = hub.join(ws.sender());
     assert_eq!(hub.broadcast_prepared(&news).delivered, 1);
     assert_eq!(sink.first(), 0xc1);
-    // While a message is written piece by piece, broadcasts wait for its end.
+    // Broadcasts wait for the end of a streamed message.
     let uncompressed = hub.join(sender);
     let mut writer = ws.writer(tightwire::MessageKind::Binary);
     io::Write::write_all(&mut writer, b"a part").unwrap();
@@ -84,7 +84,7 @@ fn what_an_uncompressed_sender_broadcasts_is_not_compressed() {
     assert_eq!(hub.broadcast("news").delivered, 2);
     writer.finish().unwrap();
     let written = core::mem::take(&mut *sink.0.lock().unwrap());
-    // The end of the message, and both of the others: "news" is there once as it is.
+    // The end of the message, then both broadcasts. One of them is the uncompressed "news".
     assert_eq!(written[..3], [0x80, 0x01, 0x00]);
     assert_eq!(written[3], 0xc1);
     assert!(written.ends_with(b"\x81\x04news"), "{written:02x?}");

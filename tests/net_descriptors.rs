@@ -1,5 +1,5 @@
-//! A connection that has ended gives its stream back, and with it the file descriptor, whatever
-//! the program keeps of it.
+//! Tests that a connection that has ended releases its stream, and with it the file descriptor,
+//! even if the program keeps senders or hub members.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -26,7 +26,7 @@ fn await_drop(pipe: &Pipe) {
     pipe.await_that("the end of the stream", |state| state.is_dropped);
 }
 
-/// A sender of a connection that has ended.
+/// Asserts that a connection of which only a sender is left has released its stream.
 #[track_caller]
 fn assert_closed(sender: &Sender) {
     assert_eq!(sender.state(), State::Closed);
@@ -37,7 +37,7 @@ fn assert_closed(sender: &Sender) {
 }
 
 #[test]
-fn a_closing_handshake_gives_the_stream_back() {
+fn a_closing_handshake_releases_the_stream() {
     for role in ROLES {
         let pipe = Pipe::new(role);
         let mut ws = open(&pipe);
@@ -52,7 +52,7 @@ fn a_closing_handshake_gives_the_stream_back() {
 }
 
 #[test]
-fn a_close_of_ours_gives_the_stream_back() {
+fn our_own_close_releases_the_stream() {
     for role in ROLES {
         let pipe = Pipe::new(role);
         let mut ws = open(&pipe);
@@ -66,7 +66,7 @@ fn a_close_of_ours_gives_the_stream_back() {
 }
 
 #[test]
-fn a_failure_and_a_lost_peer_give_the_stream_back() {
+fn a_failure_and_a_lost_peer_release_the_stream() {
     for role in ROLES {
         for bytes in [vec![0xff, 0xff], vec![]] {
             let pipe = Pipe::new(role);
@@ -81,7 +81,7 @@ fn a_failure_and_a_lost_peer_give_the_stream_back() {
 }
 
 #[test]
-fn a_receiver_that_is_dropped_gives_the_stream_back() {
+fn dropping_the_receiver_releases_the_stream() {
     let pipe = Pipe::new(Role::Server);
     let (sender, receiver) = open(&pipe).split();
     drop(receiver);
@@ -97,7 +97,7 @@ fn a_receiver_that_is_dropped_gives_the_stream_back() {
 }
 
 #[test]
-fn a_member_of_a_hub_keeps_no_stream() {
+fn a_hub_member_does_not_keep_the_stream() {
     let pipe = Pipe::new(Role::Server);
     let mut ws = open(&pipe);
     let hub = Hub::new(SlowPolicy::Drop);
@@ -112,8 +112,8 @@ fn a_member_of_a_hub_keeps_no_stream() {
 }
 
 #[test]
-fn an_abort_gives_the_stream_back_once_no_thread_uses_it() {
-    // A thread in a receive, which ends.
+fn an_abort_releases_the_stream_once_no_thread_uses_it() {
+    // One thread is in a receive, which returns.
     let pipe = Pipe::new(Role::Server);
     let (sender, mut receiver): (Sender, Receiver) = open(&pipe).split();
     let receiving = Task::spawn(move || {
@@ -154,7 +154,7 @@ fn a_blocked_write_keeps_the_stream_until_it_returns() {
             Task::spawn(move || end(&sender, receiver))
         };
         let _receiver = ending.end();
-        assert!(pipe.state().is_shut && !pipe.state().is_dropped, "the write goes on");
+        assert!(pipe.state().is_shut && !pipe.state().is_dropped, "the write is still blocked");
         pipe.set_stuck(false);
         assert!(sending.end().is_err());
         await_drop(&pipe);
@@ -162,10 +162,10 @@ fn a_blocked_write_keeps_the_stream_until_it_returns() {
     }
 }
 
-/// The other tests of this file open no file.
+/// The other tests of this file open no files.
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "/proc/self/fd is read, which Linux has")]
-fn a_server_has_no_open_files_for_connections_whose_senders_are_kept() {
+fn kept_senders_hold_no_open_files_in_a_server() {
     use std::sync::{Arc, Mutex};
 
     use task::await_that;
@@ -190,7 +190,7 @@ fn a_server_has_no_open_files_for_connections_whose_senders_are_kept() {
         assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
         assert!(raw.read_to_end().is_empty());
     };
-    // Whatever the server opens once is open after this one.
+    // The first connection opens the files that the server keeps.
     serve_one();
     await_that("the end of a connection", || handle.connection_count() == 0);
     let before = open_files();

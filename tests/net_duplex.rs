@@ -1,5 +1,5 @@
-//! Both directions at once: who sends never keeps anybody from receiving, nor the other way
-//! round, and nobody waits for ever.
+//! Tests both directions at once: a sender never blocks a receiver, a receiver never blocks a
+//! sender, and no thread waits for ever.
 
 #[cfg(feature = "tls")]
 #[path = "wire/tls.rs"]
@@ -22,7 +22,7 @@ use wire::{Raw, close_body, masked};
 
 const MIB: usize = 1 << 20;
 
-/// What a thread of a test does. A test waits for it, but not for ever.
+/// A thread of a test. The test waits for its end with a timeout.
 struct Task<T>(mpsc::Receiver<T>, thread::JoinHandle<()>);
 
 impl<T: Send + 'static> Task<T> {
@@ -48,7 +48,7 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-/// The two ends of a TCP connection.
+/// Returns the two ends of a TCP connection.
 fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -81,7 +81,7 @@ fn open(role: Role, stream: impl Stream, timeouts: Timeouts, fragment_len: usize
     .unwrap()
 }
 
-/// What two peers are connected by.
+/// The transport between two peers.
 #[derive(Clone, Copy, Debug)]
 enum Transport {
     Tcp,
@@ -95,7 +95,7 @@ const TRANSPORTS: &[Transport] = &[
     Transport::Tls,
 ];
 
-/// A client and a server, connected.
+/// Returns a client and a server that are connected.
 fn peers(transport: Transport, timeouts: Timeouts) -> [WebSocket; 2] {
     let (near, far) = tcp();
     match transport {
@@ -110,12 +110,12 @@ fn peers(transport: Transport, timeouts: Timeouts) -> [WebSocket; 2] {
     }
 }
 
-/// Each transport with each of these.
+/// Combines each transport with each of these cases.
 fn over_each<T: Copy>(cases: &[T]) -> impl Iterator<Item = (Transport, T)> {
     TRANSPORTS.iter().flat_map(move |transport| cases.iter().map(|case| (*transport, *case)))
 }
 
-/// A message that is like no other one.
+/// Returns a message that differs from all other ones.
 fn message(from: Role, number: usize, len: usize) -> Vec<u8> {
     let period: Vec<u8> = (0..=250).collect();
     let mut message = period.repeat(len / period.len() + 1);
@@ -132,7 +132,7 @@ const fn other(role: Role) -> Role {
     }
 }
 
-/// Sends messages and Pings, while it receives as many; the client closes.
+/// Sends messages and Pings, and receives as many. The client closes.
 fn talk(role: Role, ws: WebSocket, count: usize, len: usize) -> CloseStatus {
     let (sender, mut receiver) = ws.split();
     let pinger = Task::spawn({
@@ -174,7 +174,7 @@ fn both_ends_send_64_mib_at_once_and_both_finish() {
     }
 }
 
-/// Has all that was accepted written, however long that takes.
+/// Flushes until everything that was accepted is written.
 fn flush(sender: &Sender) {
     while let Err(error) = sender.flush() {
         assert!(matches!(error, Error::Timeout(Operation::Flush)), "{error}");
@@ -189,7 +189,7 @@ fn send(sender: &Sender, message: &str) {
 }
 
 #[test]
-fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
+fn two_ends_that_send_before_they_receive_time_out_and_resume() {
     let cases = [(Role::Client, 64 * MIB), (Role::Server, 12 * MIB)];
     for (transport, (reads_first, len)) in over_each(&cases) {
         let stuck = [Role::Client, Role::Server].into_iter().zip(peers(transport, impatient()));
@@ -206,11 +206,11 @@ fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
         stuck.sort_by_key(|(role, _)| *role != reads_first);
         let [(first, reading), (second, mut flushing)] = <[_; 2]>::try_from(stuck).unwrap();
 
-        // One end reads, and goes on writing meanwhile.
+        // This end reads, and writes at the same time.
         let (sender, mut receiver) = reading.split();
         let reader = Task::spawn(move || {
             let received = receiver.recv().unwrap().unwrap().into_bytes();
-            assert!(received == message(second, 0, len), "all of it, and once");
+            assert!(received == message(second, 0, len), "every byte, exactly once");
             assert_eq!(receiver.recv().unwrap(), Some(Message::from("after it")));
             assert_eq!(receiver.recv().unwrap(), None);
             receiver.close_status().unwrap().was_clean()
@@ -219,10 +219,10 @@ fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
             flush(&sender);
             send(&sender, "after it");
         });
-        // The other one writes first, and reads then.
+        // The other end writes first, and reads afterwards.
         flush(&flushing.sender());
         let received = flushing.recv().unwrap().unwrap().into_bytes();
-        assert!(received == message(first, 0, len), "all of it, and once");
+        assert!(received == message(first, 0, len), "every byte, exactly once");
         assert_eq!(flushing.recv().unwrap(), Some(Message::from("after it")));
         send(&flushing.sender(), "after it");
         writer.end();
@@ -231,7 +231,7 @@ fn two_ends_that_send_before_they_receive_time_out_and_go_on() {
     }
 }
 
-/// Sends messages to a peer that stops reading in between, and says so at the first time-out.
+/// Sends messages to a peer that stops reading in between. Reports the first timeout.
 fn send_all(sender: &Sender, role: Role, count: usize, stopped: &mpsc::Sender<()>) {
     for i in 0..count {
         let message = message(role, i, MIB);
@@ -239,10 +239,10 @@ fn send_all(sender: &Sender, role: Role, count: usize, stopped: &mpsc::Sender<()
             match sender.send(&message) {
                 Ok(()) => break,
                 Err(Error::Timeout(operation)) => {
-                    // The test may have seen it before.
+                    // The test may already have seen it.
                     let _ = stopped.send(());
                     if operation == Operation::Flush {
-                        // It was accepted.
+                        // The message was accepted.
                         break;
                     }
                 }
@@ -254,7 +254,7 @@ fn send_all(sender: &Sender, role: Role, count: usize, stopped: &mpsc::Sender<()
 }
 
 #[test]
-fn readers_that_stop_for_a_second_get_every_byte_once() {
+fn readers_that_pause_for_a_second_get_every_byte_once() {
     const COUNT: usize = 64;
     for transport in TRANSPORTS {
         let ends = [Role::Client, Role::Server].into_iter().zip(peers(*transport, impatient()));
@@ -267,7 +267,7 @@ fn readers_that_stop_for_a_second_get_every_byte_once() {
             stops.push(stop);
             readers.push((role, receiver, closer));
         }
-        // Each reader stops until its peer has met a deadline, and then for a second more.
+        // Each reader stops until its peer has timed out, and for a second more.
         stops.reverse();
         let readers = readers.into_iter().zip(stops).map(|((role, mut receiver, closer), stop)| {
             Task::spawn(move || {
@@ -297,7 +297,7 @@ fn readers_that_stop_for_a_second_get_every_byte_once() {
     }
 }
 
-/// Receives one message, however often it is told that the peer does not read.
+/// Receives one message, and ignores reports that the peer does not read.
 fn receive(ws: &mut WebSocket) -> Message {
     loop {
         match ws.recv() {
@@ -320,7 +320,7 @@ fn a_receive_keeps_its_own_deadline_while_the_peer_does_not_read() {
 }
 
 #[test]
-fn two_ends_that_send_before_they_receive_need_no_second_thread_to_go_on() {
+fn two_ends_that_send_before_they_receive_resume_without_a_second_thread() {
     const LEN: usize = 12 * MIB;
     for transport in TRANSPORTS {
         let ends = [Role::Client, Role::Server].into_iter().zip(peers(*transport, impatient()));
@@ -332,7 +332,7 @@ fn two_ends_that_send_before_they_receive_need_no_second_thread_to_go_on() {
                 both_are_stuck.wait();
                 assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
                 let received = receive(&mut ws).into_bytes();
-                assert!(received == message(other(role), 0, LEN), "all of it, and once");
+                assert!(received == message(other(role), 0, LEN), "every byte, exactly once");
                 flush(&ws.sender());
                 send(&ws.sender(), "after it");
                 assert_eq!(receive(&mut ws), Message::from("after it"));
@@ -342,7 +342,7 @@ fn two_ends_that_send_before_they_receive_need_no_second_thread_to_go_on() {
     }
 }
 
-/// A TCP stream that takes so many bytes, and then no more until it is opened.
+/// A TCP stream that accepts a number of bytes, then no more until it is opened.
 #[derive(Debug)]
 struct Valve {
     stream: TcpStream,
@@ -352,9 +352,9 @@ struct Valve {
 
 #[derive(Debug)]
 struct ValveState {
-    /// How many bytes are still taken.
+    /// The number of bytes that it still accepts.
     left: usize,
-    /// Whether to open once what was read has been dealt with.
+    /// Whether it opens once the bytes that were read have been processed.
     waits_for_read: bool,
     has_read: bool,
 }
@@ -414,7 +414,7 @@ impl Stream for Valve {
     }
 }
 
-/// Pings that say their number, as a client sends them.
+/// Returns Pings with consecutive numbers, as a client sends them.
 fn pings(count: usize) -> Vec<u8> {
     let mut data = [b'p'; 125];
     let mut frames = Vec::new();
@@ -425,14 +425,14 @@ fn pings(count: usize) -> Vec<u8> {
     frames
 }
 
-/// The number that a Pong gives back.
+/// Returns the number in a Pong.
 fn number(pong: &[u8]) -> usize {
     assert_eq!(pong.len(), 125);
     usize::from_be_bytes(pong[..8].try_into().unwrap())
 }
 
 #[test]
-fn a_flood_of_pings_is_read_to_its_end_and_few_answers_are_kept() {
+fn a_flood_of_pings_is_read_to_its_end_and_few_answers_are_buffered() {
     const COUNT: usize = 50_000;
     let (near, far) = tcp();
     let valve = Valve::new(far, 0, false);
@@ -445,7 +445,7 @@ fn a_flood_of_pings_is_read_to_its_end_and_few_answers_are_kept() {
     });
     raw.send(pings(COUNT));
     raw.send_frame(0x81, b"all read");
-    // Not one Pong went out, and yet:
+    // Not one Pong was written, and still all Pings were read.
     let (received, _receiver) = reader.end();
     assert_eq!(received, Some(Message::from("all read")));
 
@@ -453,7 +453,7 @@ fn a_flood_of_pings_is_read_to_its_end_and_few_answers_are_kept() {
     sender.send("all written").unwrap();
     let mut numbers = Vec::new();
     let (mut kept, mut ended) = (0, false);
-    // The latest Ping waits longest: until there is room for its Pong.
+    // The last Ping is answered last, once there is room for its Pong.
     while !ended || numbers.last() != Some(&(COUNT - 1)) {
         match raw.read_frame() {
             (0x8a, data) => {
@@ -467,17 +467,17 @@ fn a_flood_of_pings_is_read_to_its_end_and_few_answers_are_kept() {
         }
     }
     assert!(kept <= (64 << 10) + 2 * 127, "{kept} bytes of Pongs");
-    assert!(numbers.is_sorted_by(|a, b| a < b), "in order, and none twice");
+    assert!(numbers.is_sorted_by(|a, b| a < b), "in order, without repetition");
 }
 
 #[test]
-fn a_peer_that_floods_and_never_reads_takes_no_thread_with_it_when_it_leaves() {
+fn a_peer_that_floods_without_reading_and_leaves_blocks_no_thread() {
     for split in [true, false] {
         let (near, far) = tcp();
         let mut ws = open(Role::Server, far, impatient(), MIB);
         let (stuck, is_stuck) = mpsc::channel();
         let reader = Task::spawn(move || {
-            // All of it, though hardly anything can be written.
+            // All Pings are read, although almost nothing can be written.
             let sender = ws.sender();
             let huge = vec![0; 24 * MIB];
             if split {
@@ -489,7 +489,8 @@ fn a_peer_that_floods_and_never_reads_takes_no_thread_with_it_when_it_leaves() {
             }
             assert_eq!(receive(&mut ws), Message::from("all read"));
             assert!(matches!(sender.send(&huge), Err(Error::Timeout(_))));
-            // An end that is not split waits until that is read, but not for ever.
+            // On a connection that is not split, `recv` reports after a timeout that the peer does
+            // not read.
             assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Flush))));
             stuck.send(()).unwrap();
             loop {
@@ -516,7 +517,7 @@ fn a_peer_that_floods_and_never_reads_takes_no_thread_with_it_when_it_leaves() {
     }
 }
 
-/// A control frame, after how many fragments of a message it came, and its first byte.
+/// A control frame: the number of fragments before it, its first byte, and its payload.
 type Control = (usize, u8, Vec<u8>);
 
 /// Reads a message in fragments, and the control frames before and between them.
@@ -542,7 +543,7 @@ fn read_message(raw: &mut Raw, mut on_first: impl FnMut(&mut Raw)) -> (Vec<u8>, 
 }
 
 #[test]
-fn large_messages_of_several_senders_never_mix() {
+fn large_messages_of_several_senders_are_never_interleaved() {
     const SENDERS: usize = 4;
     const EACH: usize = 4;
     let (near, far) = tcp();
@@ -581,7 +582,7 @@ fn large_messages_of_several_senders_never_mix() {
     assert_eq!(pings, SENDERS * EACH);
     let pongs = controls.iter().filter(|(_, first, _)| *first == 0x8a);
     let pongs: Vec<_> = pongs.map(|(_, _, data)| data.clone()).collect();
-    assert!(pongs.is_sorted_by(|a, b| a < b), "in order, and none twice");
+    assert!(pongs.is_sorted_by(|a, b| a < b), "in order, without repetition");
     assert_eq!(pongs.last().unwrap(), &(SENDERS * EACH - 1).to_be_bytes(), "the last one is");
     drop(raw);
     assert_eq!(reader.end().unwrap(), None);
@@ -592,7 +593,7 @@ fn a_pong_goes_out_between_the_fragments_of_a_long_message() {
     const FRAGMENT_LEN: usize = 64 << 10;
     for role in [Role::Server, Role::Client] {
         let (near, far) = tcp();
-        // Inside the second fragment it waits until the Ping was read and dealt with.
+        // In the second fragment, the stream blocks until the Ping has been processed.
         let valve = Valve::new(far, 100_000, true);
         let (sender, mut receiver) = open(role, valve, Timeouts::default(), FRAGMENT_LEN).split();
         let writer = Task::spawn(move || sender.send(message(role, 0, MIB)));
@@ -627,7 +628,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
             move || sender.send(message(Role::Server, 0, LEN))
         });
         let mut raw = Raw::new(near);
-        // The first bytes are there, and the rest fits into no socket buffer.
+        // The first bytes have arrived, and the rest does not fit into the socket buffers.
         raw.stream.peek(&mut [0]).unwrap();
         let closer = Task::spawn({
             let sender = sender.clone();
@@ -655,7 +656,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
 }
 
 #[test]
-fn a_close_behind_a_huge_send_to_a_peer_that_does_not_read_waits_for_it_to_go_on() {
+fn a_close_after_a_huge_send_waits_until_the_peer_reads_again() {
     const LEN: usize = 12 * MIB;
     let (near, far) = tcp();
     let (sender, mut receiver) = open(Role::Server, far, impatient(), MIB).split();
@@ -674,7 +675,7 @@ fn a_close_behind_a_huge_send_to_a_peer_that_does_not_read_waits_for_it_to_go_on
     }
     let late = sender.send("late");
     assert!(matches!(late, Err(Error::Send(SendError::Closed))), "{late:?}");
-    // The receiver goes on writing what was accepted, the Close frame last.
+    // The receiver continues to write accepted data, and the Close frame last.
     let reader = Task::spawn(move || receiver.recv());
     assert!(read_message(&mut raw, |_| {}).0 == message(Role::Server, 0, LEN));
     assert_eq!(raw.read_frame(), (0x88, close_body(1000, "enough")));

@@ -1,4 +1,4 @@
-//! Messages over real sockets, both ends ours or one end made of bytes.
+//! Tests messages over real sockets, between two ends of the library or against a raw peer.
 
 mod wire;
 
@@ -14,7 +14,7 @@ fn connect(address: std::net::SocketAddr) -> tightwire::WebSocket {
 
 // proves 6455-6.1-1
 #[test]
-fn every_kind_and_size_of_message_comes_back() {
+fn messages_of_every_type_and_size_are_echoed() {
     let mut ws = connect(wire::echo_server());
     for len in [0, 1, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, 300_000, 5_000_000] {
         let data: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
@@ -31,7 +31,7 @@ fn every_kind_and_size_of_message_comes_back() {
 
 // proves 6455-2.1-3
 #[test]
-fn what_is_fed_goes_out_when_the_feeder_waits_for_an_answer() {
+fn fed_messages_are_written_before_a_receive_waits() {
     let mut ws = connect(wire::echo_server());
     for i in 0..1000 {
         ws.feed(i.to_string()).unwrap();
@@ -59,7 +59,7 @@ fn messages_iterates_until_the_peer_closes() {
 }
 
 #[test]
-fn messages_gives_an_error_once_and_ends() {
+fn messages_yields_an_error_once_and_ends() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         raw.send(hex("81 01 61"));
@@ -84,7 +84,7 @@ fn recv_answers_pings_while_it_waits() {
 }
 
 #[test]
-fn pings_that_come_together_are_answered_in_order() {
+fn pings_that_arrive_together_are_answered_in_order() {
     let mut raw = Raw::upgraded(wire::echo_server());
     let pings: Vec<u8> = (0..10).flat_map(|i| masked(0x89, &[i])).collect();
     raw.send(pings);
@@ -95,7 +95,7 @@ fn pings_that_come_together_are_answered_in_order() {
 
 // proves 6455-5.5.3-4
 #[test]
-fn a_pong_that_nobody_asked_for_is_ignored() {
+fn an_unsolicited_pong_is_ignored() {
     let mut raw = Raw::upgraded(wire::echo_server());
     raw.send([masked(0x8a, b"unsolicited"), masked(0x81, b"x")].concat());
     assert_eq!(raw.read_frame(), (0x81, b"x".to_vec()));
@@ -103,9 +103,9 @@ fn a_pong_that_nobody_asked_for_is_ignored() {
 
 // proves 6455-5.1-1, 6455-5.3-1, 6455-5.3-3, 6455-10.3-1
 #[test]
-fn a_client_masks_every_frame_with_a_key_of_its_own() {
+fn a_client_masks_every_frame_with_a_new_key() {
     const CONNECTIONS: usize = 8;
-    // More than are drawn from the system at once.
+    // More keys than one draw from the system provides.
     const EACH: usize = 100;
     let mut keys = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -198,12 +198,12 @@ fn both_ends_send_at_once_and_both_finish() {
 }
 
 #[test]
-fn a_receive_that_times_out_goes_on_where_it_stopped() {
+fn a_receive_that_times_out_resumes_where_it_stopped() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         let frames = hex("01 03 48 65 6c  89 01 78  80 02 6c 6f  82 7e 00 7e");
         for byte in frames.iter().chain(&[0x55; 126]) {
-            // The client asks for each byte, after it has timed out waiting for it.
+            // The client requests each byte after a timeout.
             while raw.read_frame().0 != 0x82 {}
             raw.send([*byte]);
         }
@@ -227,7 +227,7 @@ fn a_receive_that_times_out_goes_on_where_it_stopped() {
 
 #[cfg(unix)]
 #[test]
-fn unix_sockets_carry_it_too() {
+fn a_connection_works_over_unix_sockets() {
     let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
     let server = thread::spawn(move || {
         let (mut ws, request) = tightwire::Acceptor::new().accept(far).unwrap();
@@ -243,7 +243,7 @@ fn unix_sockets_carry_it_too() {
 }
 
 #[test]
-fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead() {
+fn an_upgraded_stream_keeps_the_bytes_that_were_read_ahead() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (far, _) = listener.accept().unwrap();
@@ -268,7 +268,7 @@ fn a_stream_that_was_upgraded_elsewhere_is_taken_over_with_what_was_read_ahead()
 }
 
 #[test]
-fn a_client_masks_on_a_secure_stream_too() {
+fn a_client_masks_on_a_secure_stream() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (far, _) = listener.accept().unwrap();

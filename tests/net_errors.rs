@@ -1,4 +1,4 @@
-//! What an error says, and the three questions that a caller asks of it.
+//! Tests the texts of errors, and the three questions that a caller asks of them.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -23,7 +23,7 @@ fn refused_by_proxy(status: u16) -> Error {
     ProxyError::Refused(Box::new(Response::new(status))).into()
 }
 
-/// An error, and whether it is a time-out, is fatal, and may be cured by a retry.
+/// Returns errors, and for each whether it is a timeout, is fatal, and may succeed on a retry.
 fn table() -> Vec<(Error, [bool; 3])> {
     let io = |kind| io::Error::from(kind);
     let (no, yes) = (false, true);
@@ -64,7 +64,7 @@ fn table() -> Vec<(Error, [bool; 3])> {
 }
 
 #[test]
-fn an_error_answers_three_questions() {
+fn errors_are_classified_as_timeout_fatal_or_retryable() {
     for (error, [is_timeout, is_fatal, may_retry]) in table() {
         assert_eq!(error.is_timeout(), is_timeout, "{error:?}");
         assert_eq!(error.is_fatal(), is_fatal, "{error:?}");
@@ -73,7 +73,7 @@ fn an_error_answers_three_questions() {
 }
 
 #[test]
-fn an_error_prints_its_source_only_if_it_is_asked_to() {
+fn an_error_prints_its_source_only_in_the_alternate_form() {
     for (error, _) in table() {
         let short = error.to_string();
         match error.source() {
@@ -99,8 +99,8 @@ fn a_refusal_shows_the_status_and_the_first_line_of_the_body() {
 }
 
 #[test]
-fn a_server_that_speaks_tls_is_told_from_one_that_speaks_no_http() {
-    // An alert, as a server sends it that expected a ClientHello.
+fn an_error_distinguishes_a_tls_server_from_one_without_http() {
+    // An alert, as a server that expected a ClientHello sends it.
     let (url, server) = wire::raw_server(|mut raw| {
         raw.read_head();
         raw.send([0x15, 3, 3, 0, 2, 2, 70]);
@@ -112,7 +112,7 @@ fn a_server_that_speaks_tls_is_told_from_one_that_speaks_no_http() {
 }
 
 #[test]
-fn a_server_that_hangs_up_before_it_has_read_the_request_is_heard() {
+fn a_response_sent_before_the_request_was_read_is_received() {
     for (answer, expected) in [
         ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Some(503)),
         ("HTTP/1.1 5", None),
@@ -136,7 +136,7 @@ fn a_server_that_hangs_up_before_it_has_read_the_request_is_heard() {
 }
 
 #[test]
-fn a_close_status_says_whether_another_attempt_may_help() {
+fn the_close_code_decides_whether_a_retry_may_help() {
     for (code, may_retry) in [
         (1000, false),
         (1001, true),
@@ -164,7 +164,7 @@ fn a_close_status_says_whether_another_attempt_may_help() {
 }
 
 #[test]
-fn a_stream_that_ends_says_where() {
+fn an_eof_error_says_where_the_stream_ended() {
     let begun = [0x01, 0x01, b'a'];
     let cases = [
         (&[][..], Then::End, "the stream ended without a Close frame"),
@@ -190,7 +190,7 @@ fn a_sender_knows_that_both_close_frames_have_passed() {
     let pipe = Pipe::new(Role::Server);
     let mut ws = pipe.open(Timeouts::new().linger(PATIENCE));
     pipe.feed_frame(0x88, &close_body(1000, ""));
-    // The peer has yet to end TCP.
+    // The peer has not ended TCP yet.
     let outcome = ws.recv_timeout(Duration::ZERO);
     assert!(matches!(outcome, Err(Error::Timeout(Operation::Receive))), "{outcome:?}");
     pipe.await_frame(0x88, &close_body(1000, ""));

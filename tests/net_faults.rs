@@ -1,7 +1,7 @@
-//! What goes wrong between two peers: each end learns of it by the right error, and leaves no
-//! thread and no socket behind.
+//! Tests faults between two peers: each end reports the right error, and leaks no thread and no
+//! socket.
 //!
-//! It is one test, because it counts what the whole process has.
+//! This is a single test, because it counts the resources of the whole process.
 
 #[path = "wire/proxy.rs"]
 mod proxy;
@@ -17,25 +17,25 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fs, io, panic};
 
-use proxy::{End, Proxy, Random, Road};
+use proxy::{Direction, End, Proxy, Random};
 use tightwire::{
     Acceptor, Client, ClosedBy, Error, Message, Operation, ProtocolError, Role, SendError, Server,
     ServerHandle, State, Timeouts, WebSocket,
 };
 use wire::{PATIENCE, Raw, masked};
 
-/// More than the buffers of the system hold.
+/// More bytes than the buffers of the system hold.
 const HUGE: usize = 24 << 20;
 
 type Case = Box<dyn FnOnce() + panic::UnwindSafe>;
 
 #[test]
-fn whatever_breaks_is_told_by_the_right_error_and_leaves_nothing_behind() {
+fn every_fault_gives_the_right_error_and_leaks_nothing() {
     let mut cases: Vec<(String, Case)> = Vec::new();
     for fault in FAULTS {
         for role in [Role::Server, Role::Client] {
             let name = format!("{role:?}: {}", fault.name);
-            cases.push((name, Box::new(move || survive(role, &fault))));
+            cases.push((name, Box::new(move || check_fault(role, &fault))));
         }
     }
     for (name, bytes, expected) in SERVERS {
@@ -47,7 +47,7 @@ fn whatever_breaks_is_told_by_the_right_error_and_leaves_nothing_behind() {
         cases.push((name, Box::new(move || fail_to_connect(bytes, expected))));
     }
     cases.push(("a writer and a reader are blocked".to_owned(), Box::new(reset_both_halves)));
-    // Each of many small pieces is several calls to Wine's server.
+    // Under Wine, each of many small pieces costs several calls to its server.
     for seed in 0..if cfg!(windows) { 8 } else { 32 } {
         cases.push((format!("proxy, seed {seed}"), Box::new(move || through_a_proxy(seed, false))));
         if cfg!(feature = "tls") {
@@ -60,7 +60,7 @@ fn whatever_breaks_is_told_by_the_right_error_and_leaves_nothing_behind() {
         let before = held();
         if panic::catch_unwind(case).is_err() {
             failed.push(name);
-            // What it held up may end later, and would be blamed on the next one.
+            // Threads that are still ending would be counted against the next case.
             continue;
         }
         let end = Instant::now() + PATIENCE;
@@ -72,8 +72,8 @@ fn whatever_breaks_is_told_by_the_right_error_and_leaves_nothing_behind() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// How many threads and how many open files this process has, where that can be seen. Wine shows
-/// the numbers of something else there.
+/// Returns the number of threads and of open files of this process, where the system shows them.
+/// Wine shows other numbers there.
 fn held() -> Option<[usize; 2]> {
     if cfg!(not(target_os = "linux")) {
         return None;
@@ -82,21 +82,21 @@ fn held() -> Option<[usize; 2]> {
     Some([count("/proc/self/task").ok()?, count("/proc/self/fd").ok()?])
 }
 
-/// A frame of a client or of a server, from its first byte and its payload.
+/// Builds a frame of a client or of a server from its first byte and its payload.
 type Frame = fn(u8, &[u8]) -> Vec<u8>;
 
-/// What a peer does, and what the other end has of it.
+/// The behaviour of a peer, and the result at the other end.
 #[derive(Clone, Copy)]
 struct Fault {
     name: &'static str,
-    /// It may wait for the other end to be done with it, and goes when it returns.
+    /// The peer. It may wait until the other end is done, and disconnects when it returns.
     peer: fn(&mut Raw, Frame, &Receiver<()>),
     timeouts: fn(Timeouts) -> Timeouts,
     survivor: fn(&mut WebSocket) -> Result<(), Error>,
     expected: fn(&Error) -> bool,
 }
 
-/// Receives to the end, with one message at least.
+/// Receives to the end. At least one message must arrive.
 fn receive(ws: &mut WebSocket) -> Result<(), Error> {
     assert_eq!(ws.recv()?, Some(Message::from("hello")));
     while ws.recv()?.is_some() {}
@@ -130,28 +130,30 @@ const fn by_default(timeouts: Timeouts) -> Timeouts {
     timeouts
 }
 
-/// On Windows a connection is also said to be aborted. Wine may show a reset as the end.
+/// On Windows, a reset may be reported as an abort. Wine may report it as the end.
 fn is_reset(error: &Error) -> bool {
     let Error::Io(io) = error else { return false };
     io.kind() == ErrorKind::ConnectionReset
         || cfg!(windows) && (io.kind() == ErrorKind::ConnectionAborted || wire::is_eof(error))
 }
 
-/// A write that fails meets a reset, or, if that was met before, a broken pipe.
+/// A write fails with a reset or, after an earlier reset, with a broken pipe.
 fn is_broken(error: &Error) -> bool {
     is_reset(error) || matches!(error, Error::Io(io) if io.kind() == ErrorKind::BrokenPipe)
 }
 
-/// | what the peer does                          | what the other end has of it   |
+/// Peers with a fault, and the error that each fault causes.
+///
+/// | behaviour of the peer                       | error at the other end         |
 /// |---------------------------------------------|--------------------------------|
 /// | it is killed, wherever in the stream        | `Io(UnexpectedEof)`            |
 /// | it is reset (closed with bytes unread)      | `Io(ConnectionReset)`          |
-/// | … while we write                            | `Io(BrokenPipe)`, or the above |
-/// | it ends its side only, without Close        | `Io(UnexpectedEof)`            |
+/// | the same, while we write                    | `Io(BrokenPipe)`, or the above |
+/// | it ends only its side, without a Close      | `Io(UnexpectedEof)`            |
 /// | it is silent, and does not answer a Ping    | `Timeout(Pong)`                |
 /// | it does not answer our Close                | `Timeout(Close)`               |
 /// | it does not read what precedes our Close    | `Timeout(Close)`               |
-/// | it sends what is no frame, or not allowed   | `Protocol`                     |
+/// | it sends an invalid or forbidden frame      | `Protocol`                     |
 const FAULTS: [Fault; 14] = [
     Fault {
         name: "killed between frames",
@@ -182,7 +184,7 @@ const FAULTS: [Fault; 14] = [
         name: "killed between fragments",
         peer: |raw, frame, _| {
             raw.send([frame(0x81, b"hello"), frame(0x01, b"a"), frame(0x89, b"")].concat());
-            // The Pong is read: a reset is another case.
+            // The Pong is read. A reset is another case.
             raw.read_frame();
         },
         timeouts: by_default,
@@ -272,7 +274,7 @@ const FAULTS: [Fault; 14] = [
         peer: |raw, frame, _| {
             raw.send([frame(0x81, b"hello"), b"GET / HTTP/1.1\r\n\r\n".to_vec()].concat());
             let (first, body) = raw.read_frame();
-            assert_eq!((first, &body[..2]), (0x88, &[0x03, 0xea][..]), "it is told: 1002");
+            assert_eq!((first, &body[..2]), (0x88, &[0x03, 0xea][..]), "the peer receives 1002");
             assert!(raw.read_to_end().is_empty());
         },
         timeouts: by_default,
@@ -284,7 +286,7 @@ const FAULTS: [Fault; 14] = [
         peer: |raw, frame, _| {
             raw.send([frame(0x81, b"hello"), frame(0x01, b"a\xff")].concat());
             let (first, body) = raw.read_frame();
-            assert_eq!((first, &body[..2]), (0x88, &[0x03, 0xef][..]), "it is told: 1007");
+            assert_eq!((first, &body[..2]), (0x88, &[0x03, 0xef][..]), "the peer receives 1007");
             assert!(raw.read_to_end().is_empty());
         },
         timeouts: by_default,
@@ -293,13 +295,13 @@ const FAULTS: [Fault; 14] = [
     },
 ];
 
-/// Has a peer do its worst to an end of the given role, and looks at what becomes of that end.
-fn survive(role: Role, fault: &Fault) {
+/// Connects a faulty peer to an end of the given role, and checks the result at that end.
+fn check_fault(role: Role, fault: &Fault) {
     let Fault { peer, survivor, expected, .. } = *fault;
     let timeouts = (fault.timeouts)(Timeouts::new());
     let live = move |ws: &mut WebSocket| {
         let error = survivor(ws).unwrap_err();
-        // A write that fails leaves it to who receives to see the end.
+        // After a failed write, the receiver finds the end of the stream.
         let _ = ws.recv();
         assert!(matches!(ws.recv(), Ok(None)), "the end stays the end");
         let late = ws.send("late");
@@ -350,7 +352,7 @@ fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A server that hands out what its handler returns, and that can be ended.
+/// A server that returns the results of its handlers, and that can be stopped.
 struct Served<T> {
     address: SocketAddr,
     handle: ServerHandle,
@@ -388,7 +390,7 @@ fn serve_with<T: Send + 'static>(
 }
 
 impl<T> Served<T> {
-    /// Ends the server, and gives what its handlers have returned and not been asked for.
+    /// Stops the server, and returns the remaining results of its handlers.
     fn end(self) -> Vec<T> {
         let report = self.handle.shutdown(PATIENCE);
         assert_eq!((report.aborted, report.running), (0, 0), "{report:?}");
@@ -397,12 +399,17 @@ impl<T> Served<T> {
     }
 }
 
-/// What a client sends before it goes, and what the server says of it. It stays for a time-out.
+/// The name of a case, the bytes that a client sends, and the report of the server. The client
+/// stays connected if the report is a timeout.
 type Handshake = (&'static str, &'static str, &'static str);
 
 const SERVERS: [Handshake; 4] = [
-    ("gone at once", "", "the stream ended inside the opening handshake"),
-    ("gone in the head", "GET / HTTP/1.1\r\nHo", "the stream ended inside the opening handshake"),
+    ("disconnected at once", "", "the stream ended inside the opening handshake"),
+    (
+        "disconnected inside the head",
+        "GET / HTTP/1.1\r\nHo",
+        "the stream ended inside the opening handshake",
+    ),
     ("silent", "", "timed out"),
     ("silent in the head", "GET / HTTP/1.1\r\nHo", "timed out"),
 ];
@@ -428,8 +435,12 @@ fn fail_to_accept(bytes: &'static str, expected: &'static str) {
 }
 
 const CLIENTS: [Handshake; 6] = [
-    ("gone at once", "", "the stream ended inside the opening handshake"),
-    ("gone in the head", "HTTP/1.1 101 S", "the stream ended inside the opening handshake"),
+    ("disconnected at once", "", "the stream ended inside the opening handshake"),
+    (
+        "disconnected inside the head",
+        "HTTP/1.1 101 S",
+        "the stream ended inside the opening handshake",
+    ),
     ("silent", "", "timed out"),
     ("silent in the head", "HTTP/1.1 101 S", "timed out"),
     ("reset", "", "reset"),
@@ -440,7 +451,7 @@ fn fail_to_connect(bytes: &'static str, expected: &'static str) {
     let (done, client_is_done) = mpsc::channel();
     let (url, server) = wire::raw_server(move |mut raw| {
         if expected == "reset" {
-            // The request is there, and not read.
+            // The request has arrived, but was not read.
             raw.stream.peek(&mut [0]).unwrap();
         } else {
             raw.read_head();
@@ -464,7 +475,7 @@ fn fail_to_connect(bytes: &'static str, expected: &'static str) {
     server.join().unwrap();
 }
 
-/// One thread is blocked in a write and another in a read: a reset ends both.
+/// One thread is blocked in a write and another in a read. A reset wakes both.
 fn reset_both_halves() {
     let served = serve(Timeouts::default(), |ws| {
         let sender = ws.sender();
@@ -483,14 +494,14 @@ fn reset_both_halves() {
     raw.stream.peek(&mut [0]).unwrap();
     drop(raw);
     let (read, written) = served.outcomes.recv_timeout(PATIENCE).unwrap();
-    // One of them meets the reset, the other what follows from it.
+    // One thread gets the reset, and the other its consequence.
     assert!(is_reset(&read) || wire::is_eof(&read), "{read:?}");
     let written_is_closed = matches!(written, Error::Send(SendError::Closed));
     assert!(is_broken(&written) || written_is_closed, "{written:?}");
     served.end();
 }
 
-/// An echo through a proxy that cuts, delays and breaks the stream as the seed says.
+/// Echoes messages through a proxy that cuts, delays and breaks the stream, as the seed decides.
 fn through_a_proxy(seed: u64, secure: bool) {
     const COUNT: usize = 20;
     let mut random = Random(seed);
@@ -517,7 +528,7 @@ fn through_a_proxy(seed: u64, secure: bool) {
         2 => [None, end()],
         _ => [end(), end()],
     };
-    let [up, down] = ends.map(|end| Road {
+    let [up, down] = ends.map(|end| Direction {
         seed: random.draw(),
         max_piece: [3, 50, 1500, 20_000][random.below(4)],
         delays: 100,
@@ -534,7 +545,7 @@ fn through_a_proxy(seed: u64, secure: bool) {
     let proxy = Proxy::start(served.address, up, down);
     let has_garbage = ends.iter().flatten().any(|(_, end)| *end == End::Garbage);
     let url = format!("{scheme}://{}/", proxy.address);
-    // Through TLS no garbage comes.
+    // TLS delivers no garbage.
     let exact = secure || !has_garbage;
     let (echoed, outcome) = echo_all(&client, &url, &messages, exact);
     proxy.join();
@@ -565,7 +576,7 @@ fn ends_of(_secure: bool) -> (&'static str, Client, Acceptor) {
     ("ws", Client::new(), Acceptor::new())
 }
 
-/// Whether this is what an end may see of a stream that breaks.
+/// Whether a broken stream may cause this error.
 fn is_fault(error: &Error, has_garbage: bool) -> bool {
     match error {
         Error::Io(_) | Error::Send(SendError::Closed) => true,
@@ -574,7 +585,7 @@ fn is_fault(error: &Error, has_garbage: bool) -> bool {
     }
 }
 
-/// Sends all, and receives what comes back; at the end of it, closes.
+/// Sends all messages, receives their echoes, and then closes.
 fn echo_all(
     client: &Client,
     url: &str,

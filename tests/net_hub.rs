@@ -1,4 +1,4 @@
-//! One message for many connections: what goes over each wire, and that no peer holds up the
+//! Tests one message for many connections: the bytes on each wire, and that no peer delays the
 //! others, whatever it does.
 
 mod wire;
@@ -19,10 +19,10 @@ use tightwire::{
 };
 use wire::{PATIENCE, Raw, hex, masked};
 
-/// As many broadcasts may wait for a connection.
+/// The number of broadcasts that may wait for a connection.
 const BACKLOG: u64 = 16;
 
-/// A stream that takes what a test lets it, and from which nothing comes.
+/// A stream that accepts as much as a test allows, and never returns a byte.
 #[derive(Clone, Debug)]
 struct Gate(Arc<(Mutex<Inner>, Condvar)>);
 
@@ -31,11 +31,11 @@ struct Inner {
     written: Vec<u8>,
     /// The length of each write.
     slices: Vec<usize>,
-    /// A write takes at most so much; 0 times out.
+    /// The most that a write accepts. 0 times out.
     takes: usize,
-    /// From this write on, it takes all.
+    /// The number of the write from which on it accepts everything.
     opens_at: usize,
-    /// Writes do not return.
+    /// Whether writes block.
     is_held: bool,
     is_shut: bool,
 }
@@ -67,7 +67,7 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// Waits until somebody has tried to write so often.
+    /// Waits until this many writes were tried.
     fn await_writes(&self, count: usize) {
         let too_few = |inner: &mut Inner| inner.slices.len() < count;
         let waited = self.0.1.wait_timeout_while(self.inner(), PATIENCE, too_few).unwrap();
@@ -82,7 +82,7 @@ impl Gate {
         self.inner().written.clone()
     }
 
-    /// The messages that the peer has got, all of them whole.
+    /// Returns the messages that the peer has received, and asserts that all are complete.
     fn messages(&self, role: Role) -> Vec<Message> {
         let written = self.written();
         let mut input = written.as_slice();
@@ -122,7 +122,7 @@ impl Stream for Gate {
 
     fn write(&self, buffer: &[u8]) -> io::Result<usize> {
         let mut inner = self.inner();
-        // The tests count the tries of a hub, not those of the thread that writes what was left.
+        // Only writes of a hub count, not those of the thread that writes the rest.
         if inner.takes == 0 && thread::current().name() == Some("tightwire flusher") {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -177,7 +177,7 @@ fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
 }
 
 #[test]
-fn a_hub_and_what_belongs_to_it_can_be_shared() {
+fn hub_types_are_send_and_sync() {
     fn check<T: Send + Sync + std::fmt::Debug + 'static>() {}
     check::<Hub>();
     check::<Member>();
@@ -185,7 +185,7 @@ fn a_hub_and_what_belongs_to_it_can_be_shared() {
 }
 
 #[test]
-fn a_server_writes_a_prepared_message_as_one_that_it_encodes_itself() {
+fn a_prepared_message_has_the_bytes_of_an_ordinary_one() {
     for len in [0, 1, 125, 126, 5000, 65535, 65536, 1 << 20] {
         let data = bytes(len);
         let text = "x".repeat(len);
@@ -195,7 +195,7 @@ fn a_server_writes_a_prepared_message_as_one_that_it_encodes_itself() {
             open[0].send(message).unwrap();
             open[1].send_prepared(&PreparedMessage::new(message)).unwrap();
             assert_eq!(one.written(), other.written());
-            // One piece, from where it lies.
+            // The payload is written in one piece, without a copy.
             let len = other.written().len();
             assert_eq!(other.inner().slices, [len]);
         }
@@ -203,7 +203,7 @@ fn a_server_writes_a_prepared_message_as_one_that_it_encodes_itself() {
 }
 
 #[test]
-fn what_was_fed_goes_before_a_prepared_message_in_the_same_write() {
+fn fed_messages_precede_a_prepared_message_in_the_same_write() {
     let gate = Gate::open();
     let ws = gate.server();
     ws.feed("before").unwrap();
@@ -213,7 +213,7 @@ fn what_was_fed_goes_before_a_prepared_message_in_the_same_write() {
 }
 
 #[test]
-fn a_client_masks_a_prepared_message_anew_each_time() {
+fn a_client_masks_a_prepared_message_with_a_new_key_each_time() {
     for len in [5, 100_000] {
         let message = PreparedMessage::new(bytes(len));
         let gate = Gate::open();
@@ -232,13 +232,13 @@ fn a_client_masks_a_prepared_message_anew_each_time() {
 }
 
 #[test]
-fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
+fn a_long_prepared_message_is_sent_in_fragments() {
     let gate = Gate::open();
     let ws = gate.accepted_by(&Acceptor::new().fragment_len(4));
     ws.send_prepared(&PreparedMessage::new("fragments")).unwrap();
     assert_eq!(gate.written(), b"\x01\x04frag\x00\x04ment\x80\x01s");
 
-    // A broadcast writes no more than once, here too.
+    // A broadcast still writes only once.
     let gate = Gate::open();
     let hub = Hub::new(SlowPolicy::Drop);
     let ws = gate.accepted_by(&Acceptor::new().fragment_len(10_000));
@@ -260,7 +260,7 @@ fn a_prepared_message_that_is_too_long_for_a_connection_goes_in_fragments() {
 }
 
 #[test]
-fn the_rules_for_messages_hold_for_prepared_ones() {
+fn prepared_messages_obey_the_rules_for_messages() {
     let mut outbound = Outbound::server();
     assert_eq!(outbound.may_begin(), Ok(()));
     outbound.encode_fragment(MessageRef::Text("a"), &mut Vec::new()).unwrap();
@@ -285,7 +285,7 @@ fn the_rules_for_messages_hold_for_prepared_ones() {
 }
 
 #[test]
-fn what_a_peer_does_not_take_of_a_prepared_message_is_kept_and_the_next_refused() {
+fn the_unwritten_rest_of_a_prepared_message_is_kept_and_the_next_refused() {
     let message = PreparedMessage::new(bytes(100_000));
     let gate = Gate::taking(5);
     let ws = gate.accepted_by(&Acceptor::new().timeouts(in_no_time_to_write()));
@@ -299,7 +299,7 @@ fn what_a_peer_does_not_take_of_a_prepared_message_is_kept_and_the_next_refused(
 }
 
 #[test]
-fn a_broadcast_reaches_all_members_and_none_that_has_left_or_closed() {
+fn a_broadcast_reaches_all_members_except_those_that_left_or_closed() {
     let hub = Hub::new(SlowPolicy::Drop);
     assert_eq!(parts(hub.broadcast("nobody")), [0, 0, 0]);
     assert!(hub.is_empty());
@@ -325,7 +325,7 @@ fn a_broadcast_reaches_all_members_and_none_that_has_left_or_closed() {
 }
 
 #[test]
-fn a_member_whose_connection_breaks_is_forgotten() {
+fn a_member_whose_connection_breaks_is_removed() {
     let gate = Gate::open();
     let hub = Hub::new(SlowPolicy::Disconnect);
     let ws = gate.server();
@@ -336,7 +336,7 @@ fn a_member_whose_connection_breaks_is_forgotten() {
     assert_eq!(parts(hub.totals()), [0, 0, 0]);
 }
 
-/// A hub with one member that takes nothing and one that takes all.
+/// A hub with one member that accepts nothing and one that accepts everything.
 struct Pair {
     hub: Hub,
     slow: Gate,
@@ -358,7 +358,7 @@ impl Pair {
         parts(self.hub.broadcast(number.to_string()))
     }
 
-    /// Broadcasts as much as is kept for a member that takes nothing: a message that was to be
+    /// Broadcasts as many messages as are kept for a member that accepts nothing: one that is being
     /// written, and the backlog.
     fn fill(&self) {
         for i in 0..=BACKLOG {
@@ -368,14 +368,14 @@ impl Pair {
 }
 
 #[test]
-fn messages_for_a_slow_member_are_dropped_and_those_it_gets_are_whole_and_in_order() {
+fn a_slow_member_misses_messages_but_gets_whole_ones_in_order() {
     let pair = Pair::new(SlowPolicy::Drop);
     pair.fill();
-    assert_eq!(pair.slow.writes(), 1, "what is kept is not written again");
+    assert_eq!(pair.slow.writes(), 1, "queued messages cause no write");
     for i in BACKLOG + 1..1000 {
         assert_eq!(pair.broadcast(i), [1, 1, 0]);
     }
-    assert_eq!(pair.slow.writes(), 1, "what is dropped causes no write");
+    assert_eq!(pair.slow.writes(), 1, "dropped messages cause no write");
     assert_eq!(pair.fast.texts(), numbers(0..1000));
     assert_eq!(parts(pair.hub.totals()), [1000 + 17, 1000 - 17, 0]);
 
@@ -389,7 +389,7 @@ fn messages_for_a_slow_member_are_dropped_and_those_it_gets_are_whole_and_in_ord
 }
 
 #[test]
-fn who_receives_sends_what_a_broadcast_left_over() {
+fn a_receive_writes_the_rest_of_a_broadcast() {
     let mut pair = Pair::new(SlowPolicy::Drop);
     pair.fill();
     pair.slow.take(usize::MAX);
@@ -413,7 +413,7 @@ fn a_slow_member_is_disconnected() {
 }
 
 #[test]
-fn a_member_that_takes_again_when_asked_a_last_time_stays() {
+fn a_slow_member_that_accepts_the_last_attempt_stays() {
     let pair = Pair::new(SlowPolicy::Disconnect);
     for round in 0..3 {
         pair.slow.take(0);
@@ -427,10 +427,10 @@ fn a_member_that_takes_again_when_asked_a_last_time_stays() {
 }
 
 #[test]
-fn a_slow_member_that_reads_again_just_then_is_told_why_it_is_disconnected() {
+fn a_disconnected_member_that_reads_again_receives_1008() {
     let pair = Pair::new(SlowPolicy::Disconnect);
     pair.fill();
-    // The next write is the last try, the one after it that of the Close frame.
+    // The next write is the last attempt, and the one after it writes the Close frame.
     pair.slow.inner().opens_at = pair.slow.writes() + 2;
     assert_eq!(pair.broadcast(17), [1, 0, 1]);
     assert_eq!(pair.slow.written(), hex("81 01 30 88 02 03f0"));
@@ -442,7 +442,7 @@ fn a_hub_waits_for_a_slow_member_until_it_reads() {
     let slow = pair.slow.clone();
     let fast = pair.fast.clone();
     let reader = thread::spawn(move || {
-        // The fast one does not wait with it.
+        // The fast member does not wait for the slow one.
         fast.await_writes(1);
         slow.await_writes(3);
         assert_eq!(fast.texts(), ["0"]);
@@ -457,7 +457,7 @@ fn a_hub_waits_for_a_slow_member_until_it_reads() {
 }
 
 #[test]
-fn a_hub_that_waits_does_so_until_its_deadline() {
+fn a_hub_waits_no_longer_than_its_deadline() {
     let patience = Duration::from_millis(20);
     let pair = Pair::new(SlowPolicy::Wait(patience));
     let start = Instant::now();
@@ -476,7 +476,7 @@ fn a_hub_that_waits_does_so_until_its_deadline() {
 }
 
 #[test]
-fn a_message_that_is_taken_bit_by_bit_is_no_reason_to_drop_or_cut() {
+fn a_member_that_reads_bit_by_bit_is_not_slow() {
     let gate = Gate::taking(10_000);
     let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let ws = gate.server();
@@ -501,7 +501,7 @@ fn a_broadcast_does_not_wait_for_another_thread_that_writes() {
         assert_eq!(gate.writes(), 1);
         gate.hold(false);
         writer.join().unwrap().unwrap();
-        // Who had the turn has written the others.
+        // The thread that was writing has written the other broadcasts.
         let mut expected = numbers(0..BACKLOG);
         expected.insert(0, "first".to_owned());
         assert_eq!(gate.texts(), expected);
@@ -509,7 +509,7 @@ fn a_broadcast_does_not_wait_for_another_thread_that_writes() {
 }
 
 #[test]
-fn a_thread_that_does_not_end_its_write_holds_a_broadcast_up_for_a_bounded_time() {
+fn a_blocked_writer_delays_a_broadcast_for_a_bounded_time() {
     for policy in [SlowPolicy::Drop, SlowPolicy::Disconnect, SlowPolicy::Wait(Duration::ZERO)] {
         let pair = Pair::new(policy);
         pair.slow.hold(true);
@@ -522,18 +522,18 @@ fn a_thread_that_does_not_end_its_write_holds_a_broadcast_up_for_a_bounded_time(
         let disconnects = u64::from(policy == SlowPolicy::Disconnect);
         assert_eq!(pair.broadcast(BACKLOG), [1, 1 - disconnects, disconnects]);
         assert_eq!(pair.fast.texts(), numbers(0..BACKLOG + 1));
-        // This frees the writer.
+        // Dropping the pair wakes the writer.
         drop(pair);
         writer.join().unwrap().unwrap_err();
     }
 }
 
 #[test]
-fn a_broadcast_knows_at_once_that_another_thread_writes_to_a_slow_peer() {
+fn a_broadcast_notices_at_once_that_another_thread_writes_to_a_slow_peer() {
     let pair = Pair::new(SlowPolicy::Drop);
     let sender = pair.slow_ws.sender();
     let writer = thread::spawn(move || sender.send("slow"));
-    // The second try comes after it has noted that the first left something over.
+    // The second attempt comes after the writer has recorded that bytes are left.
     pair.slow.await_writes(2);
     pair.fill_backlog();
     assert_eq!(pair.broadcast(BACKLOG), [1, 1, 0]);
@@ -575,7 +575,7 @@ fn broadcasts_wait_for_the_end_of_a_message_that_is_in_progress() {
 }
 
 #[test]
-fn a_close_frame_goes_out_though_broadcasts_wait_and_they_do_not_follow_it() {
+fn a_close_frame_is_written_instead_of_waiting_broadcasts() {
     let gate = Gate::open();
     let hub = Hub::new(SlowPolicy::Drop);
     let ws = gate.server();
@@ -584,7 +584,7 @@ fn a_close_frame_goes_out_though_broadcasts_wait_and_they_do_not_follow_it() {
     io::Write::write_all(&mut writer, b"be").unwrap();
     io::Write::flush(&mut writer).unwrap();
     assert_eq!(parts(hub.broadcast("waits")), [1, 0, 0]);
-    // Unfinished, it closes the connection.
+    // An abandoned message closes the connection.
     drop(writer);
     assert_eq!(gate.written(), hex("01 02 6265 88 02 03f3"));
     assert_eq!(parts(hub.broadcast("late")), [0, 0, 0]);
@@ -593,7 +593,7 @@ fn a_close_frame_goes_out_though_broadcasts_wait_and_they_do_not_follow_it() {
 }
 
 #[test]
-fn any_number_of_threads_may_broadcast_join_and_leave_at_once() {
+fn threads_may_broadcast_join_and_leave_concurrently() {
     const THREADS: u64 = 4;
     const ROUNDS: u64 = 200;
     for policy in [SlowPolicy::Disconnect, SlowPolicy::Drop, SlowPolicy::Wait(PATIENCE)] {
@@ -643,7 +643,7 @@ fn any_number_of_threads_may_broadcast_join_and_leave_at_once() {
 }
 
 #[test]
-fn a_slow_member_is_disconnected_once_however_many_broadcast() {
+fn concurrent_broadcasts_disconnect_a_slow_member_once() {
     for _ in 0..50 {
         let pair = Pair::new(SlowPolicy::Disconnect);
         pair.fill();
@@ -683,7 +683,7 @@ fn handlers_broadcast_to_each_other_and_to_themselves() {
     }
 }
 
-/// A server whose connections join this hub, and how to become a member.
+/// Starts a server whose connections join this hub. The returned function adds a member.
 fn serve(hub: &Hub) -> impl Fn() -> Raw + use<> {
     let hub = hub.clone();
     let address = wire::run(wire::server(), move |ws, _| {
@@ -700,7 +700,7 @@ fn serve(hub: &Hub) -> impl Fn() -> Raw + use<> {
 }
 
 #[test]
-fn two_hundred_connections_get_what_is_broadcast() {
+fn two_hundred_connections_receive_every_broadcast() {
     let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let join = serve(&hub);
     let mut peers: Vec<_> = (0..200).map(|_| join()).collect();
@@ -723,7 +723,7 @@ fn numbered(number: u64) -> Vec<u8> {
     payload
 }
 
-/// The number of the next message, after a look at all of it.
+/// Reads the next message, checks it, and returns its number.
 fn read_numbered(raw: &mut Raw) -> u64 {
     let (first, payload) = raw.read_frame();
     let number = u64::from_be_bytes(payload[..8].try_into().unwrap());
@@ -732,8 +732,8 @@ fn read_numbered(raw: &mut Raw) -> u64 {
     number
 }
 
-/// Broadcasts to a peer that reads each message and one that reads none, until the hub takes
-/// that for slow.
+/// Broadcasts to a peer that reads each message and one that reads none, until the hub treats the
+/// second one as slow.
 fn until_one_is_slow(hub: &Hub, fast: &mut Raw) -> u64 {
     for number in 0.. {
         let report = hub.broadcast(numbered(number));
@@ -775,7 +775,7 @@ fn a_peer_that_reads_again_gets_whole_messages_in_order() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_is_disconnected_and_the_others_go_on() {
+fn a_peer_that_does_not_read_is_disconnected_and_the_others_stay() {
     let hub = Hub::new(SlowPolicy::Disconnect);
     let join = serve(&hub);
     let (mut slow, mut fast) = (join(), join());
@@ -784,13 +784,13 @@ fn a_peer_that_does_not_read_is_disconnected_and_the_others_go_on() {
     assert_eq!(parts(hub.totals()), [2 * last + 1, 0, 1]);
     assert_eq!(parts(hub.broadcast(numbered(0))), [1, 0, 0]);
     assert_eq!(read_numbered(&mut fast), 0);
-    // What the system had taken arrives; there is an end behind it.
+    // The bytes that the system had accepted arrive, then the end of the stream.
     assert_eq!(read_numbered(&mut slow), 0);
     let _ = io::copy(&mut slow.stream, &mut io::sink());
 }
 
 #[test]
-fn a_hub_that_waits_goes_at_the_pace_of_the_slowest() {
+fn a_waiting_hub_runs_at_the_pace_of_the_slowest_member() {
     let hub = Hub::new(SlowPolicy::Wait(PATIENCE));
     let join = serve(&hub);
     let readers: Vec<_> = (0..3)
@@ -805,7 +805,7 @@ fn a_hub_that_waits_goes_at_the_pace_of_the_slowest() {
     readers.into_iter().for_each(|reader| reader.join().unwrap());
 }
 
-/// Clients may be in a hub, too.
+/// Clients may also be members of a hub.
 #[test]
 fn members_that_are_clients_get_the_same_message_masked() {
     let hub = Hub::new(SlowPolicy::Disconnect);
@@ -825,7 +825,7 @@ fn members_that_are_clients_get_the_same_message_masked() {
 }
 
 #[test]
-fn the_totals_of_rooms_outlive_them() {
+fn the_totals_of_a_room_outlive_it() {
     let ws = Gate::open().server();
     let hub = Hub::new(SlowPolicy::Drop);
     let room = hub.new_room();

@@ -1,5 +1,5 @@
-//! A member whose connection is only busy is not slow: its peer reads everything. And a stream
-//! that panics in the middle of a frame ends its connection.
+//! Tests that a member whose connection is only busy is not slow, because its peer reads
+//! everything; and that a stream that panics inside a frame ends its connection.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -19,7 +19,7 @@ use task::{Task, await_that};
 use tightwire::handshake::Negotiated;
 use tightwire::{Acceptor, Hub, Role, SlowPolicy, State, Stream, Timeouts};
 
-/// As many broadcasts may wait for a connection, and as many again may be in the hands of others.
+/// More broadcasts than may wait for a connection, even if other threads hold as many again.
 const BROADCASTS: usize = 40;
 
 #[test]
@@ -36,7 +36,7 @@ fn a_member_whose_pong_is_being_written_is_not_slow() {
         let hub = hub.clone();
         Task::spawn(move || (0..BROADCASTS).for_each(|_| _ = hub.broadcast("x")))
     };
-    // The inbox is full now, and the peer has refused nothing.
+    // The inbox is now full, although the peer has refused nothing.
     await_that("broadcasts", || hub.totals().delivered >= 16);
     thread::yield_now();
     pipe.set_stuck(false);
@@ -47,7 +47,7 @@ fn a_member_whose_pong_is_being_written_is_not_slow() {
     });
 }
 
-/// A stream that takes everything, but panics in its second write.
+/// A stream that accepts everything, but panics in its second write.
 #[derive(Debug, Default)]
 struct Faulty(AtomicUsize);
 

@@ -1,5 +1,5 @@
-//! `SlowPolicy::Wait` bounds a whole broadcast, however many members are slow, and the others
-//! still get every message.
+//! Tests that `SlowPolicy::Wait` limits a whole broadcast, however many members are slow, and that
+//! the others still get every message.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -17,11 +17,11 @@ use tightwire::{Hub, PreparedMessage, Role, SlowPolicy, Timeouts};
 const SLOW: u32 = 50;
 const FAST: u32 = 5;
 const WAIT: Duration = Duration::from_millis(50);
-/// The most that slow members may add to that.
+/// The most that slow members may add to this time.
 const SLICE: Duration = Duration::from_millis(10);
 
 #[test]
-fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
+fn a_waiting_broadcast_ends_in_time_however_many_members_are_slow() {
     let hub = Hub::new(SlowPolicy::Wait(WAIT));
     let slow: Vec<_> = (0..SLOW).map(|_| Pipe::with_room(0)).collect();
     let fast: Vec<_> = (0..FAST).map(|_| Pipe::new(Role::Server)).collect();
@@ -33,8 +33,8 @@ fn a_broadcast_that_waits_ends_in_time_however_many_members_are_slow() {
         let report = Task::spawn(move || hub.broadcast_prepared(&message)).end();
         assert_eq!(report.disconnected, 0);
         assert!(report.delivered >= u64::from(FAST), "{report:?}");
-        // The time that the broadcast gave to members that took nothing does not depend on the
-        // speed of this machine.
+        // The time spent on members that accept nothing does not depend on the speed of this
+        // machine.
         let blocked: Duration = slow.iter().map(|pipe| mem::take(&mut pipe.state().blocked)).sum();
         assert!(blocked <= SLICE, "broadcast {number}: {blocked:?}");
     }

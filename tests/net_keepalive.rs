@@ -1,4 +1,4 @@
-//! Pings into silence, and what comes of them.
+//! Tests the Pings that are sent to a silent peer, and their consequences.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -26,16 +26,16 @@ fn timeouts(ping_ms: u64, pong_ms: u64) -> Timeouts {
 }
 
 #[test]
-fn a_silent_peer_is_sent_a_ping_and_its_answer_is_timed() {
+fn a_silent_peer_gets_a_ping_whose_answer_is_timed() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         let (first, data) = raw.read_frame();
         assert_eq!(first, 0x89);
-        // A Pong with other data is not the answer, but a sign of life.
+        // A Pong with other data is not the answer, but it is a sign of life.
         raw.send(hex("8a 00 81 01 61"));
         raw.send([&[0x8a, data.len() as u8], data.as_slice()].concat());
         raw.send(hex("81 01 62"));
-        // A late answer to one Ping must not be taken for that to the next.
+        // A late answer to one Ping must not be taken for an answer to the next one.
         let (first, next) = raw.read_frame();
         assert_eq!((first, next == data), (0x89, false));
         raw.send(hex("81 01 63"));
@@ -52,7 +52,7 @@ fn a_silent_peer_is_sent_a_ping_and_its_answer_is_timed() {
 }
 
 #[test]
-fn a_peer_that_does_not_answer_is_given_up() {
+fn a_peer_that_does_not_answer_a_ping_times_out() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         assert_eq!(raw.read_frame().0, 0x89);
@@ -67,7 +67,7 @@ fn a_peer_that_does_not_answer_is_given_up() {
 }
 
 #[test]
-fn silence_is_counted_over_receives_that_time_out() {
+fn silence_adds_up_over_receives_that_time_out() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         assert_eq!(raw.read_frame().0, 0x89);
@@ -85,10 +85,10 @@ fn silence_is_counted_over_receives_that_time_out() {
 }
 
 #[test]
-fn anything_that_is_heard_is_a_sign_of_life() {
+fn any_received_byte_is_a_sign_of_life() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
-        // Never a Pong: bytes of a message, one for each Ping.
+        // The peer never sends a Pong, but a byte of a message for each Ping.
         for byte in hex("82 03 01 02 03") {
             assert_eq!(raw.read_frame().0, 0x89);
             raw.send([byte]);
@@ -168,7 +168,7 @@ fn a_receiver_outlives_its_senders() {
     server.join().unwrap();
 }
 
-/// A stream that takes everything and gives nothing, each time for the same reason.
+/// A stream that accepts everything and returns nothing. Each read fails with the same error.
 #[derive(Debug)]
 struct Silent {
     reason: fn() -> io::Error,
@@ -212,7 +212,7 @@ impl Stream for Silent {
 }
 
 #[test]
-fn a_peer_that_has_for_ever_to_answer_is_sent_one_ping() {
+fn a_peer_with_an_infinite_pong_timeout_gets_one_ping() {
     let timeouts = timeouts(1, 0).pong(Duration::MAX);
     let (stream, mut ws) = Silent::open(|| ErrorKind::WouldBlock.into(), timeouts);
     let nothing = ws.recv_timeout(Duration::from_millis(100));
@@ -223,12 +223,12 @@ fn a_peer_that_has_for_ever_to_answer_is_sent_one_ping() {
 
 #[test]
 #[cfg_attr(windows, ignore = "Windows has no signals that interrupt a read")]
-fn a_signal_is_no_sign_of_life() {
-    // EINTR, as a program gets it that is profiled.
+fn a_read_interrupted_by_a_signal_is_not_a_sign_of_life() {
+    // EINTR, as in a program that is profiled.
     let (stream, mut ws) = Silent::open(|| io::Error::from_raw_os_error(4), timeouts(5, 5));
     let end = Instant::now() + PATIENCE;
     let error = loop {
-        // So that a read which never looks at the clock fails.
+        // A read that never checks the clock would fail here.
         match ws.recv_timeout(Duration::from_millis(50)) {
             Err(Error::Timeout(Operation::Receive)) if Instant::now() < end => {}
             outcome => break outcome.unwrap_err(),
@@ -239,8 +239,8 @@ fn a_signal_is_no_sign_of_life() {
 }
 
 #[test]
-fn what_is_not_data_yet_is_a_sign_of_life() {
-    // What a stream with TLS says to a part of a record.
+fn a_partial_tls_record_is_a_sign_of_life() {
+    // A TLS stream reports this for a part of a record.
     let (stream, mut ws) = Silent::open(|| ErrorKind::Interrupted.into(), timeouts(20, 0));
     let nothing = ws.recv_timeout(Duration::from_millis(200));
     assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))));
@@ -248,8 +248,8 @@ fn what_is_not_data_yet_is_a_sign_of_life() {
 }
 
 #[test]
-fn a_write_that_does_not_wait_is_no_silence_of_the_peer() {
-    // A read waits for the shorter of the two.
+fn a_nonblocking_write_does_not_count_as_silence() {
+    // A read waits for the shorter of the two timeouts.
     let silence = Duration::from_secs(60);
     let timeouts = timeouts(0, 0).ping(silence).close(silence);
     let (slow, pipe) = (Pipe::with_room(0), Pipe::new(Role::Server));
@@ -258,8 +258,8 @@ fn a_write_that_does_not_wait_is_no_silence_of_the_peer() {
     let _members = [&slow_ws, &ws].map(|ws| hub.join(ws.sender()));
     let receive = Task::spawn(move || (ws.recv().unwrap(), ws));
     pipe.await_reader();
-    // The first member does not read, so the broadcast does not wait for this one. Meanwhile its
-    // receiver comes back from one read, and begins others.
+    // The first member does not read, so the broadcast writes to this one without waiting. During
+    // that write, the receiver of this one returns from one read and begins others.
     let peer = pipe.clone();
     pipe.during_try_write(move || {
         peer.feed_frame(0x8a, b"");

@@ -1,5 +1,5 @@
-//! The end of TCP has bounds: after the last Close frame, or after a refusal, the peer is waited
-//! for as long as `Timeouts::linger` specifies, and at most 4 MiB of it are read.
+//! Tests the limits on the end of TCP. After the last Close frame, or after a refusal, we wait for
+//! the peer for at most `Timeouts::linger`, and read at most 4 MiB from it.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -21,7 +21,7 @@ fn timeouts(linger: Duration) -> Timeouts {
 }
 
 #[test]
-fn a_peer_that_closed_and_keeps_tcp_open_is_waited_for_no_longer_than_the_linger_time() {
+fn a_peer_that_closed_may_keep_tcp_open_for_the_linger_time() {
     for role in [Role::Client, Role::Server] {
         for we_begin in [false, true] {
             let pipe = Pipe::new(role);
@@ -46,7 +46,7 @@ fn a_peer_that_closed_and_keeps_tcp_open_is_waited_for_no_longer_than_the_linger
 }
 
 #[test]
-fn a_peer_that_was_failed_and_keeps_tcp_open_is_waited_for_no_longer_than_the_linger_time() {
+fn a_peer_that_was_failed_may_keep_tcp_open_for_the_linger_time() {
     for role in [Role::Client, Role::Server] {
         let pipe = Pipe::new(role);
         let mut ws = pipe.open(timeouts(LINGER));
@@ -91,13 +91,13 @@ fn a_server_that_shuts_down_does_not_wait_for_clients_that_keep_tcp_open() {
     drop(raw);
 }
 
-/// The most that is read of a peer that has nothing more to say.
+/// The most that is read from a peer whose last frame or request has been read.
 const MAX: usize = 4 << 20;
-/// The same, and one read more.
+/// The same, plus one read.
 const MOST: usize = MAX + (1 << 20);
 
 #[test]
-fn a_peer_that_sends_without_end_after_its_last_frame_is_not_read_without_end() {
+fn a_peer_that_sends_on_after_its_last_frame_is_read_up_to_a_bound() {
     for role in [Role::Client, Role::Server] {
         for (first, payload) in [(0x88, close_body(1000, "")), (0x83, Vec::new())] {
             let pipe = Pipe::new(role);
@@ -116,8 +116,8 @@ fn a_peer_that_sends_without_end_after_its_last_frame_is_not_read_without_end() 
 }
 
 #[test]
-fn a_peer_of_which_no_more_is_read_has_the_linger_time_to_read_our_close_frame() {
-    // To close the socket, with unread bytes in it, would reset the connection.
+fn a_peer_beyond_the_bound_has_the_linger_time_to_read_our_close_frame() {
+    // Closing a socket with unread bytes would reset the connection.
     for role in [Role::Client, Role::Server] {
         for (first, payload) in [(0x88, close_body(1000, "")), (0x83, Vec::new())] {
             let pipe = Pipe::new(role);
@@ -143,7 +143,7 @@ fn a_peer_of_which_no_more_is_read_has_the_linger_time_to_read_our_close_frame()
 const REFUSED: [&str; 2] = ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "no request\r\n\r\n"];
 
 #[test]
-fn a_client_that_sends_without_end_after_it_was_refused_is_not_read_without_end() {
+fn a_refused_client_that_sends_on_is_read_up_to_a_bound() {
     for request in REFUSED {
         let pipe = Pipe::new(Role::Server);
         pipe.feed(request.as_bytes(), Then::Noise);
@@ -157,13 +157,13 @@ fn a_client_that_sends_without_end_after_it_was_refused_is_not_read_without_end(
 }
 
 #[test]
-fn a_client_of_which_no_more_is_read_has_the_linger_time_to_read_its_refusal() {
+fn a_refused_client_beyond_the_bound_has_the_linger_time_to_read_its_refusal() {
     for request in REFUSED {
         let pipe = Pipe::new(Role::Server);
         pipe.feed(request.as_bytes(), Then::Noise);
         let (acceptor, stream) = (Acceptor::new().timeouts(timeouts(LONG)), pipe.stream());
         let accept = Task::spawn(move || acceptor.accept(stream).map(drop));
-        // Only little by little, which notices its end.
+        // From here on, the server reads small pieces, only to notice the end of the stream.
         pipe.await_that("more is read", |state| state.given > MAX + 4096);
         assert!(!pipe.state().is_shut);
         pipe.feed(b"", Then::End);
@@ -174,7 +174,7 @@ fn a_client_of_which_no_more_is_read_has_the_linger_time_to_read_its_refusal() {
 }
 
 #[test]
-fn a_client_that_was_refused_is_waited_for_no_longer_than_the_linger_time() {
+fn a_refused_client_may_keep_tcp_open_for_the_linger_time() {
     let pipe = Pipe::new(Role::Server);
     let timeouts = timeouts(LINGER).handshake(LONG);
     pipe.feed(REQUEST.replace("13\r\n", "12\r\n").as_bytes(), Then::Silence);
@@ -188,7 +188,7 @@ fn a_client_that_was_refused_is_waited_for_no_longer_than_the_linger_time() {
 
 #[test]
 fn a_client_that_sends_a_few_megabytes_after_its_close_frame_reads_the_answer() {
-    // All of it is read, so that no reset destroys the answer on its way.
+    // The server reads all bytes, so that no reset destroys its answer.
     let server = wire::server().acceptor(Acceptor::new().timeouts(timeouts(LONG)));
     let (address, outcomes) = wire::reporting_server(server, |ws| {
         (ws.recv().map_err(|error| error.to_string()), ws.close_status().unwrap().clone())

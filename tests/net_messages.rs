@@ -1,4 +1,4 @@
-//! What can be sent, and the ways to go through what is received.
+//! Tests which types can be sent, and the ways to iterate over received messages.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -15,7 +15,7 @@ use wire::close_body;
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 
-/// A type of a program.
+/// A type that the program defines.
 struct Line(String);
 
 impl AsMessage for Line {
@@ -25,7 +25,7 @@ impl AsMessage for Line {
 }
 
 #[test]
-fn whatever_holds_text_or_bytes_can_be_sent() {
+fn any_type_that_holds_text_or_bytes_can_be_sent() {
     let pipe = Pipe::new(Role::Server);
     let ws = pipe.open(Timeouts::default());
     let (text, bytes) = (String::from("text"), vec![1, 2, 3]);
@@ -60,7 +60,7 @@ fn whatever_holds_text_or_bytes_can_be_sent() {
 }
 
 #[test]
-fn owned_messages_can_be_handed_over() {
+fn owned_messages_can_be_sent() {
     let pipe = Pipe::new(Role::Server);
     let ws = pipe.open(Timeouts::default());
     let hub = Hub::new(SlowPolicy::Drop);
@@ -80,7 +80,7 @@ fn owned_messages_can_be_handed_over() {
 }
 
 #[test]
-fn messages_are_gone_through_in_a_loop_that_may_send() {
+fn a_loop_over_messages_may_send() {
     for way in 0..4 {
         let pipe = Pipe::new(Role::Server);
         let mut ws = pipe.open(Timeouts::default());

@@ -1,5 +1,5 @@
-//! A socket that is handed over in non-blocking mode is set to blocking: otherwise a thread that
-//! waits would keep a core busy.
+//! Tests that a socket in non-blocking mode is set to blocking. Otherwise, a waiting thread would
+//! keep a core busy.
 
 mod wire;
 
@@ -12,8 +12,8 @@ use tightwire::handshake::Negotiated;
 use tightwire::{Acceptor, Client, WebSocket};
 use wire::{PATIENCE, Raw};
 
-/// The two ends of a TCP connection. The second one is in non-blocking mode, and the third is
-/// another handle of it.
+/// Returns the two ends of a TCP connection. The second one is in non-blocking mode, and the third
+/// value is another handle of it.
 fn sockets() -> (TcpStream, TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -23,7 +23,7 @@ fn sockets() -> (TcpStream, TcpStream, TcpStream) {
     (peer, ours, probe)
 }
 
-/// A socket in non-blocking mode would not wait for the byte that comes a little later.
+/// Asserts that the socket waits for a byte that arrives a little later.
 fn assert_blocking(peer: TcpStream, probe: &TcpStream) {
     let late = thread::spawn(move || {
         let mut peer = peer;
@@ -37,7 +37,7 @@ fn assert_blocking(peer: TcpStream, probe: &TcpStream) {
 }
 
 #[test]
-fn a_connection_that_is_taken_over_is_set_to_blocking() {
+fn an_upgraded_stream_is_set_to_blocking() {
     let from_upgraded: [fn(TcpStream) -> WebSocket; 2] = [
         |stream| Acceptor::new().from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap(),
         |stream| Client::new().from_upgraded(stream, Negotiated::default(), Vec::new()).unwrap(),
@@ -50,7 +50,7 @@ fn a_connection_that_is_taken_over_is_set_to_blocking() {
 }
 
 #[test]
-fn a_connection_that_is_accepted_is_set_to_blocking() {
+fn an_accepted_stream_is_set_to_blocking() {
     let (peer, ours, probe) = sockets();
     let accepting = thread::spawn(move || Acceptor::new().accept(ours).unwrap());
     let mut raw = Raw::new(peer);
@@ -61,7 +61,7 @@ fn a_connection_that_is_accepted_is_set_to_blocking() {
 }
 
 #[test]
-fn a_connection_whose_client_makes_the_handshake_is_set_to_blocking() {
+fn a_stream_given_to_a_client_is_set_to_blocking() {
     let (peer, ours, probe) = sockets();
     let client =
         thread::spawn(move || Client::new().connect_stream("ws://localhost/", ours).unwrap());

@@ -1,5 +1,5 @@
-//! A Pong, or a Close frame, that waits in a buffer has a thread that writes it: the frame goes
-//! out although no thread calls anything more on the connection.
+//! Tests that a buffered Pong or Close frame is always written by some thread, although the program
+//! makes no further calls.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -20,7 +20,7 @@ fn open(pipe: &Pipe) -> WebSocket {
     pipe.open(timeouts)
 }
 
-/// Whether a receive with no time at all was over before there was a message.
+/// Whether a receive with a timeout of zero ended before a message arrived.
 fn is_timeout<T>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Timeout(Operation::Receive)))
 }
@@ -52,7 +52,7 @@ fn a_reader_of_a_message_that_times_out_has_answered_the_ping_that_it_read() {
 }
 
 #[test]
-fn a_ping_that_is_read_while_a_feeder_writes_is_answered_by_the_feeder() {
+fn a_ping_read_during_a_feed_is_answered_by_the_feeding_thread() {
     let pipe = Pipe::new(Role::Server);
     let (sender, mut receiver) = open(&pipe).split();
     pipe.set_stuck(true);
@@ -60,7 +60,7 @@ fn a_ping_that_is_read_while_a_feeder_writes_is_answered_by_the_feeder() {
         (0..100).try_for_each(|_| sender.feed(vec![0; 1000]))?;
         sender.feed("the last one")
     });
-    // It has fed 64 KiB.
+    // The thread has fed 64 KiB, and is blocked in a write.
     pipe.await_writer();
     pipe.feed_frame(0x89, b"now");
     let outcome = receiver.recv_timeout(Duration::ZERO);
@@ -71,7 +71,7 @@ fn a_ping_that_is_read_while_a_feeder_writes_is_answered_by_the_feeder() {
 }
 
 #[test]
-fn a_ping_that_is_read_while_a_message_is_streamed_is_answered_although_a_sender_waits() {
+fn a_ping_read_during_a_streamed_message_is_answered_although_a_sender_waits() {
     let pipe = Pipe::new(Role::Server);
     let (sender, mut receiver) = open(&pipe).split();
     let mut writer = sender.writer(MessageKind::Binary);
@@ -82,7 +82,7 @@ fn a_ping_that_is_read_while_a_message_is_streamed_is_answered_although_a_sender
     assert!(is_timeout(&receiver.recv_timeout(Duration::ZERO)));
     pipe.await_frame(0x8a, b"one");
 
-    // While the next fragment is written, the receiver has to leave the Pong to others.
+    // During the write of the next fragment, the receiver leaves the Pong to the other thread.
     pipe.set_stuck(true);
     let streaming = Task::spawn(move || {
         writer.write_all(b"more").unwrap();
@@ -101,7 +101,7 @@ fn a_ping_that_is_read_while_a_message_is_streamed_is_answered_although_a_sender
 }
 
 #[test]
-fn a_message_writer_that_is_dropped_closes_the_connection_although_others_feed() {
+fn dropping_a_message_writer_closes_the_connection_although_others_feed() {
     for is_busy in [false, true] {
         let pipe = Pipe::new(Role::Server);
         let (sender, _receiver) = open(&pipe).split();
@@ -129,12 +129,12 @@ fn a_message_writer_that_is_dropped_closes_the_connection_although_others_feed()
     }
 }
 
-/// A Ping and a message come together, and the program is busy with the message until the peer
-/// has its Pong. Another thread feeds messages until then: while it compresses one of them, the
-/// receiver has to leave the Pong to it.
+/// A Ping and a message arrive together, and the program is busy with the message until the peer
+/// has its Pong. Until then, another thread feeds messages. While it compresses one of them, the
+/// receiver must leave the Pong to it.
 #[cfg(feature = "deflate")]
 #[test]
-fn a_pong_that_a_feeder_took_into_its_buffer_is_written() {
+fn a_pong_buffered_by_a_feeding_thread_is_written() {
     use std::net::TcpListener;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, mpsc};
@@ -184,12 +184,12 @@ fn a_pong_that_a_feeder_took_into_its_buffer_is_written() {
             }
         }
     });
-    // The read buffer grows, so that the Ping and the message are read at once.
+    // The read buffer grows, so that one read returns the Ping and the message.
     (0..4).for_each(|_| raw.send_frame(0x82, &vec![0; 1 << 20]));
     raw.stream.set_read_timeout(Some(PATIENCE / 4)).unwrap();
     for ping in 1..=PINGS {
         raw.send([masked(0x89, &ping.to_be_bytes()), masked(0x81, &[b'x'; MESSAGE_LEN])].concat());
-        // This panics if nothing comes.
+        // This panics if nothing arrives.
         while raw.read_frame() != (0x8a, ping.to_be_bytes().to_vec()) {}
         go_on.send(()).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Connecting through HTTP proxies: one that works, and many that do not.
+//! Tests connections through HTTP proxies: one that works, and many that do not.
 
 #[cfg(feature = "tls")]
 #[path = "wire/tls.rs"]
@@ -17,14 +17,14 @@ use tightwire::handshake::{HeadLimits, HttpError, ProxyError};
 use tightwire::{Client, Error, Message, Operation, Timeouts};
 use wire::Raw;
 
-/// A name that nobody but a proxy of these tests finds (RFC 6761 §6.4).
+/// A name that only a proxy of these tests can resolve (RFC 6761 §6.4).
 const SERVER: &str = "ws://server.invalid/chat";
 
 fn impatient() -> Timeouts {
     Timeouts::new().connect(Duration::from_millis(300))
 }
 
-/// A proxy for one connection, and its URI.
+/// Starts a proxy for one connection, and returns its URI.
 fn raw_proxy<T: Send + 'static>(
     serve: impl FnOnce(Raw) -> T + Send + 'static,
 ) -> (String, JoinHandle<T>) {
@@ -32,7 +32,7 @@ fn raw_proxy<T: Send + 'static>(
     (url.replace("ws://", "http://edna:secret@"), thread)
 }
 
-/// Passes bytes on between the client and the server until both directions have ended.
+/// Forwards bytes between the client and the server until both directions have ended.
 fn tunnel(client: TcpStream, server: TcpStream) {
     let pass_on = |mut from: TcpStream, mut to: TcpStream| {
         let _ = io::copy(&mut from, &mut to);
@@ -44,8 +44,8 @@ fn tunnel(client: TcpStream, server: TcpStream) {
     back.join().unwrap();
 }
 
-/// A proxy that answers with these bytes and then leads to `server`, whatever it was asked for.
-/// Its thread gives the request.
+/// Starts a proxy that responds with these bytes and then connects to `server`, whatever the
+/// requested target. Its thread returns the request.
 fn proxy_to(server: SocketAddr, answer: &'static str) -> (String, JoinHandle<String>) {
     raw_proxy(move |mut raw| {
         let request = raw.read_head();
@@ -55,8 +55,8 @@ fn proxy_to(server: SocketAddr, answer: &'static str) -> (String, JoinHandle<Str
     })
 }
 
-/// What becomes of a connection through a proxy that answers with these bytes and ends. It gets
-/// the request for a tunnel, and nothing else.
+/// Returns the error of a connection through a proxy that responds with these bytes and ends.
+/// Asserts that the proxy receives only the request for a tunnel.
 fn refusal(client: &Client, answer: impl Into<Vec<u8>>) -> Error {
     let answer = answer.into();
     let (proxy, thread) = raw_proxy(move |mut raw| {
@@ -75,7 +75,7 @@ fn refusal(client: &Client, answer: impl Into<Vec<u8>>) -> Error {
 
 // proves 6455-4.1-12, 6455-4.1-20
 #[test]
-fn the_proxy_is_asked_for_a_tunnel_and_the_server_for_the_rest() {
+fn the_proxy_gets_only_a_request_for_a_tunnel() {
     let (url, server) = wire::raw_server(|mut raw| {
         let request = wire::answer_upgrade(&mut raw);
         raw.send([0x81, 2, b'h', b'i']);
@@ -100,7 +100,7 @@ fn the_proxy_is_asked_for_a_tunnel_and_the_server_for_the_rest() {
 }
 
 #[test]
-fn any_2xx_opens_the_tunnel_whatever_its_head_says() {
+fn any_2xx_opens_the_tunnel_whatever_its_fields() {
     let server = wire::echo_server();
     let answers = [
         "HTTP/1.0 200 Connection established\r\nProxy-agent: old/1.0\r\n\r\n",
@@ -122,7 +122,7 @@ fn any_2xx_opens_the_tunnel_whatever_its_head_says() {
 
 // proves 6455-4.1-15
 #[test]
-fn a_proxy_that_opens_no_tunnel_is_at_fault() {
+fn a_proxy_that_does_not_open_a_tunnel_is_reported_as_the_cause() {
     let http = |error| Error::from(ProxyError::from(error));
     let default = HeadLimits::default();
     let long = |start: &str| format!("{start}{}", "x".repeat(20_000));
@@ -158,14 +158,14 @@ fn a_proxy_that_opens_no_tunnel_is_at_fault() {
     for (case, answer, expected) in cases {
         let (proxy, thread) = raw_proxy(move |mut raw| {
             raw.read_head();
-            // What is refused early is not read to its end.
+            // The client does not read the rest of a response that it refuses early.
             let _ = raw.stream.write_all(&answer);
         });
         let error = Client::new().proxy(&proxy).connect(SERVER).unwrap_err();
         thread.join().unwrap();
         assert_eq!(format!("{error:?}"), format!("{expected:?}"), "{case}");
         assert!(
-            format!("{error:#}").starts_with("the proxy opened no tunnel: "),
+            format!("{error:#}").starts_with("the proxy did not open a tunnel: "),
             "{case}: {error:#}"
         );
     }
@@ -199,7 +199,7 @@ fn a_refusal_of_the_proxy_carries_status_headers_and_the_start_of_the_body() {
         let answer = format!("{line}\r\nProxy-Authenticate: Basic\r\n{field}\r\n\r\n{body}");
         let (proxy, thread) = raw_proxy(move |mut raw| {
             raw.read_head();
-            // It may have read enough before the end.
+            // The client may have read enough before the end.
             let _ = raw.stream.write_all(answer.as_bytes());
         });
         let error = Client::new().proxy(&proxy).connect(SERVER).unwrap_err();
@@ -210,7 +210,7 @@ fn a_refusal_of_the_proxy_carries_status_headers_and_the_start_of_the_body() {
         assert_eq!(response.headers().get("proxy-authenticate"), Some("Basic"));
         assert_eq!(response.body(), kept.as_bytes(), "{line}");
         assert!(
-            text.starts_with("the proxy opened no tunnel: ") && text.contains(&line[9..12]),
+            text.starts_with("the proxy did not open a tunnel: ") && text.contains(&line[9..12]),
             "{text}"
         );
     }
@@ -219,16 +219,16 @@ fn a_refusal_of_the_proxy_carries_status_headers_and_the_start_of_the_body() {
 }
 
 #[test]
-fn the_deadline_of_the_handshake_is_that_of_the_proxy_too() {
-    // What the proxy does until the client has given up.
+fn the_handshake_deadline_covers_the_proxy() {
+    // The behaviour of the proxy until the client gives up.
     let ways: [fn(Raw); 4] = [
         // It is silent.
         |mut raw| drop(raw.read_to_end()),
-        // Each byte comes in time for a time-out of its own.
+        // Each byte arrives before a timeout for one read would expire.
         |mut raw| drip(&mut raw, b"x"),
         // So does each of its interim responses.
         |mut raw| drip(&mut raw, b"HTTP/1.1 102 Processing\r\n\r\n"),
-        // The tunnel leads to a server that is silent.
+        // The tunnel leads to a silent server.
         |mut raw| {
             raw.send("HTTP/1.1 200 OK\r\n\r\n");
             assert!(raw.read_head().starts_with("GET /chat "));
@@ -246,7 +246,7 @@ fn the_deadline_of_the_handshake_is_that_of_the_proxy_too() {
     }
 }
 
-/// Sends the same again and again, in time, until the client is gone.
+/// Sends the same bytes repeatedly, with short pauses, until the client disconnects.
 fn drip(raw: &mut Raw, piece: &[u8]) {
     let start = Instant::now();
     while raw.stream.write_all(piece).is_ok() {
@@ -272,7 +272,7 @@ fn a_flood_of_interim_responses_ends_with_the_deadline() {
 
 // proves 6455-4.1-15
 #[test]
-fn a_proxy_that_is_not_there_is_told_from_a_server_that_is_not() {
+fn an_error_distinguishes_a_missing_proxy_from_a_missing_server() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for proxy in [format!("http://{unused}"), "http://proxy.invalid:3128".into()] {
         let error = Client::new().proxy(&proxy).connect(SERVER).unwrap_err();
@@ -281,7 +281,7 @@ fn a_proxy_that_is_not_there_is_told_from_a_server_that_is_not() {
     let error = Client::new().connect(&format!("ws://{unused}/")).unwrap_err();
     assert!(matches!(error, Error::Io(_)), "{error:?}");
 
-    // Behind a tunnel the server's faults are its own again.
+    // Errors of the server behind a tunnel are reported as its own.
     let (url, server) = wire::raw_server(|mut raw| {
         raw.read_head();
         raw.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
@@ -295,7 +295,7 @@ fn a_proxy_that_is_not_there_is_told_from_a_server_that_is_not() {
 }
 
 #[test]
-fn nothing_is_connected_for_a_proxy_that_cannot_be_used() {
+fn an_unusable_proxy_opens_no_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let cases = [
@@ -317,7 +317,7 @@ fn nothing_is_connected_for_a_proxy_that_cannot_be_used() {
 
 // proves 6455-4.1-10, 6455-4.1-11
 #[test]
-fn names_behind_a_proxy_are_servers_of_their_own_and_not_too_many_at_once() {
+fn connects_through_a_proxy_are_serialized_by_name_and_limited_in_number() {
     const MOST: usize = 8;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://{}", listener.local_addr().unwrap());
@@ -338,8 +338,8 @@ fn names_behind_a_proxy_are_servers_of_their_own_and_not_too_many_at_once() {
         assert!(arrivals.try_recv().is_err(), "{url}: it reached the proxy");
     };
 
-    // They are at the proxy while none of them has been answered. The same name in other letters
-    // has to wait, and one name too many.
+    // These connections are at the proxy, and none has a response. The same name in another case
+    // must wait, and so must a name beyond the limit.
     let mut clients: Vec<_> = (1..MOST).map(connect).collect();
     let mut pending: Vec<_> = (1..MOST).map(|_| accept()).collect();
     assert_waits("ws://NAME1.invalid/");
@@ -347,12 +347,12 @@ fn names_behind_a_proxy_are_servers_of_their_own_and_not_too_many_at_once() {
     pending.push(accept());
     assert_waits("ws://another.invalid/");
 
-    // An address is known, and so is not among the names.
+    // A literal address is not a name, so it does not count.
     let error = hasty.connect("ws://192.0.2.1/").unwrap_err();
     assert!(matches!(error, Error::Timeout(Operation::Handshake)), "{error:?}");
     drop(accept());
 
-    // One ends, and another may begin.
+    // When one connection ends, another may begin.
     let mut first = pending.remove(0);
     first.read_head();
     first.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
@@ -366,10 +366,10 @@ fn names_behind_a_proxy_are_servers_of_their_own_and_not_too_many_at_once() {
     }
 }
 
-/// What the test of the environment runs in a process of its own, with an environment of its own.
+/// Runs in a process with its own environment, for the test below.
 #[test]
 #[ignore = "is run by another test"]
-fn connect_as_the_environment_says() {
+fn connect_with_the_proxy_of_the_environment() {
     let url = env::var("TIGHTWIRE_TEST_URL").unwrap();
     let client = match env::var("TIGHTWIRE_TEST_ASKS").as_deref() {
         Ok("yes") => Client::new().proxy_from_env(),
@@ -382,8 +382,8 @@ fn connect_as_the_environment_says() {
 }
 
 #[test]
-fn the_environment_is_asked_if_the_client_is_told_to_and_not_otherwise() {
-    // What answers at the address is a proxy to those who take it for one.
+fn the_environment_is_read_only_if_the_client_enables_it() {
+    // The address answers a client without a proxy, and acts as a proxy for others.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("ws://{address}/");
@@ -397,7 +397,7 @@ fn the_environment_is_asked_if_the_client_is_told_to_and_not_otherwise() {
     let proxy = format!("http://{address}");
     let no_proxy = format!("localhost,{address}");
     let (by_proxy, directly) = ("answered CONNECT with status 502>", "answered with status 404>");
-    // Whether it asks, the variables, what comes of it.
+    // Whether the client reads the environment, the variables, and the expected result.
     type Case<'a> = (bool, &'a [(&'a str, &'a str)], &'a str);
     let cases: &[Case<'_>] = &[
         (false, &[("ws_proxy", &proxy), ("all_proxy", &proxy)], directly),
@@ -424,10 +424,15 @@ fn the_environment_is_asked_if_the_client_is_told_to_and_not_otherwise() {
     }
 }
 
-/// What is printed by a process with these variables, and no others that matter.
+/// Returns the output of a process with these variables and no others about proxies.
 fn in_environment(url: &str, asks: bool, set: impl FnOnce(&mut Command)) -> String {
     let mut command = wire::command(env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "--nocapture", "connect_as_the_environment_says"]);
+    command.args([
+        "--ignored",
+        "--exact",
+        "--nocapture",
+        "connect_with_the_proxy_of_the_environment",
+    ]);
     for scheme in ["ws", "wss", "http", "https", "all", "no"] {
         let name = format!("{scheme}_proxy");
         command.env_remove(name.to_uppercase()).env_remove(name);
@@ -441,7 +446,7 @@ fn in_environment(url: &str, asks: bool, set: impl FnOnce(&mut Command)) -> Stri
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The name in the certificate is that of the server, which only the proxy finds.
+/// The certificate is for the name of the server, which only the proxy can resolve.
 #[cfg(feature = "tls")]
 #[test]
 fn tls_goes_through_the_tunnel_to_the_server() {

@@ -1,4 +1,4 @@
-//! How a client reads a refusal, whatever HTTP it is told in.
+//! Tests how a client reads a refusal in any form of HTTP.
 
 mod wire;
 
@@ -8,7 +8,8 @@ use tightwire::handshake::{HandshakeError, Response};
 use tightwire::{Client, Error, Timeouts};
 use wire::Raw;
 
-/// What a client reports that is answered like this. The server keeps the connection open.
+/// Returns the refusal that a client reports for this response. The server keeps the connection
+/// open.
 fn refused(answer: impl Into<Vec<u8>>) -> Response {
     let answer = answer.into();
     let (url, server) = wire::raw_server(move |mut raw: Raw| {
@@ -26,7 +27,7 @@ fn refused(answer: impl Into<Vec<u8>>) -> Response {
 fn a_refusal_may_be_in_http_1_0() {
     let response = refused("HTTP/1.0 404 File not found\r\nContent-Length: 8\r\n\r\nnot here");
     assert_eq!((response.status(), response.body()), (404, b"not here".as_slice()));
-    // Its end is that of the stream.
+    // The body ends with the stream.
     let (url, server) = wire::raw_server(|mut raw: Raw| {
         raw.read_head();
         raw.send("HTTP/1.0 403 Forbidden\r\nServer: old\r\n\r\nto the end");
@@ -41,14 +42,14 @@ fn a_chunked_body_is_decoded_and_ends_with_its_last_chunk() {
     let cases = [
         ("7\r\ngo away\r\n0\r\n\r\n", "go away"),
         ("3\r\ngo \r\n4\r\naway\r\n0\r\n\r\n", "go away"),
-        // Extensions and trailers mean nothing to a client that does not know them.
+        // A client ignores the extensions and trailers that it does not know.
         ("2;a=b\r\ngo\r\n2 ; c=\"d\"\r\n a\r\n000\r\nTrailer: x\r\n\r\n", "go a"),
         (
             "1A\r\nabcdefghijklmnopqrstuvwxyz\r\n1a\r\nABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n0\r\n\r\n",
             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
         ),
         ("0\r\n\r\n", ""),
-        // What is no chunk ends the body.
+        // An invalid chunk ends the body.
         ("2\r\ngo\r\nx\r\naway\r\n", "go"),
         ("2\r\ngo\r\n\r\naway", "go"),
         ("\r\ngo", ""),
@@ -57,7 +58,8 @@ fn a_chunked_body_is_decoded_and_ends_with_its_last_chunk() {
         ("2\r\ngo2\r\nno\r\n", "go"),
         ("11111111111111111\r\ntoo many digits\r\n", ""),
     ];
-    // A refusal that is over is not waited for: its server keeps the connection open here.
+    // The client does not wait after the end of a body, although the server keeps the connection
+    // open.
     let head = "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n";
     for (body, expected) in cases {
         let response = refused(format!("{head}{body}"));
@@ -74,7 +76,7 @@ fn a_chunked_body_may_come_byte_by_byte() {
     let (url, server) = wire::raw_server(|mut raw: Raw| {
         raw.read_head();
         let head = "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n";
-        // The client may leave after the last chunk, before the line that ends the trailers.
+        // The client may disconnect after the last chunk, before the line that ends the trailers.
         for byte in format!("{head}5;x\r\nlater\r\n0\r\n").bytes() {
             raw.send([byte]);
         }
@@ -89,7 +91,7 @@ fn a_chunked_body_may_come_byte_by_byte() {
 #[test]
 fn an_endless_chunked_body_is_read_up_to_a_bound() {
     let bodies = [
-        // Long chunks, chunks of one byte, and an extension without end.
+        // Long chunks, chunks of one byte, and an endless extension.
         "1000\r\n".to_owned() + &"x".repeat(100_000),
         "1\r\nx\r\n".repeat(100_000),
         "1;".to_owned() + &"x".repeat(1_000_000),
@@ -99,7 +101,7 @@ fn an_endless_chunked_body_is_read_up_to_a_bound() {
             raw.read_head();
             use std::io::Write;
             let head = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n";
-            // The client may leave before it has all.
+            // The client may disconnect before it has read everything.
             let _ = raw.stream.write_all(head).and_then(|()| raw.stream.write_all(body.as_bytes()));
         });
         let error = tightwire::connect(&url).unwrap_err();
@@ -112,8 +114,8 @@ fn an_endless_chunked_body_is_read_up_to_a_bound() {
 }
 
 #[test]
-fn a_refusal_that_has_no_body_is_not_waited_for() {
-    // A wait would end with this error: the deadline is that of the handshake.
+fn a_refusal_without_a_body_does_not_wait() {
+    // A client that waited would fail here, because the handshake has a deadline.
     let timeouts = Timeouts::new().connect(Duration::MAX);
     for status in [204, 304] {
         let (url, server) = wire::raw_server(move |mut raw: Raw| {
@@ -131,8 +133,8 @@ fn a_refusal_that_has_no_body_is_not_waited_for() {
 }
 
 #[test]
-fn text_of_the_peer_is_cut_in_errors_and_answers() {
-    // Each is escaped to six characters.
+fn text_of_the_peer_is_shortened_in_errors_and_responses() {
+    // Each character is escaped to six characters.
     let long = "\u{a0}".repeat(3_000);
     let server = wire::server().acceptor(tightwire::Acceptor::new().origins(["https://a.example"]));
     let address = wire::run(server, wire::echo);
@@ -162,13 +164,13 @@ fn text_of_the_peer_is_cut_in_errors_and_answers() {
 
 // RFC 9110 §10.1.1: a request without content has nothing to wait for.
 #[test]
-fn a_handshake_that_expects_100_continue_gets_its_answer_at_once() {
+fn a_handshake_that_expects_100_continue_gets_its_response_at_once() {
     let address = wire::echo_server();
     let expects = "\r\nExpect: 100-continue\r\n\r\n";
     let mut raw = Raw::connect(address);
     raw.send(wire::REQUEST.replace("\r\n\r\n", expects));
     assert!(raw.read_head().starts_with("HTTP/1.1 101 "));
-    // And one with content is refused before it is sent.
+    // A request with content is refused before the content is sent.
     let mut raw = Raw::connect(address);
     raw.send(wire::REQUEST.replace("\r\n\r\n", &format!("\r\nContent-Length: 5{expects}")));
     assert!(raw.read_head().starts_with("HTTP/1.1 400 "));

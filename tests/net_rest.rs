@@ -1,5 +1,5 @@
-//! What the peer does not take in time is written as soon as the peer takes it, although the
-//! receiver is in a long read, or its thread is busy with other things.
+//! Tests that bytes that the peer does not accept in time are written as soon as it does, although
+//! the receiver is in a long read, or its thread is busy.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -19,13 +19,13 @@ use tightwire::{
 };
 use wire::close_body;
 
-/// No call waits for the peer, and no read ends by itself before the test does.
+/// Timeouts with which no call waits for the peer, and no read returns before the end of the test.
 fn timeouts() -> Timeouts {
     Timeouts::new().write(Duration::ZERO).close(LONG).linger(LONG).ping(None)
 }
 
-/// A connection whose receiver waits in a read that does not end.
-fn asleep(pipe: &Pipe) -> (Sender, Task<Result<(), Error>>) {
+/// Returns a sender, and a task that waits in a read without end.
+fn receive_in_background(pipe: &Pipe) -> (Sender, Task<Result<(), Error>>) {
     let (sender, mut receiver) = pipe.open(timeouts()).split();
     let receive = Task::spawn(move || receiver.recv().map(drop));
     pipe.await_reader();
@@ -38,7 +38,7 @@ fn end(sender: &Sender, receive: Task<Result<(), Error>>) {
     assert!(receive.end().is_err());
 }
 
-/// Lets the peer read on, and sees that these frames arrive though nobody calls.
+/// Lets the peer read, and asserts that these frames arrive without a call on the connection.
 fn assert_rest_arrives(pipe: &Pipe, frames: &[(u8, &[u8])]) {
     assert_eq!(pipe.frames(), []);
     pipe.set_room(usize::MAX);
@@ -48,18 +48,18 @@ fn assert_rest_arrives(pipe: &Pipe, frames: &[(u8, &[u8])]) {
 }
 
 #[test]
-fn a_message_that_timed_out() {
+fn a_message_that_timed_out_is_written_later() {
     let pipe = Pipe::with_room(0);
-    let (sender, receive) = asleep(&pipe);
+    let (sender, receive) = receive_in_background(&pipe);
     assert!(matches!(sender.send("late"), Err(Error::Timeout(Operation::Flush))));
     assert_rest_arrives(&pipe, &[(0x81, b"late")]);
     end(&sender, receive);
 }
 
 #[test]
-fn the_close_frame_of_an_abandoned_writer() {
+fn the_close_frame_of_an_abandoned_writer_is_written_later() {
     let pipe = Pipe::with_room(0);
-    let (sender, receive) = asleep(&pipe);
+    let (sender, receive) = receive_in_background(&pipe);
     let mut writer = sender.writer(MessageKind::Binary);
     writer.write_all(b"part").unwrap();
     writer.flush().unwrap();
@@ -69,9 +69,9 @@ fn the_close_frame_of_an_abandoned_writer() {
 }
 
 #[test]
-fn broadcasts_to_a_member_that_was_slow() {
+fn broadcasts_to_a_slow_member_are_written_later() {
     let pipe = Pipe::with_room(0);
-    let (sender, receive) = asleep(&pipe);
+    let (sender, receive) = receive_in_background(&pipe);
     let hub = Hub::new(SlowPolicy::Drop);
     let _member = hub.join(sender.clone());
     for text in ["first", "second", "third"] {
@@ -82,7 +82,7 @@ fn broadcasts_to_a_member_that_was_slow() {
 }
 
 #[test]
-fn a_pong_while_the_receiving_thread_is_busy() {
+fn a_pong_is_written_while_the_receiving_thread_is_busy() {
     let pipe = Pipe::with_room(0);
     let mut ws = pipe.open(timeouts());
     pipe.feed(
@@ -94,7 +94,7 @@ fn a_pong_while_the_receiving_thread_is_busy() {
 }
 
 #[test]
-fn what_is_left_when_a_receive_ends_with_its_deadline() {
+fn bytes_left_when_a_receive_times_out_are_written_later() {
     let pipe = Pipe::with_room(0);
     let mut ws = pipe.open(timeouts().write(LONG));
     pipe.feed_frame(0x89, b"ping");
@@ -104,7 +104,7 @@ fn what_is_left_when_a_receive_ends_with_its_deadline() {
 }
 
 #[test]
-fn the_answer_to_a_close_frame_after_which_our_side_ends() {
+fn the_answer_to_a_close_frame_is_written_before_our_side_ends() {
     let pipe = Pipe::with_room(0);
     let mut ws = pipe.open(timeouts());
     pipe.feed_frame(0x88, &close_body(1000, ""));
@@ -116,9 +116,9 @@ fn the_answer_to_a_close_frame_after_which_our_side_ends() {
 }
 
 #[test]
-fn a_peer_that_takes_a_little_now_and_then_gets_all_of_it() {
+fn a_peer_that_reads_a_little_now_and_then_gets_everything() {
     let pipe = Pipe::with_room(0);
-    let (sender, receive) = asleep(&pipe);
+    let (sender, receive) = receive_in_background(&pipe);
     let text = "long".repeat(100);
     assert!(matches!(sender.send(&text), Err(Error::Timeout(Operation::Flush))));
     let mut len = 0;
@@ -129,7 +129,7 @@ fn a_peer_that_takes_a_little_now_and_then_gets_all_of_it() {
     }
     pipe.set_room(usize::MAX);
     pipe.await_that("the message", |state| state.frames.len() == 1);
-    // It is not kept in other hands for ever: bytes that are left later arrive as well.
+    // Bytes that are left over later are written too.
     pipe.set_room(0);
     assert!(matches!(sender.send("again"), Err(Error::Timeout(Operation::Flush))));
     pipe.set_room(usize::MAX);
@@ -138,13 +138,13 @@ fn a_peer_that_takes_a_little_now_and_then_gets_all_of_it() {
 }
 
 #[test]
-fn a_connection_that_ends_takes_what_is_left_with_it() {
+fn a_connection_that_ends_discards_its_unwritten_bytes() {
     let pipe = Pipe::with_room(0);
-    let (sender, receive) = asleep(&pipe);
+    let (sender, receive) = receive_in_background(&pipe);
     assert!(matches!(sender.send("lost"), Err(Error::Timeout(Operation::Flush))));
     end(&sender, receive);
     pipe.await_that("the end of the stream", |state| state.is_dropped);
-    // Another connection is not held up by that.
+    // This does not delay another connection.
     let pipe = Pipe::with_room(0);
     let ws = pipe.open(timeouts());
     assert!(ws.send("late").is_err());
@@ -153,7 +153,7 @@ fn a_connection_that_ends_takes_what_is_left_with_it() {
 }
 
 #[test]
-fn a_broadcast_that_is_larger_than_the_buffers_of_the_system() {
+fn a_broadcast_larger_than_the_system_buffers_is_written_later() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().unwrap();

@@ -1,4 +1,5 @@
-//! A server with many clients: its bounds, the system's, and that nothing is left behind.
+//! Tests a server with many clients: its own limits, those of the system, and that no resources
+//! leak.
 
 mod wire;
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tightwire::{Server, ServerHandle};
 use wire::{PATIENCE, REQUEST, RESPONSE, Raw, close_body};
 
-/// Looks until it is so: no event tells of it.
+/// Polls a condition that no event announces.
 fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
@@ -21,7 +22,7 @@ fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Runs an echo server; what it reports comes out of the channel.
+/// Starts an echo server. The channel returns its reports.
 fn start(server: Server) -> (SocketAddr, ServerHandle, mpsc::Receiver<String>) {
     let (sender, reports) = mpsc::channel();
     let server = server.on_error(move |_, error| {
@@ -42,14 +43,14 @@ fn close(mut raw: Raw) {
     assert!(raw.read_to_end().is_empty());
 }
 
-/// A client that is refused: it reads the whole answer, and then an end.
+/// Asserts that the server refuses this client: it reads a whole response, and then an end.
 fn refused(mut raw: Raw) {
     let answer = String::from_utf8(raw.read_to_end()).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert_eq!(wire::field(&answer, "Connection").as_deref(), Some("close"));
 }
 
-/// A client that tries until it is served.
+/// Connects repeatedly until the server accepts.
 fn served(address: SocketAddr) -> Raw {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -63,7 +64,7 @@ fn served(address: SocketAddr) -> Raw {
 }
 
 #[test]
-fn one_more_than_the_maximum_gets_503_and_the_others_live_on() {
+fn a_client_above_the_maximum_gets_503_and_the_others_stay() {
     let (address, handle, reports) = start(wire::server().max_connections(2));
     let (mut first, mut second) = (Raw::upgraded(address), Raw::upgraded(address));
     for request in ["", "GET /", REQUEST].repeat(10) {
@@ -79,14 +80,14 @@ fn one_more_than_the_maximum_gets_503_and_the_others_live_on() {
         echo(raw);
     }
     let report = reports.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(report, "all 2 connections that may be at once are taken");
-    assert!(reports.try_recv().is_err(), "it is said once for as long as it lasts");
+    assert_eq!(report, "the limit of 2 connections is reached");
+    assert!(reports.try_recv().is_err(), "a lasting condition is reported once");
     refused(Raw::connect(address));
     assert_eq!(reports.recv_timeout(PATIENCE).unwrap(), report);
 }
 
 #[test]
-fn connections_in_the_opening_handshake_count_too() {
+fn connections_in_the_opening_handshake_are_counted() {
     let (address, handle, _) = start(wire::server().max_connections(1));
     let mut raw = Raw::connect(address);
     await_that("the connection is counted", || handle.connection_count() == 1);
@@ -97,12 +98,12 @@ fn connections_in_the_opening_handshake_count_too() {
 }
 
 #[test]
-fn refused_clients_that_stay_hold_nobody_up() {
+fn refused_clients_that_stay_do_not_delay_others() {
     let (address, _, _) = start(wire::server().max_connections(1));
     let first = Raw::upgraded(address);
-    // More than are given the time to read; none of them reads, nor goes.
+    // More clients than get time to read the response. None of them reads or disconnects.
     let idle: Vec<_> = (0..100).map(|_| Raw::connect(address)).collect();
-    // Whoever comes after them has its answer, though it may meet a reset behind that.
+    // Later clients still get a response, although a reset may follow it.
     let mut next = Raw::connect(address);
     assert!(next.read_head().starts_with("HTTP/1.1 503 "));
     close(first);
@@ -110,16 +111,16 @@ fn refused_clients_that_stay_hold_nobody_up() {
     drop(idle);
 }
 
-/// To close while the client still sends would reset the connection, and could cost it the
-/// answer.
+/// If the server closed while the client still sends, TCP would reset the connection, and the
+/// client could lose the response.
 #[test]
-fn a_refused_client_may_go_on_sending_for_a_while() {
+fn a_refused_client_may_keep_sending_for_a_while() {
     let (address, _, _) = start(wire::server().max_connections(0));
-    // The while is a second; on a machine that is too busy, the next client has its chance.
+    // The server reads for a second. If this machine is too busy, the next client gets a chance.
     await_that("a client that sends after it was refused", || {
         let mut raw = Raw::connect(address);
         assert!(!raw.read_to_end().is_empty());
-        // A reset would come in between, and is found by the next byte.
+        // A reset would arrive in between, and the next byte would report it.
         (0..5).all(|_| {
             thread::sleep(Duration::from_millis(10));
             raw.stream.write_all(b"x").is_ok()
@@ -128,20 +129,20 @@ fn a_refused_client_may_go_on_sending_for_a_while() {
 }
 
 #[test]
-fn the_stack_is_as_large_as_was_asked_for() {
+fn the_stack_has_the_configured_size() {
     fn deep(left: usize) -> usize {
         let frame = black_box([1_u8; 4096]);
         if left == 0 { 0 } else { deep(left - 1) + usize::from(black_box(&frame)[left % 4096]) }
     }
     let server = wire::server().stack_size(16 << 20);
     let address = wire::run(server, |ws, _| {
-        // More than 4 MiB: on a smaller stack the process would end here.
+        // This takes more than 4 MiB. A smaller stack would end the process.
         Ok(ws.send(deep(1024).to_string())?)
     });
     assert_eq!(Raw::upgraded(address).read_frame(), (0x81, b"1024".to_vec()));
 }
 
-/// What only Linux lets us count or limit.
+/// Tests that need Linux to count or to limit resources.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io::{self, BufRead, BufReader};
@@ -163,8 +164,8 @@ mod linux {
         command
     }
 
-    /// Runs the test of this name once more, by itself in a process with these limits, and says
-    /// whether this is that process.
+    /// Runs the test of this name again in a process of its own with these limits. Returns whether
+    /// this is that process.
     fn is_child(test: &str, limits: &str) -> bool {
         if env::var_os(CHILD).is_some() {
             return true;
@@ -180,14 +181,14 @@ mod linux {
         fs::read_dir(dir).unwrap().count()
     }
 
-    /// Threads, and file descriptors.
+    /// Returns the numbers of threads and of file descriptors.
     fn resources() -> (usize, usize) {
         (count("/proc/self/task"), count("/proc/self/fd"))
     }
 
     #[test]
-    fn no_thread_and_no_descriptor_is_left_behind() {
-        if !is_child("no_thread_and_no_descriptor_is_left_behind", "true") {
+    fn no_thread_or_descriptor_is_left_behind() {
+        if !is_child("no_thread_or_descriptor_is_left_behind", "true") {
             return;
         }
         let at_first = resources();
@@ -224,17 +225,16 @@ mod linux {
         }
         await_that("20 connections", || handle.connections().len() == 20);
         await_that("their threads", || resources().0 == before.0 + 20);
-        // Two descriptors each: the client's too.
+        // Two descriptors for each connection, because the client is in this process too.
         await_that("their descriptors", || resources().1 == before.1 + 2 * 20);
         drop(kept);
-        await_that("what there was before", || resources() == before);
+        await_that("the resources before the clients", || resources() == before);
         handle.shutdown(PATIENCE);
         running.join().unwrap().unwrap();
-        await_that("what there was at first", || resources() == at_first);
+        await_that("the resources at the start", || resources() == at_first);
     }
 
-    /// A server that says on its output where it listens and what it reports, and ends with its
-    /// input.
+    /// Runs a server that prints its address and its reports, and ends with its input.
     fn serve_parent() {
         let server = wire::server().on_error(|_, error| println!("report: {error}"));
         let handle = server.handle();
@@ -268,7 +268,7 @@ mod linux {
             }
         };
         let address = next("listening on ").parse().unwrap();
-        // The system connects all of them, and the server cannot accept the last ones.
+        // The system connects all clients, but the server cannot accept the last ones.
         let mut clients: Vec<_> = (0..45).map(|_| Raw::connect(address)).collect();
         clients.iter_mut().for_each(|raw| raw.send(REQUEST));
         let report = next("report: ");
@@ -278,10 +278,10 @@ mod linux {
             assert_eq!(raw.read_head(), RESPONSE);
             echo(raw);
         }
-        // Some tries later.
+        // In the meantime, the server retries several times.
         thread::sleep(Duration::from_millis(150));
-        assert!(lines.try_recv().is_err(), "it is said once for as long as it lasts");
-        // Those that wait are served when others go.
+        assert!(lines.try_recv().is_err(), "a lasting condition is reported once");
+        // The waiting clients are served when others disconnect.
         clients.into_iter().for_each(close);
         for mut raw in waiting {
             assert_eq!(raw.read_head(), RESPONSE);
@@ -295,8 +295,8 @@ mod linux {
     }
 
     #[test]
-    fn without_descriptors_a_server_can_be_shut_down() {
-        if !is_child("without_descriptors_a_server_can_be_shut_down", "ulimit -n 40") {
+    fn a_server_without_descriptors_can_be_shut_down() {
+        if !is_child("a_server_without_descriptors_can_be_shut_down", "ulimit -n 40") {
             return;
         }
         let server = wire::server();
@@ -304,7 +304,7 @@ mod linux {
         let running = thread::spawn(move || server.run(wire::echo));
         let raw = Raw::upgraded(handle.local_addr().unwrap());
         await_that("the connection", || handle.connections().len() == 1);
-        // None is left to wake the thread that accepts with; it has one in reserve.
+        // No descriptor is left to wake the accepting thread. The server has one in reserve.
         let mut taken = Vec::new();
         while let Ok(file) = fs::File::open("/dev/null") {
             taken.push(file);
@@ -318,7 +318,7 @@ mod linux {
 
     #[test]
     fn a_server_without_threads_answers_503_and_recovers() {
-        // In address space that has room for a few such stacks.
+        // The address space has room for only a few stacks of this size.
         if !is_child("a_server_without_threads_answers_503_and_recovers", "ulimit -v 2000000") {
             return;
         }
@@ -337,7 +337,7 @@ mod linux {
             clients.push(raw);
         }
         assert!(clients.len() > 1);
-        assert_eq!(handle.connection_count(), clients.len(), "who got 503 has no place");
+        assert_eq!(handle.connection_count(), clients.len(), "refused clients are not counted");
         let report = reports.recv_timeout(PATIENCE).unwrap();
         assert!(report.contains("os error 11"), "{report}");
         clients.iter_mut().for_each(echo);

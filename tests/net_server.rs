@@ -1,4 +1,4 @@
-//! The server's opening handshake and its failures, against clients made of bytes.
+//! Tests the opening handshake of the server and its failures, against clients that send raw bytes.
 
 mod wire;
 
@@ -11,7 +11,7 @@ use tightwire::handshake::{AcceptOptions, Answer, Response};
 use tightwire::{Acceptor, Message, Timeouts};
 use wire::{PATIENCE, REQUEST, RESPONSE, Raw, masked};
 
-/// The whole answer to these bytes, up to the end of the stream.
+/// Returns the whole response to these bytes, up to the end of the stream.
 fn answer_to(address: std::net::SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut raw = Raw::connect(address);
     raw.send(request);
@@ -24,7 +24,7 @@ fn status(answer: &str) -> &str {
 
 // proves 6455-4.2.2-1, 6455-4.2.2-22, 6455-4.2.2-25, 6455-4.2.2-29
 #[test]
-fn the_handler_gets_the_request_and_may_speak_first() {
+fn the_handler_gets_the_request_and_may_send_first() {
     let (sender, receiver) = mpsc::channel();
     let address = wire::run(wire::server(), move |ws, request| {
         ws.send("welcome")?;
@@ -43,7 +43,7 @@ fn the_handler_gets_the_request_and_may_speak_first() {
 
 // proves 6455-4.2.1-1
 #[test]
-fn a_request_may_come_byte_by_byte_and_frames_right_behind_it() {
+fn a_request_may_arrive_byte_by_byte_with_frames_right_after_it() {
     let address = wire::echo_server();
     let mut raw = Raw::connect(address);
     for byte in REQUEST.bytes() {
@@ -79,7 +79,7 @@ fn a_target_may_be_an_absolute_uri() {
 
 // proves 6455-4.2.1-2, 6455-4.2.2-10, 6455-7.2.2-1, 6455-10.7-4
 #[test]
-fn what_is_no_handshake_gets_the_fitting_status_and_never_silence() {
+fn every_invalid_handshake_gets_the_matching_status() {
     let without = |line: &str| REQUEST.replace(line, "");
     let instead = |line: &str, other: &str| REQUEST.replace(line, other);
     let cases = [
@@ -138,7 +138,7 @@ fn a_client_that_does_not_finish_its_request_gets_408() {
 
 // proves 6455-4.2.2-4, 6455-4.2.2-5, 6455-4.2.2-8, 6455-4.2.2-12, 6455-10.5-1, 6455-4.2.2-11
 #[test]
-fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
+fn on_request_may_accept_refuse_redirect_or_serve_a_page() {
     let acceptor = Acceptor::new().on_request(|request| match request.path() {
         "/chat" => Answer::Upgrade(
             AcceptOptions::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d"),
@@ -170,7 +170,7 @@ fn the_decision_accepts_refuses_redirects_or_answers_with_a_page() {
 }
 
 #[test]
-fn the_decision_sees_only_requests_that_pass_the_checks_for_all() {
+fn on_request_sees_only_requests_that_pass_the_other_checks() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let acceptor = Acceptor::new().origins(["example.com"]).on_request(move |_| {
@@ -197,7 +197,7 @@ fn the_decision_sees_only_requests_that_pass_the_checks_for_all() {
 
 // proves 6455-4.2.2-13, 6455-4.2.2-14, 6455-4.2.2-15
 #[test]
-fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
+fn the_subprotocol_comes_from_the_list_or_from_on_request() {
     let by_list = Acceptor::new().subprotocols(["v2", "v1"]);
     let by_decision =
         Acceptor::new().subprotocols(["v2"]).on_request(|_| AcceptOptions::new().subprotocol("v1"));
@@ -224,7 +224,7 @@ fn a_subprotocol_is_agreed_on_by_the_server_s_preference_or_its_decision() {
 }
 
 #[test]
-fn errors_are_reported_and_a_page_is_none() {
+fn errors_are_reported_but_a_page_is_not_an_error() {
     let (sender, receiver) = mpsc::channel();
     let acceptor = Acceptor::new().on_request(|request| match request.path() {
         "/page" => Answer::Respond(Response::new(200)),
@@ -241,7 +241,7 @@ fn errors_are_reported_and_a_page_is_none() {
     let ask = |path: &str| {
         let mut raw = Raw::connect(address);
         raw.send(REQUEST.replace("/chat", path));
-        // What nobody reads any more would cause a reset.
+        // Bytes that nobody reads would cause a reset.
         if path != "/panic/at/once" {
             raw.send_frame(0x88, &[]);
         }
@@ -257,9 +257,9 @@ fn errors_are_reported_and_a_page_is_none() {
     assert!(refused.starts_with("opening handshake failed: "), "{refused}");
 }
 
-/// As RFC 9110 §9.3.2 has it.
+/// See RFC 9110 §9.3.2.
 #[test]
-fn head_is_answered_as_get_is_but_without_a_body() {
+fn head_is_answered_like_get_without_a_body() {
     let acceptor = Acceptor::new().on_request(|request| match request.path() {
         "/page" => Answer::Respond(Response::new(200).with_body("fine")),
         "/empty" => Answer::Respond(Response::new(204)),
@@ -323,7 +323,7 @@ fn an_origin_that_is_not_allowed_gets_403() {
 
 // proves 6455-8.1-2
 #[test]
-fn bytes_that_are_not_ascii_are_refused_where_they_have_no_meaning() {
+fn non_ascii_bytes_are_refused_where_they_have_no_meaning() {
     let address = wire::echo_server();
     for (line, other) in [
         ("/chat?room=1", "/ch\u{e4}t"),
@@ -341,18 +341,18 @@ fn bytes_that_are_not_ascii_are_refused_where_they_have_no_meaning() {
 
 // proves 6455-4.2.2-18, 6455-4.2.2-20, 6455-9-3
 #[test]
-fn extensions_that_nobody_knows_are_not_answered() {
+fn unknown_extensions_are_not_answered() {
     let mut raw = Raw::connect(wire::echo_server());
     let offers = "\r\nSec-WebSocket-Extensions: foo, permessage-deflate; a=1\r\n\r\n";
     raw.send(REQUEST.replace("\r\n\r\n", offers));
     assert_eq!(raw.read_head(), RESPONSE);
-    // And without one in use its bit has no meaning.
+    // RSV1 has no meaning without a negotiated extension.
     raw.send_frame(0xc1, b"");
     assert_eq!(raw.read_frame().1[..2], [0x03, 0xea]);
 }
 
 #[test]
-fn basic_authorization_lets_in() {
+fn basic_authorization_admits_a_client() {
     let acceptor = Acceptor::new().on_request(|request| {
         match request.is_authorized_as("Aladdin", "open sesame") {
             true => Answer::Upgrade(AcceptOptions::new()),
@@ -376,7 +376,7 @@ fn basic_authorization_lets_in() {
 
 // proves 6455-10.1-2
 #[test]
-fn garbage_is_answered_and_the_server_goes_on() {
+fn the_server_answers_garbage_and_survives_it() {
     let address = wire::echo_server();
     let mut state = 1u32;
     let mut random = move || {
@@ -394,7 +394,7 @@ fn garbage_is_answered_and_the_server_goes_on() {
         let mut raw = Raw::upgraded(address);
         raw.send(&garbage);
         raw.end_writing();
-        // A Close frame, or nothing if all of it was the beginning of a frame.
+        // The server sends a Close frame, or nothing if the garbage was the beginning of a frame.
         let answer = raw.read_to_end();
         assert!(answer.is_empty() || answer.contains(&0x88), "round {round}");
     }
@@ -417,7 +417,7 @@ fn a_server_agrees_to_compress_only_if_it_can() {
         let extension = wire::field(&head, "Sec-WebSocket-Extensions");
         let can = is_asked && cfg!(feature = "deflate");
         assert_eq!(extension.as_deref(), can.then_some("permessage-deflate"));
-        // "Hello", and what comes of it is what was agreed on.
+        // A compressed "Hello". The result shows what was negotiated.
         raw.send_frame(0xc1, b"\xf2\x48\xcd\xc9\xc9\x07\x00");
         match raw.read_frame() {
             (0x81, data) if can => assert_eq!(data, b"Hello"),

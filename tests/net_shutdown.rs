@@ -1,4 +1,5 @@
-//! The end of a server: whom it speaks to, whom it waits for, and what it cuts.
+//! Tests the shutdown of a server: the connections that it notifies, those that it waits for, and
+//! those that it aborts.
 
 mod wire;
 
@@ -16,7 +17,7 @@ use tightwire::{
 };
 use wire::{PATIENCE, REQUEST, Raw, close_body};
 
-/// A deadline that no test reaches, and whoever waits for it fails.
+/// A deadline that no test reaches. A call that waits for it fails the test.
 const LONG: Duration = Duration::from_secs(3600);
 const GOING_AWAY: u16 = 1001;
 
@@ -35,7 +36,7 @@ where
     Running { address, handle, thread: thread::spawn(move || server.run(handler)) }
 }
 
-/// What this returns, unless it hangs.
+/// Returns the result of `act`, and panics if it hangs.
 fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(act()));
@@ -53,7 +54,7 @@ fn parts(report: ShutdownReport) -> [usize; 5] {
     [closed, failed, refused, aborted, running]
 }
 
-/// Looks until it is so: no event tells of it.
+/// Polls a condition that no event announces.
 fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
@@ -62,7 +63,7 @@ fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until the server has so many connections.
+/// Waits until the server has this many connections.
 fn await_count(handle: &ServerHandle, count: usize) {
     await_that("the count of connections", || handle.connection_count() == count);
 }
@@ -101,17 +102,17 @@ fn every_connection_is_closed_with_1001_and_run_returns() {
 }
 
 #[test]
-fn what_is_not_over_at_the_deadline_is_cut() {
+fn connections_still_open_at_the_deadline_are_aborted() {
     let server = start(wire::server(), |ws, request| match request.path() {
         "/writes" => Ok(ws.send(vec![0; 64 << 20])?),
         _ => wire::echo(ws, request),
     });
-    // One that does not answer, one that does not even read, and one that was gone already.
+    // One client does not answer, one does not even read, and one has already disconnected.
     let mut silent = Raw::upgraded(server.address);
     let mut deaf = Raw::connect(server.address);
     deaf.send(REQUEST.replace("/chat", "/writes"));
     deaf.read_head();
-    assert_eq!(deaf.read(1)[0] & 0x0f, 0x2, "the writer is at it");
+    assert_eq!(deaf.read(1)[0] & 0x0f, 0x2, "the writer has begun");
     await_open(&server.handle, 2);
     let report = shutdown_in_time(&server.handle, Duration::from_millis(50));
     assert_eq!(parts(report), [0, 0, 0, 2, 0]);
@@ -120,7 +121,7 @@ fn what_is_not_over_at_the_deadline_is_cut() {
 }
 
 #[test]
-fn a_connection_that_is_lost_meanwhile_has_failed() {
+fn a_connection_lost_during_the_shutdown_counts_as_failed() {
     let timeouts = Timeouts::new().close(LONG);
     let server = start(wire::server().acceptor(Acceptor::new().timeouts(timeouts)), wire::echo);
     let mut raw = Raw::upgraded(server.address);
@@ -140,7 +141,7 @@ fn handshakes_in_flight_get_503() {
         .acceptor(Acceptor::new().timeouts(timeouts))
         .on_error(move |_, error| sender.send(error.to_string()).unwrap());
     let server = start(server, wire::echo);
-    // They stay connected: that holds the shutdown up, but not until its deadline.
+    // The clients stay connected. That delays the shutdown, but not until its deadline.
     let mut clients: Vec<_> = ["", "GET / HT", &REQUEST[..REQUEST.len() - 2]]
         .into_iter()
         .map(|start| {
@@ -163,10 +164,10 @@ fn handshakes_in_flight_get_503() {
 }
 
 #[test]
-fn who_waits_to_be_accepted_gets_503() {
+fn a_client_that_waits_to_be_accepted_gets_503() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    // The thread that accepts is held up by its report.
+    // The accepting thread is blocked in its report.
     let server = wire::server().max_connections(0).on_error(move |_, _| {
         let _ = released.lock().unwrap().recv();
     });
@@ -196,7 +197,7 @@ fn a_handler_shuts_its_server_down() {
     let mut raw = Raw::upgraded(server.address);
     await_open(&server.handle, 2);
     raw.send_frame(0x81, b"stop");
-    // It waits for the other one, and not for itself.
+    // The handler waits for the other connection, and not for its own.
     assert_eq!(other.read_frame(), (0x88, close_body(GOING_AWAY, "")));
     let early = received.recv_timeout(Duration::from_millis(50));
     assert_eq!(early, Err(RecvTimeoutError::Timeout));
@@ -225,7 +226,7 @@ fn handlers_that_shut_down_at_once_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn a_decision_may_shut_down_though_its_own_handshake_is_not_over() {
+fn on_request_may_shut_down_its_own_server() {
     let server = wire::server();
     let handle = server.handle();
     let server = server.acceptor(Acceptor::new().on_request(move |_| {
@@ -274,7 +275,7 @@ fn a_second_call_brings_the_deadline_forward() {
 }
 
 #[test]
-fn a_handler_that_does_not_return_is_reported_and_left() {
+fn a_handler_that_does_not_return_is_reported_and_left_running() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     let server = start(wire::server(), move |_, _| {
@@ -294,7 +295,7 @@ fn a_handler_that_does_not_return_is_reported_and_left() {
 }
 
 #[test]
-fn a_server_that_was_shut_down_before_does_not_run() {
+fn a_server_shut_down_before_its_run_does_not_run() {
     let server = wire::server();
     let handle = server.handle();
     assert_eq!(shutdown_in_time(&handle, LONG), ShutdownReport::default());
@@ -308,16 +309,16 @@ fn a_server_on_all_addresses_can_be_shut_down() {
         // Not every machine has IPv6.
         let Ok(server) = Server::bind(address) else { continue };
         let server = start(server, wire::echo);
-        // Now it is in `accept`, or about to be.
+        // The server is now in `accept`, or about to call it.
         drop(Raw::upgraded((localhost, server.address.port()).into()));
         shutdown_in_time(&server.handle, LONG);
         in_time(move || server.thread.join().unwrap()).unwrap();
     }
 }
 
-/// However the two meet, a client is told something: that the server goes, or that it is gone.
+/// Whichever comes first, the client learns that the server closes or is closed.
 #[test]
-fn connections_that_come_while_the_shutdown_begins_are_not_missed() {
+fn connections_that_arrive_as_the_shutdown_begins_are_not_missed() {
     const CLIENTS: usize = 4;
     for _ in 0..20 {
         let server = start(wire::server(), wire::echo);
@@ -343,7 +344,7 @@ fn connections_that_come_while_the_shutdown_begins_are_not_missed() {
     }
 }
 
-/// Returns whether the server may still be there.
+/// Connects and waits for the end. Returns whether the server may still be running.
 fn connect_and_wait(url: &str) -> bool {
     match tightwire::connect(url) {
         Ok(mut ws) => {
@@ -362,7 +363,7 @@ fn connect_and_wait(url: &str) -> bool {
 }
 
 #[test]
-fn a_handle_finds_the_open_connections_and_speaks_to_them() {
+fn a_handle_lists_the_open_connections_and_can_send_to_them() {
     let server = start(wire::server(), |ws, request| match request.path() {
         "/panic" => panic!("on purpose"),
         _ => wire::echo(ws, request),
@@ -377,7 +378,7 @@ fn a_handle_finds_the_open_connections_and_speaks_to_them() {
     }
     let mut ids: Vec<_> = server.handle.connections().iter().map(|it| it.id()).collect();
 
-    // A connection leaves with its handler, also when that panics or never began.
+    // A connection is removed when its handler ends, even if the handler panicked or never began.
     let kept = server.handle.connections();
     clients.pop().unwrap().send_frame(0x88, &[]);
     await_count(&server.handle, 2);
@@ -404,9 +405,9 @@ fn a_handle_finds_the_open_connections_and_speaks_to_them() {
 }
 
 #[test]
-fn a_peer_that_is_behind_when_the_shutdown_begins_is_told_once_it_reads() {
+fn a_slow_peer_receives_the_close_frame_of_the_shutdown_once_it_reads() {
     let mut timeouts = Timeouts::default();
-    // Nobody but the shutdown looks after the connection.
+    // Only the shutdown can end this connection.
     timeouts = timeouts.close(LONG).ping(None);
     let server = start(wire::server().acceptor(Acceptor::new().timeouts(timeouts)), wire::echo);
     let mut raw = Raw::upgraded(server.address);

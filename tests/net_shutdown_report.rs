@@ -1,4 +1,5 @@
-//! `ShutdownReport` counts the connections of others, not those whose handlers shut down.
+//! Tests that `ShutdownReport` counts the connections of others, not those whose handlers shut the
+//! server down.
 
 #[path = "wire/task.rs"]
 mod task;
@@ -17,9 +18,9 @@ fn parts(report: ShutdownReport) -> [usize; 5] {
     [closed, failed, refused, aborted, running]
 }
 
-/// What becomes of the one other connection, and what the report says of it.
+/// The other connections are aborted, and the report counts them.
 #[test]
-fn a_report_that_a_handler_gets_does_not_count_its_own_connection() {
+fn a_report_to_a_handler_does_not_count_its_own_connection() {
     for (others, expected) in [(0, [0; 5]), (1, [0, 0, 0, 1, 0]), (3, [0, 0, 0, 3, 0])] {
         let server = wire::server();
         let (handle, own_handle) = (server.handle(), server.handle());
@@ -30,7 +31,7 @@ fn a_report_that_a_handler_gets_does_not_count_its_own_connection() {
             }
             wire::echo(ws, request)
         });
-        // They do not answer the Close frame.
+        // These clients do not answer the Close frame.
         let stubborn: Vec<_> = (0..others).map(|_| Raw::upgraded(address)).collect();
         let mut raw = Raw::upgraded(address);
         await_that("open connections", || handle.connections().len() == others + 1);

@@ -1,5 +1,5 @@
-//! Work for others has a bound. A call returns although other threads queue broadcasts without
-//! end, and a Ping or a Close of the peer is answered between those broadcasts.
+//! Tests that work for other threads is limited. A call returns although other threads queue
+//! broadcasts without end, and a Ping or a Close of the peer is answered between those broadcasts.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -17,12 +17,12 @@ use task::{LONG, Task, in_time};
 use tightwire::{Error, Hub, Member, Operation, Receiver, Role, Sender, SlowPolicy, Timeouts};
 use wire::close_body;
 
-/// This many broadcasts may wait for a connection.
+/// The number of broadcasts that may wait for a connection.
 const BACKLOG: usize = 16;
 const BROADCAST: (u8, &[u8]) = (0x81, b"broadcast");
 
-/// A connection with a queue of broadcasts that is never empty: during each write, another thread
-/// fills the queue, and the write returns once that is done.
+/// A connection whose queue of broadcasts is never empty. During each write, another thread fills
+/// the queue, and the write returns after that.
 struct Flood {
     pipe: Pipe,
     hub: Hub,
@@ -36,7 +36,8 @@ impl Flood {
         let timeouts = Timeouts::new().write(LONG).close(LONG).ping(None);
         let pipe = Pipe::new(Role::Server);
         let (sender, receiver) = pipe.open(timeouts).split();
-        // A broadcast that the connection refuses for now is not tried again: the write waits for it.
+        // The hub does not retry a broadcast that the connection refuses for now, so the write can
+        // wait for it.
         let hub = Hub::new(SlowPolicy::Wait(Duration::ZERO));
         let member = hub.join(sender.clone());
         let stops = Arc::new(AtomicBool::new(false));
@@ -48,7 +49,7 @@ impl Flood {
             move || {
                 while asked.recv().is_ok() {
                     let text = std::str::from_utf8(BROADCAST.1).unwrap();
-                    // Until the queue is full, or takes no more in this slice.
+                    // Until the queue is full, or accepts no more in this slice.
                     while hub.broadcast(text).delivered > 0 {}
                     if report.send(()).is_err() {
                         return;
@@ -68,7 +69,7 @@ impl Flood {
         (Self { pipe, hub, sender, _member: member, stops }, receiver)
     }
 
-    /// Begins a send, and waits for broadcasts of its slice: a queue full of them at the least.
+    /// Begins a send, and waits until it has written at least a full queue of broadcasts.
     fn begin_send(&self) -> Task<Result<(), Error>> {
         let frames_before = self.pipe.state().frames.len();
         let sender = self.sender.clone();
@@ -79,7 +80,7 @@ impl Flood {
     }
 }
 
-/// A failed test leaves no thread busy.
+/// A failed test must not leave a thread running.
 impl Drop for Flood {
     fn drop(&mut self) {
         self.stops.store(true, Ordering::SeqCst);
@@ -136,7 +137,7 @@ fn a_message_is_received_while_others_broadcast_without_end() {
     flood.pipe.feed_frame(0x89, b"first");
     let task = Task::spawn(move || receiver.recv());
     flood.pipe.await_frame(0x8a, b"first");
-    // The receiver writes what waited, and then refuses more.
+    // The receiver writes the waiting broadcasts, and then accepts no more.
     flood.pipe.await_that("broadcasts", |state| state.frames.len() > BACKLOG);
     flood.pipe.feed_frame(0x81, b"message");
     assert_eq!(task.end().unwrap().unwrap().as_text(), Some("message"));
@@ -150,7 +151,7 @@ fn a_ping_of_the_peer_is_answered_between_broadcasts_that_never_end() {
     });
     flood.pipe.await_reader();
     for ping in [b"one", b"two"] {
-        // The sender writes broadcasts until its slice is over.
+        // The sender writes broadcasts until the end of its slice.
         let sending = flood.begin_send();
         flood.pipe.feed_frame(0x89, ping);
         flood.pipe.await_frame(0x8a, ping);
@@ -161,14 +162,14 @@ fn a_ping_of_the_peer_is_answered_between_broadcasts_that_never_end() {
 }
 
 #[test]
-fn no_broadcast_is_left_without_an_owner_at_the_end_of_a_slice() {
+fn no_broadcast_is_left_unwritten_at_the_end_of_a_slice() {
     let (flood, mut receiver) = Flood::begin();
     let receiving = Task::spawn(move || {
         let _ = receiver.recv();
     });
     flood.pipe.await_reader();
     flood.begin_send().end().unwrap();
-    // The receiver is in a read that does not end, and no other thread writes any more.
+    // The receiver is in an endless read, and no other thread writes any more.
     let is_broadcast = |(first, payload): &(u8, Vec<u8>)| (*first, &payload[..]) == BROADCAST;
     let written = flood.pipe.frames().iter().filter(|frame| is_broadcast(frame)).count();
     assert_eq!(written as u64, flood.hub.totals().delivered);
@@ -194,11 +195,11 @@ fn a_close_of_the_peer_is_answered_between_broadcasts_that_never_end() {
     assert_eq!(flood.pipe.frames().last().unwrap(), &(0x88, body), "nothing follows a Close");
 }
 
-/// Linux gives each piece of a write to a Unix socket the whole time-out of that write: one call
-/// for many pieces takes as long as the peer takes for them.
+/// Linux applies the timeout of a write to a Unix socket to each piece of the write. One call with
+/// many pieces takes as long as the peer needs for them.
 #[cfg(unix)]
 #[test]
-fn a_peer_that_reads_slowly_from_a_unix_socket_holds_up_no_receive_and_no_broadcast() {
+fn a_slow_peer_on_a_unix_socket_delays_no_receive_and_no_broadcast() {
     use std::io::Read;
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
@@ -206,7 +207,7 @@ fn a_peer_that_reads_slowly_from_a_unix_socket_holds_up_no_receive_and_no_broadc
     use tightwire::handshake::Negotiated;
     use tightwire::{Acceptor, PreparedMessage, WebSocket};
 
-    /// The peer needs some eight seconds to read all of it.
+    /// The peer needs about eight seconds to read all of it.
     const LEN: usize = 32 << 20;
     const PIECE: usize = 32 << 10;
     const MOST: Duration = Duration::from_secs(2);

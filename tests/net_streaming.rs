@@ -1,4 +1,4 @@
-//! Messages that are read while they arrive, and sent while they are written.
+//! Tests messages that are read while they arrive, and sent while they are written.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -66,7 +66,7 @@ fn a_message_can_be_read_while_it_arrives() {
 }
 
 #[test]
-fn a_ping_is_answered_before_the_piece_behind_it_is_handed_out() {
+fn a_ping_is_answered_before_the_next_piece_is_delivered() {
     let (report, answered) = mpsc::channel();
     let (url, server) = wire::raw_server(move |mut raw| {
         wire::answer_upgrade(&mut raw);
@@ -83,7 +83,7 @@ fn a_ping_is_answered_before_the_piece_behind_it_is_handed_out() {
         let mut piece = [0];
         reader.read_exact(&mut piece).unwrap();
         assert_eq!(piece, [*expected]);
-        // Nothing more is received before the peer has its answer.
+        // The client reads no further before the peer has its answer.
         answered.recv_timeout(PATIENCE).expect("a Pong");
     }
     drop(reader);
@@ -91,8 +91,8 @@ fn a_ping_is_answered_before_the_piece_behind_it_is_handed_out() {
 }
 
 #[test]
-fn what_was_not_read_is_skipped() {
-    // However the reader ends: nothing has to be run for it.
+fn the_unread_rest_of_a_message_is_skipped() {
+    // The rest is skipped no matter how the reader ends, because no destructor is needed.
     for is_dropped in [true, false] {
         let (url, server) = wire::raw_server(|mut raw| {
             wire::answer_upgrade(&mut raw);
@@ -111,7 +111,7 @@ fn what_was_not_read_is_skipped() {
         }
         ws.send("read a byte").unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![6])));
-        // At once, and the message is whole already.
+        // The reader is dropped at once, although the message has arrived completely.
         drop(ws.recv_reader().unwrap().unwrap());
         drop(ws);
         server.join().unwrap();
@@ -119,7 +119,7 @@ fn what_was_not_read_is_skipped() {
 }
 
 #[test]
-fn text_fails_while_it_is_read() {
+fn invalid_text_fails_while_it_is_read() {
     let address = wire::run(wire::server(), |ws, _| {
         let mut reader = ws.recv_reader()?.expect("a message");
         let mut read = Vec::new();
@@ -131,13 +131,13 @@ fn text_fails_while_it_is_read() {
         Ok(())
     });
     let mut raw = Raw::upgraded(address);
-    // The frame is not over, but its text can come to no good.
+    // The frame is incomplete, but its text is already invalid.
     raw.send(&masked(0x81, b"good \xff and more")[..6 + 6]);
     assert_eq!(raw.read_frame().1[..2], [0x03, 0xef]);
 }
 
 #[test]
-fn a_read_may_have_a_deadline_and_goes_on_after_it() {
+fn a_read_that_times_out_can_be_resumed() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         raw.send(hex("82 02 01"));
@@ -164,7 +164,7 @@ fn a_read_may_have_a_deadline_and_goes_on_after_it() {
 }
 
 #[test]
-fn a_message_whose_end_never_comes_is_an_error_and_no_end() {
+fn an_unfinished_message_is_read_as_an_error_and_not_as_an_end() {
     for (end, code) in [("", 1006), ("88 02 03 e8", 1000)] {
         let (url, server) = wire::raw_server(move |mut raw| {
             wire::answer_upgrade(&mut raw);
@@ -209,7 +209,10 @@ fn a_message_can_be_sent_while_it_is_written() {
     writer.flush().unwrap();
     writer.flush().unwrap();
     let nothing = ws.recv_timeout(Duration::from_millis(50));
-    assert!(matches!(nothing, Err(Error::Timeout(Operation::Receive))), "the Ping was met here");
+    assert!(
+        matches!(nothing, Err(Error::Timeout(Operation::Receive))),
+        "this receive reads the Ping"
+    );
     writer.write_all(b"\xa9").unwrap();
     writer.flush().unwrap();
     writer.write_all(b"!").unwrap();
@@ -230,13 +233,13 @@ fn an_unfinished_message_is_never_taken_for_a_whole_one() {
         (received, ws.close_status().unwrap().code())
     });
     let url = format!("ws://{address}/");
-    // Nothing of it went out: nothing has happened.
+    // Nothing of the message was written, so the connection stays open.
     let mut ws = tightwire::connect(&url).unwrap();
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"never sent").unwrap();
     drop(writer);
     ws.send("next").unwrap();
-    // Some of it did.
+    // A part of the message was written.
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"a part").unwrap();
     writer.flush().unwrap();
@@ -248,7 +251,7 @@ fn an_unfinished_message_is_never_taken_for_a_whole_one() {
 }
 
 #[test]
-fn text_that_is_not_utf_8_is_not_sent() {
+fn text_that_is_not_utf8_is_not_sent() {
     let mut ws = tightwire::connect(&format!("ws://{}/", wire::echo_server())).unwrap();
     let mut writer = ws.writer(MessageKind::Text);
     assert_eq!(writer.write(b"\xff").unwrap_err().kind(), io::ErrorKind::InvalidData);
@@ -256,7 +259,7 @@ fn text_that_is_not_utf_8_is_not_sent() {
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"\xe2\x82").unwrap();
     assert!(matches!(writer.finish(), Err(Error::Send(SendError::InvalidUtf8))));
-    // What was refused leaves no trace: neither the rest of a character before it, nor its end.
+    // A refused write has no effect: it neither completes an earlier character nor begins one.
     let mut writer = ws.writer(MessageKind::Text);
     writer.write_all(b"1 \xe2\x82").unwrap();
     assert_eq!(writer.write(b"\xac\xff").unwrap_err().kind(), io::ErrorKind::InvalidData);
@@ -287,7 +290,7 @@ fn other_senders_wait_for_the_end_of_a_message_that_is_being_written() {
 }
 
 #[test]
-fn other_senders_wait_no_longer_than_their_time_out() {
+fn other_senders_wait_no_longer_than_their_timeout() {
     let timeouts = Timeouts::new().write(Duration::from_millis(20));
     let url = format!("ws://{}/", wire::echo_server());
     let ws = Client::new().timeouts(timeouts).connect(&url).unwrap();
@@ -295,7 +298,7 @@ fn other_senders_wait_no_longer_than_their_time_out() {
     writer.write_all(&[1]).unwrap();
     writer.flush().unwrap();
     assert!(matches!(ws.send("other"), Err(Error::Timeout(Operation::Queue))));
-    // A Ping is no message, and waits for nothing.
+    // A Ping is not a message, and does not wait.
     ws.ping(b"").unwrap();
     writer.finish().unwrap();
     ws.send("other").unwrap();
@@ -362,9 +365,9 @@ fn a_close_frame_ends_a_message_that_is_being_written() {
     server.join().unwrap();
 }
 
-/// The two ways to receive, and the limit of each.
+/// Each of the two ways to receive has its own limit.
 #[test]
-fn a_message_that_is_read_while_it_arrives_has_a_limit_of_its_own() {
+fn a_message_read_in_pieces_has_its_own_limit() {
     let limits = Limits::new().max_message_len(10).max_frame_len(10).max_fragments(2);
     let limits = limits.max_stream_len(100);
     let too_big = |limit| ProtocolError::MessageTooBig { limit };
@@ -378,7 +381,7 @@ fn a_message_that_is_read_while_it_arrives_has_a_limit_of_its_own() {
     };
     let end = masked(0x88, b"");
     for bytes in [one_frame(100), many_frames(100)] {
-        // A message that is skipped is not held either, and the next one is within its limit.
+        // A skipped message is not held either, and the next one is within the limit.
         let sent = [&bytes, &bytes, &one_frame(10), &end].map(Vec::as_slice).concat();
         let (address, outcome) =
             wire::reporting_server(wire::server().acceptor(Acceptor::new().limits(limits)), |ws| {
@@ -428,7 +431,7 @@ fn a_message_that_is_read_while_it_arrives_has_a_limit_of_its_own() {
 }
 
 #[test]
-fn the_reason_of_a_writer_that_fails_is_with_the_receiver() {
+fn the_receiver_knows_why_a_writer_failed() {
     let (url, server) = wire::raw_server(|mut raw| {
         wire::answer_upgrade(&mut raw);
         raw.read_frame();
@@ -450,7 +453,7 @@ fn the_reason_of_a_writer_that_fails_is_with_the_receiver() {
 }
 
 #[test]
-fn what_is_left_of_a_message_without_a_reader_is_not_read() {
+fn the_rest_of_a_message_without_a_reader_is_skipped_when_it_arrives() {
     let pipe = Pipe::new(Role::Client);
     let mut ws = pipe.open(Timeouts::new());
     pipe.feed_frame(0x01, b"a");
@@ -461,7 +464,7 @@ fn what_is_left_of_a_message_without_a_reader_is_not_read() {
         reader.read_to_end(&mut data).unwrap();
         (kind, data)
     });
-    // The rest comes only now.
+    // The rest arrives only now.
     pipe.await_reader();
     pipe.feed_frame(0x80, b"b");
     pipe.feed_frame(0x82, b"c");
@@ -469,7 +472,7 @@ fn what_is_left_of_a_message_without_a_reader_is_not_read() {
 }
 
 #[test]
-fn what_is_written_goes_out_in_fragments_of_32_kib() {
+fn a_streamed_message_is_sent_in_fragments_of_32_kib() {
     const LEN: usize = 32 << 10;
     let pipe = Pipe::new(Role::Server);
     let ws = pipe.open(Timeouts::new());
@@ -483,7 +486,7 @@ fn what_is_written_goes_out_in_fragments_of_32_kib() {
 }
 
 #[test]
-fn a_long_message_that_the_peer_is_slow_to_take_has_an_end() {
+fn a_long_message_to_a_slow_peer_gets_its_final_fragment() {
     let pipe = Pipe::with_room(0);
     let timeouts = Timeouts::new().write(Duration::from_millis(20));
     let acceptor = Acceptor::new().fragment_len(10).timeouts(timeouts);

@@ -1,4 +1,4 @@
-//! `wss:`: whom the ends trust, what the handshake agrees on, and how it fails.
+//! Tests `wss:`: trust, the results of the TLS handshake, and its failures.
 #![cfg(feature = "tls")]
 
 #[path = "wire/tls.rs"]
@@ -24,7 +24,7 @@ use tightwire::{Acceptor, Client, Error, Message, Operation, Server, Timeouts, T
 use tls::{AUTHORITY, Authority, Identity, PemFile};
 use wire::{PATIENCE, Raw};
 
-/// What is behind an error, if that is TLS.
+/// Returns the TLS error inside this error.
 fn cause(error: &Error) -> &rustls::Error {
     assert!(matches!(error, Error::Tls(_)), "{error:?}");
     error.source().unwrap().downcast_ref().unwrap()
@@ -35,7 +35,7 @@ fn impatient() -> Timeouts {
     Timeouts::new().connect(timeout).handshake(timeout)
 }
 
-/// A server that echoes, and what goes wrong with its connections.
+/// Starts an echo server, and returns its URL and the errors of its connections.
 fn serve(acceptor: Acceptor) -> (String, Receiver<String>) {
     let server = Server::bind("127.0.0.1:0").unwrap().acceptor(acceptor);
     let (sender, errors) = mpsc::channel();
@@ -46,7 +46,7 @@ fn serve(acceptor: Acceptor) -> (String, Receiver<String>) {
 
 // proves 6455-5.1-2
 #[test]
-fn a_client_masks_inside_a_session_too() {
+fn a_client_masks_inside_a_tls_session() {
     let (near, far) = tls::tcp();
     let server = thread::spawn(move || {
         let mut raw = tls::raw_server(far, tls::server_config());
@@ -72,8 +72,8 @@ fn assert_echoes(client: &Client, url: &str) {
     assert!(ws.close_status().unwrap().was_clean());
 }
 
-/// Passes one connection on, and keeps what each side says.
-fn listen_in(port: u16) -> (u16, JoinHandle<[Vec<u8>; 2]>) {
+/// Forwards one connection, and records the bytes of each side.
+fn record_connection(port: u16) -> (u16, JoinHandle<[Vec<u8>; 2]>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own_port = listener.local_addr().unwrap().port();
     let carry = |mut from: TcpStream, mut to: TcpStream| {
@@ -99,7 +99,7 @@ fn listen_in(port: u16) -> (u16, JoinHandle<[Vec<u8>; 2]>) {
     (own_port, thread)
 }
 
-/// The content types of the records that these bytes are, if they are nothing else.
+/// Returns the content types of the TLS records in `bytes`, which must contain nothing else.
 fn content_types(mut bytes: &[u8]) -> Vec<u8> {
     let mut types = Vec::new();
     while let [content_type, 3, 1 | 3, a, b, rest @ ..] = bytes {
@@ -112,12 +112,12 @@ fn content_types(mut bytes: &[u8]) -> Vec<u8> {
 
 // proves 6455-4.1-16, 6455-4.1-18, 6455-4.2.2-2, 6455-4.2.2-3, 6455-10.6-1
 #[test]
-fn from_the_first_byte_to_the_last_everything_is_in_records_of_tls() {
+fn every_byte_is_sent_inside_tls_records() {
     const HANDSHAKE: u8 = 22;
     for version in [&TLS12, &TLS13] {
         let (server, url) = tls::server();
         let port = wire::run(server, wire::echo).port();
-        let (proxy_port, heard) = listen_in(port);
+        let (proxy_port, heard) = record_connection(port);
         let client = Client::new().tls(tls::client_config_of(version));
         assert_echoes(&client, &url.replace(&port.to_string(), &proxy_port.to_string()));
         for bytes in heard.join().unwrap() {
@@ -130,10 +130,10 @@ fn from_the_first_byte_to_the_last_everything_is_in_records_of_tls() {
     }
 }
 
-/// The name and the protocols of a ClientHello.
+/// The name and the protocols in a ClientHello.
 type Hello = (Option<String>, Vec<Vec<u8>>);
 
-/// Notes what clients ask for.
+/// Records the requests of clients.
 #[derive(Debug)]
 struct Asked {
     key: Arc<CertifiedKey>,
@@ -159,11 +159,11 @@ fn asking_config() -> (Arc<Asked>, ServerConfig) {
 
 // proves 6455-4.1-19
 #[test]
-fn the_client_names_the_host_and_http_in_its_hello() {
+fn the_client_hello_names_the_host_and_http() {
     let (asked, config) = asking_config();
     let (url, _) = serve(Acceptor::new().tls(config));
     assert_echoes(&tls::client(), &url);
-    // An address is no name (RFC 6066 §3).
+    // An address is not a name (RFC 6066 §3).
     assert_echoes(&tls::client(), &url.replace("localhost", "127.0.0.1"));
     let http = || vec![b"http/1.1".to_vec()];
     let expected = vec![(Some("localhost".to_owned()), http()), (None, http())];
@@ -171,28 +171,28 @@ fn the_client_names_the_host_and_http_in_its_hello() {
 }
 
 #[test]
-fn a_server_can_be_asked_for_another_name_than_its_address_says() {
+fn a_client_can_ask_for_a_name_other_than_the_address() {
     let (asked, config) = asking_config();
     let (url, _) = serve(Acceptor::new().tls(config));
     let url = url.replace("localhost", "127.0.0.1");
     assert_echoes(&tls::client().server_name("localhost"), &url);
     let hello = asked.hellos.lock().unwrap().pop().unwrap();
     assert_eq!(hello.0.as_deref(), Some("localhost"));
-    // In either order with the configuration.
+    // The order of the name and the configuration does not matter.
     let client = Client::new().server_name("localhost").tls(tls::client_config());
     assert_echoes(&client, &url);
     // The certificate is checked for that name.
     let error = tls::client().server_name("other.example").connect(&url).unwrap_err();
     assert!(matches!(cause(&error), rustls::Error::InvalidCertificate(_)), "{error:#}");
     for malformed in ["", "a b", "a..b", "\u{e9}.example", "localhost:443", "[::1]"] {
-        // Nothing listens there, and nothing was connected.
+        // Nothing listens there, and no connection was tried.
         let error = tls::client().server_name(malformed).connect("wss://127.0.0.1:1/").unwrap_err();
         assert!(matches!(error, Error::Tls(_)), "{malformed:?}: {error:#}");
     }
 }
 
 #[test]
-fn alpn_is_http_1_1_unless_the_configuration_says_otherwise() {
+fn alpn_is_http_1_1_unless_configured_otherwise() {
     let both = [b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptors = |protocols: &[Vec<u8>]| {
         let mut config = tls::server_config();
@@ -222,8 +222,8 @@ fn alpn_is_http_1_1_unless_the_configuration_says_otherwise() {
     }
 }
 
-/// A server identity that a client is to refuse, and the names of the error in the versions of
-/// `rustls`: some add `Context` to a name, and data.
+/// A server identity that a client must refuse, and the names of the error in different versions of
+/// `rustls`. Some versions add `Context` and data to the name.
 type Untrusted = (&'static str, fn() -> Identity, &'static [&'static str]);
 
 const UNTRUSTED: [Untrusted; 6] = [
@@ -256,7 +256,7 @@ const UNTRUSTED: [Untrusted; 6] = [
 
 // proves 6455-4.1-17, 6455-7.4.1-23
 #[test]
-fn a_server_that_cannot_be_trusted_is_refused_and_told_so() {
+fn an_untrusted_server_is_refused_with_an_alert() {
     for (name, identity, expected) in UNTRUSTED {
         for version in [&TLS12, &TLS13] {
             let acceptor = Acceptor::new().tls(identity().server_config());
@@ -276,7 +276,7 @@ fn a_server_that_cannot_be_trusted_is_refused_and_told_so() {
 }
 
 #[test]
-fn an_address_is_as_good_as_a_name_if_the_certificate_has_it() {
+fn an_address_in_the_certificate_is_as_good_as_a_name() {
     for (address, other) in [("127.0.0.1", "[::1]"), ("[::1]", "127.0.0.1")] {
         let identity = AUTHORITY.issue(&[address.trim_matches(['[', ']'])]);
         for (host, is_valid) in [(address, true), (other, false)] {
@@ -295,13 +295,13 @@ fn an_address_is_as_good_as_a_name_if_the_certificate_has_it() {
 }
 
 #[test]
-fn what_is_no_name_for_a_server_connects_nowhere() {
+fn an_invalid_server_name_opens_no_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let error = tls::client().connect(&format!("wss://-:{port}/")).unwrap_err();
     assert!(matches!(error, Error::Tls(_)), "{error:?}");
     listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "nobody connected");
 }
 
 fn demanding_config() -> ServerConfig {
@@ -322,12 +322,12 @@ fn client_with(identity: &Identity) -> Client {
 
 // proves 6455-10.5-1
 #[test]
-fn a_server_can_demand_a_certificate_of_its_clients() {
+fn a_server_can_require_client_certificates() {
     let (url, errors) = serve(Acceptor::new().tls(demanding_config()));
     assert_echoes(&client_with(&AUTHORITY.issue(&["a client"])), &url);
     let stranger = client_with(&Authority::new().issue(&["a stranger"]));
     for client in [tls::client(), stranger] {
-        // In TLS 1.3 the client learns of it only after its own part of the handshake.
+        // In TLS 1.3, the client learns of the refusal only after its own part of the handshake.
         let error = client.connect(&url).unwrap_err();
         assert!(matches!(error, Error::Tls(_)), "{error:?}");
         assert!(!error.may_retry());
@@ -338,7 +338,7 @@ fn a_server_can_demand_a_certificate_of_its_clients() {
 }
 
 #[test]
-fn the_certificate_of_a_client_can_be_looked_at() {
+fn the_client_certificate_can_be_inspected() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
     let server = thread::spawn(move || {
@@ -357,11 +357,11 @@ fn the_certificate_of_a_client_can_be_looked_at() {
 }
 
 #[test]
-fn who_speaks_no_tls_is_found_out() {
+fn a_plaintext_client_is_rejected_by_a_tls_server() {
     let (url, errors) = serve(tls::acceptor());
     let mut raw = Raw::new(TcpStream::connect(&url[6..url.len() - 1]).unwrap());
     raw.send(wire::REQUEST);
-    // An alert (RFC 8446 §6.2), and no reset before it is read.
+    // The client reads an alert (RFC 8446 §6.2) before any reset.
     assert!(raw.read_to_end().starts_with(&[21, 3]));
     let reported = errors.recv_timeout(PATIENCE).unwrap();
     assert!(reported.starts_with("TLS failed: "), "{reported}");
@@ -381,7 +381,7 @@ fn who_speaks_no_tls_is_found_out() {
 }
 
 #[test]
-fn an_end_inside_the_tls_handshake_is_told_from_a_failure_of_it() {
+fn an_error_distinguishes_an_end_of_stream_from_a_failed_tls_handshake() {
     let (url, errors) = serve(tls::acceptor());
     drop(TcpStream::connect(&url[6..url.len() - 1]).unwrap());
     let reported = errors.recv_timeout(PATIENCE).unwrap();
@@ -397,7 +397,7 @@ fn an_end_inside_the_tls_handshake_is_told_from_a_failure_of_it() {
     server.join().unwrap();
 }
 
-/// The bytes that a client or a server of TLS says first.
+/// Returns the first bytes that a TLS client or server sends.
 fn first_flight(is_client: bool) -> Vec<u8> {
     let name = ServerName::try_from("localhost").unwrap();
     let config = Arc::new(tls::client_config());
@@ -411,17 +411,18 @@ fn first_flight(is_client: bool) -> Vec<u8> {
     if is_client { hello } else { answer }
 }
 
-/// Sends all but the last byte, one by one: never silent for long, and never done.
-fn dribble(mut stream: &TcpStream, bytes: &[u8]) {
+/// Sends all bytes except the last, one by one. The sender is never silent for long, and never
+/// finishes.
+fn trickle(mut stream: &TcpStream, bytes: &[u8]) {
     let mut bytes = bytes[..bytes.len() - 1].iter();
-    // The other end goes away at its deadline.
+    // The other end disconnects at its deadline.
     while bytes.next().is_some_and(|byte| stream.write_all(&[*byte]).is_ok()) {
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn a_client_that_goes_silent_inside_the_tls_handshake_is_given_up() {
+fn a_client_that_goes_silent_inside_the_tls_handshake_times_out() {
     let hello = first_flight(true);
     for sent in [0, 3, 60, hello.len()] {
         let (url, errors) = serve(tls::acceptor().timeouts(impatient()));
@@ -429,19 +430,19 @@ fn a_client_that_goes_silent_inside_the_tls_handshake_is_given_up() {
         raw.send(&hello[..sent]);
         let reported = errors.recv_timeout(PATIENCE).unwrap();
         assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
-        // It is gone, and has no HTTP for who speaks TLS.
+        // The server has disconnected, and sent no HTTP to a TLS client.
         assert!(!raw.read_to_end().windows(4).any(|window| window == b"HTTP"));
     }
     let (url, errors) = serve(tls::acceptor().timeouts(impatient()));
     let start = Instant::now();
-    dribble(&TcpStream::connect(&url[6..url.len() - 1]).unwrap(), &hello);
+    trickle(&TcpStream::connect(&url[6..url.len() - 1]).unwrap(), &hello);
     let reported = errors.recv_timeout(PATIENCE).unwrap();
     assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
     assert!(start.elapsed() < PATIENCE, "one deadline for all of it");
 }
 
 #[test]
-fn a_server_that_goes_silent_inside_the_tls_handshake_is_given_up() {
+fn a_server_that_goes_silent_inside_the_tls_handshake_times_out() {
     let answer = Arc::new(first_flight(false));
     for sent in [0, 3, 60] {
         let (done, client_is_done) = mpsc::channel();
@@ -457,10 +458,10 @@ fn a_server_that_goes_silent_inside_the_tls_handshake_is_given_up() {
         done.send(()).unwrap();
         server.join().unwrap();
     }
-    // A header that announces more than 500 bytes, of which one comes after the other.
+    // A record header announces more than 500 bytes, which arrive one by one.
     let (url, server) = wire::raw_server(move |mut raw| {
         raw.read(5);
-        dribble(&raw.stream, &[&[22, 3, 3, 2, 0][..], &[2; 500]].concat());
+        trickle(&raw.stream, &[&[22, 3, 3, 2, 0][..], &[2; 500]].concat());
     });
     let client = tls::client().timeouts(impatient());
     let error = client.connect(&url.replace("ws:", "wss:")).unwrap_err();
@@ -469,7 +470,7 @@ fn a_server_that_goes_silent_inside_the_tls_handshake_is_given_up() {
 }
 
 #[test]
-fn a_server_that_is_silent_after_the_tls_handshake_is_given_up() {
+fn a_server_that_is_silent_after_the_tls_handshake_times_out() {
     let (done, client_is_done) = mpsc::channel();
     let (url, server) = wire::raw_server(move |raw| {
         let mut raw = tls::raw_server(raw.stream, tls::server_config());
@@ -489,14 +490,14 @@ fn a_client_that_is_silent_after_the_tls_handshake_gets_408() {
     let stream = TcpStream::connect(&url[6..url.len() - 1]).unwrap();
     let mut raw = tls::raw_client(stream, tls::client_config());
     assert!(raw.read_head().starts_with("HTTP/1.1 408 "));
-    // It ends with close_notify, or this would be an error.
+    // Without close_notify, this would be an error.
     raw.read_to_end();
     let reported = errors.recv_timeout(PATIENCE).unwrap();
     assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
 }
 
 #[test]
-fn a_client_that_dribbles_a_record_behind_the_tls_handshake_gets_408() {
+fn a_client_that_trickles_a_record_after_the_tls_handshake_gets_408() {
     let (url, errors) = serve(tls::acceptor().timeouts(impatient()));
     let stream = TcpStream::connect(&url[6..url.len() - 1]).unwrap();
     let mut raw = tls::raw_client(stream, tls::client_config());
@@ -505,7 +506,7 @@ fn a_client_that_dribbles_a_record_behind_the_tls_handshake_gets_408() {
     raw.stream.conn.writer().write_all(&[b'x'; 16 << 10]).unwrap();
     raw.stream.conn.write_tls(&mut record).unwrap();
     let sock = raw.stream.sock.try_clone().unwrap();
-    let dribbler = thread::spawn(move || dribble(&sock, &record));
+    let dribbler = thread::spawn(move || trickle(&sock, &record));
     assert!(raw.read_head().starts_with("HTTP/1.1 408 "));
     let reported = errors.recv_timeout(PATIENCE).unwrap();
     assert_eq!(reported, Error::Timeout(Operation::Handshake).to_string());
@@ -513,7 +514,7 @@ fn a_client_that_dribbles_a_record_behind_the_tls_handshake_gets_408() {
 }
 
 #[test]
-fn a_refusal_comes_through_tls() {
+fn a_refusal_is_sent_through_tls() {
     let (url, _) = serve(tls::acceptor().origins(["https://example.com"]));
     let error = tls::client().origin("https://elsewhere.example").connect(&url).unwrap_err();
     let Error::Handshake(tightwire::handshake::HandshakeError::Refused(response)) = error else {
@@ -523,12 +524,13 @@ fn a_refusal_comes_through_tls() {
 }
 
 #[test]
-fn at_shutdown_a_client_that_asks_gets_503_through_tls() {
+fn at_shutdown_a_handshake_gets_503_through_tls() {
     let (server, url) = tls::server();
     let handle = server.handle();
     let server = thread::spawn(move || server.run(wire::echo));
     let connect = || TcpStream::connect(url[6..url.len() - 1].replace("localhost", "127.0.0.1"));
-    // One is in the handshake of TLS, one behind it, one has asked halfway, and one is open.
+    // One client is in the TLS handshake, one is after it, one has sent half a request, and one is
+    // open.
     let mut silent = Raw::new(connect().unwrap());
     let mut asking: Vec<_> = ["", "GET / HTTP/1.1\r\nHo"]
         .map(|request| {
@@ -556,21 +558,21 @@ fn at_shutdown_a_client_that_asks_gets_503_through_tls() {
 }
 
 #[test]
-fn a_client_for_whom_there_is_no_room_sees_the_end_of_the_stream() {
+fn a_tls_client_above_the_maximum_sees_the_end_of_the_stream() {
     let (server, url) = tls::server();
     wire::run(server.max_connections(0), wire::echo);
     let error = tls::client().connect(&url).unwrap_err();
     assert!(wire::is_eof(&error), "{error:?}");
 }
 
-/// Where the test below finds the server of the one that runs it.
+/// The URL of the server, which the test passes to the process that it starts.
 const URL: &str = "TIGHTWIRE_TEST_URL";
 const ROOTS_TEST: &str = "by_default_the_roots_of_the_system_are_trusted";
 
 #[test]
 fn by_default_the_roots_of_the_system_are_trusted() {
     if let Ok(url) = env::var(URL) {
-        // In a process of its own, where the system's roots are those of the test.
+        // In a process of its own, the roots of the system are those of the test.
         return assert_echoes(&Client::new(), &url);
     }
     let (url, _errors) = serve(tls::acceptor());

@@ -1,4 +1,4 @@
-//! Both directions of TLS at once, its end, and what happens when records come in pieces.
+//! Tests both directions of TLS at once, the end of the stream, and records that arrive in pieces.
 #![cfg(feature = "tls")]
 
 #[path = "wire/proxy.rs"]
@@ -28,10 +28,10 @@ use tls::{RawClient, RawServer};
 use wire::{PATIENCE, Raw, close_body, masked};
 
 const MIB: usize = 1 << 20;
-/// More than the buffers of the system hold.
+/// More bytes than the buffers of the system hold.
 const HUGE: usize = 24 * MIB;
 
-/// What this returns, unless it hangs.
+/// Returns the result of `act`, and panics if it hangs.
 fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(act()));
@@ -48,7 +48,7 @@ where
     }
 }
 
-/// A server of ours, and a client that is made of rustls.
+/// Returns a server of the library, and a client that uses rustls directly.
 fn server(timeouts: Timeouts) -> (WebSocket, RawClient) {
     let (near, far) = tls::tcp();
     let ours = thread::spawn(|| TlsStream::server(far, tls::server_config(), PATIENCE).unwrap());
@@ -58,7 +58,7 @@ fn server(timeouts: Timeouts) -> (WebSocket, RawClient) {
     (acceptor.from_upgraded(ours.join().unwrap(), Negotiated::default(), Vec::new()).unwrap(), raw)
 }
 
-/// A client of ours, and a server that is made of rustls.
+/// Returns a client of the library, and a server that uses rustls directly.
 fn client(timeouts: Timeouts) -> (WebSocket, RawServer) {
     let (near, far) = tls::tcp();
     let ours = thread::spawn(|| {
@@ -70,7 +70,7 @@ fn client(timeouts: Timeouts) -> (WebSocket, RawServer) {
     (client.from_upgraded(ours.join().unwrap(), Negotiated::default(), Vec::new()).unwrap(), raw)
 }
 
-/// Two ends of ours.
+/// Returns a client and a server of the library.
 fn peers() -> [WebSocket; 2] {
     let (near, far) = tls::tcp();
     over(near, far)
@@ -83,7 +83,7 @@ fn over(near: impl Stream, far: impl Stream) -> [WebSocket; 2] {
     [client.unwrap(), server.unwrap()]
 }
 
-/// Reads as `std::io` does, which tries again where there was nothing yet.
+/// Reads like `std::io`, which tries again if no data was there yet.
 fn read(stream: &TlsStream, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(buffer) {
@@ -93,7 +93,7 @@ fn read(stream: &TlsStream, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// How a peer ends the stream.
+/// The way in which a peer ends the stream.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Announced,
@@ -125,7 +125,7 @@ fn assert_ends_abnormally(mut ws: WebSocket, how: End, in_message: bool) {
 }
 
 #[test]
-fn a_stream_that_is_cut_off_is_told_from_one_that_ends() {
+fn a_truncated_stream_is_distinguished_from_one_that_ends() {
     for how in [End::Announced, End::CutOff] {
         for (sent, in_message) in [(&[][..], false), (&[0x02, 3, 1, 2, 3], true)] {
             let (ws, mut raw) = client(Timeouts::default());
@@ -147,7 +147,7 @@ fn after_the_closing_handshake_both_ends_announce_the_end() {
     let ours = thread::spawn(move || (ws.recv(), ws));
     raw.send_frame(0x88, &close_body(1000, ""));
     assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
-    // The server ends first; without close_notify, this would be an error.
+    // The server ends first. Without close_notify, this would be an error.
     assert!(raw.read_to_end().is_empty());
     end(&mut raw, End::Announced);
     let (outcome, ws) = ours.join().unwrap();
@@ -158,8 +158,8 @@ fn after_the_closing_handshake_both_ends_announce_the_end() {
     let ours = thread::spawn(move || (ws.close(), ws));
     assert_eq!(raw.read_frame(), (0x88, close_body(1000, "")));
     raw.send([0x88, 2, 0x03, 0xe8]);
-    // The client waits for the server, and not for the end of TCP: some servers wait for the
-    // client to announce the end too.
+    // The client waits for the server, but not for the end of TCP, because some servers wait for
+    // the client to announce its end first.
     raw.stream.conn.send_close_notify();
     raw.stream.flush().unwrap();
     assert!(raw.read_to_end().is_empty());
@@ -180,12 +180,12 @@ fn a_client_does_not_end_before_its_server_does() {
     let kind = raw.stream.read(&mut [0]).unwrap_err().kind();
     assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind:?}");
     end(&mut raw, End::CutOff);
-    // Both Close frames have passed, so nothing can have been cut off.
+    // Both Close frames have arrived, so nothing can have been truncated.
     assert_eq!(ours.join().unwrap().unwrap(), None);
 }
 
 #[test]
-fn who_does_not_answer_a_close_is_given_up() {
+fn a_peer_that_does_not_answer_a_close_times_out() {
     let timeouts = Timeouts::new().close(Duration::from_millis(20));
     let (mut ws, _raw) = client(timeouts);
     let outcome = in_time(move || ws.close());
@@ -193,7 +193,7 @@ fn who_does_not_answer_a_close_is_given_up() {
 }
 
 #[test]
-fn a_record_that_comes_byte_by_byte_is_read_however_often_that_times_out() {
+fn a_record_that_arrives_byte_by_byte_is_read_despite_timeouts() {
     let (mut ws, mut raw) = server(Timeouts::default());
     let (first, second) = ([7; 130], "and another one");
     let mut records = Vec::new();
@@ -216,12 +216,12 @@ fn a_record_that_comes_byte_by_byte_is_read_however_often_that_times_out() {
 }
 
 #[test]
-fn a_record_that_comes_byte_by_byte_holds_up_no_deadline() {
+fn a_record_that_arrives_byte_by_byte_delays_no_deadline() {
     let (mut ws, mut raw) = server(Timeouts::default());
     let mut record = Vec::new();
     raw.stream.conn.writer().write_all(&[0; 16 << 10]).unwrap();
     raw.stream.conn.write_tls(&mut record).unwrap();
-    // The bytes last longer than `in_time` waits, and end with the other end of the stream.
+    // The bytes last longer than `in_time` waits. They end with the other end of the stream.
     let peer = thread::spawn(move || {
         let mut bytes = record[..record.len() - 1].iter();
         while bytes.next().is_some_and(|byte| raw.stream.sock.write_all(&[*byte]).is_ok()) {
@@ -235,7 +235,7 @@ fn a_record_that_comes_byte_by_byte_holds_up_no_deadline() {
     peer.join().unwrap();
 }
 
-/// Sends in one direction only, while the peer now and then wants new keys for it.
+/// Sends in one direction, while the peer from time to time requests new keys for it.
 fn send_under_new_keys<C, S>(
     ws: WebSocket,
     mut raw: Raw<StreamOwned<C, TcpStream>>,
@@ -272,7 +272,7 @@ fn send_under_new_keys<C, S>(
 }
 
 #[test]
-fn the_peer_may_ask_for_new_keys_in_the_middle_of_a_large_send() {
+fn the_peer_may_request_new_keys_in_the_middle_of_a_large_send() {
     let (ws, raw) = server(Timeouts::default());
     send_under_new_keys(ws, raw, &masked(0x89, b""), ClientConnection::refresh_traffic_keys_now);
     let (ws, raw) = client(Timeouts::default());
@@ -296,7 +296,7 @@ impl RefreshTrafficKeys for ServerConnection {
 }
 
 #[test]
-fn a_record_that_was_tampered_with_ends_the_connection_and_is_complained_of() {
+fn a_tampered_record_ends_the_connection_with_an_alert() {
     let (mut ws, mut raw) = server(Timeouts::default());
     let mut records = Vec::new();
     raw.stream.conn.writer().write_all(&masked(0x81, b"good")).unwrap();
@@ -306,7 +306,7 @@ fn a_record_that_was_tampered_with_ends_the_connection_and_is_complained_of() {
     *records.last_mut().unwrap() ^= 1;
     raw.stream.sock.write_all(&records).unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::from("good")));
-    let Error::Io(error) = ws.recv().unwrap_err() else { panic!("the wire broke") };
+    let Error::Io(error) = ws.recv().unwrap_err() else { panic!("not an I/O error") };
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     let source = error.get_ref().unwrap().downcast_ref::<rustls::Error>();
     assert_eq!(source, Some(&rustls::Error::DecryptError));
@@ -318,12 +318,12 @@ fn a_record_that_was_tampered_with_ends_the_connection_and_is_complained_of() {
 }
 
 #[test]
-fn a_shutdown_wakes_who_reads_and_who_writes() {
+fn a_shutdown_wakes_the_reading_and_the_writing_thread() {
     let (near, far) = tls::tcp();
     let (stream, _peer) = tls::streams(near, far);
     let stream = Arc::new(stream);
-    // No time-outs at all: nothing else would end them. On Windows a shutdown does not wake who
-    // reads, and a read has to come back by itself.
+    // Without timeouts, only the shutdown can end these calls. On Windows, a shutdown does not wake
+    // a reading thread, so the read needs a timeout.
     stream.set_read_timeout(cfg!(windows).then_some(Duration::from_millis(100))).unwrap();
     stream.set_write_timeout(None).unwrap();
     let (began, has_begun) = mpsc::channel();
@@ -350,7 +350,7 @@ fn a_shutdown_wakes_who_reads_and_who_writes() {
             }
         }),
     ];
-    // Until it has taken nothing for a while, so that most likely it waits.
+    // The stream has accepted nothing for a while, so the writer most likely waits.
     while has_begun.recv_timeout(Duration::from_millis(50)).is_ok() {}
     in_time(move || stream.shutdown(Shutdown::Both)).unwrap();
     let [read, written] = blocked.map(|thread| in_time(move || thread.join().unwrap()));
@@ -366,7 +366,7 @@ fn a_reset_ends_both_halves() {
     let writer = thread::spawn(move || sender.send(vec![0; HUGE]).unwrap_err());
     raw.read(100);
     raw.stream.sock.peek(&mut [0]).unwrap();
-    // With bytes unread, which is a reset.
+    // Dropping a socket with unread bytes causes a reset.
     drop(raw);
     let [read, written] = [reader, writer].map(|thread| in_time(move || thread.join().unwrap()));
     let is_broken = |error: &Error| match error {
@@ -417,7 +417,7 @@ fn a_close_in_the_middle_of_a_huge_send_follows_its_message() {
 }
 
 #[test]
-fn a_peer_that_ends_the_stream_behind_its_close_frame_reads_ours() {
+fn a_peer_that_ends_the_stream_after_its_close_frame_reads_ours() {
     for how in [End::Announced, End::CutOff] {
         let (ws, mut raw) = server(Timeouts::default());
         let (sender, mut receiver) = ws.split();
@@ -429,13 +429,13 @@ fn a_peer_that_ends_the_stream_behind_its_close_frame_reads_ours() {
             let sender = sender.clone();
             move || sender.send(vec![7; HUGE])
         });
-        assert_eq!(raw.read_frame().0, 0x02, "the writer is at it");
+        assert_eq!(raw.read_frame().0, 0x02, "the writer has begun");
         raw.send_frame(0x88, &close_body(1000, ""));
         end(&mut raw, how);
         while sender.state() == State::Open {
             thread::yield_now();
         }
-        // By now it may have met the end of the stream, too.
+        // The server may already have read the end of the stream.
         let close = loop {
             match raw.read_frame() {
                 (0x00 | 0x80, _) => {}
@@ -451,7 +451,7 @@ fn a_peer_that_ends_the_stream_behind_its_close_frame_reads_ours() {
 }
 
 #[test]
-fn messages_are_streamed_both_ways_at_once() {
+fn messages_are_streamed_in_both_directions_at_once() {
     const PIECES: usize = 400;
     let piece = |number: usize| vec![number as u8; 1 + number * 61];
     let ends = peers().map(|ws| {
@@ -479,7 +479,7 @@ fn messages_are_streamed_both_ways_at_once() {
     assert_eq!(server.join().unwrap().unwrap(), None);
 }
 
-/// A stream that takes and gives little at a time, and often nothing, as the seed says.
+/// A stream that accepts and returns few bytes at a time, and often none, as the seed decides.
 #[derive(Debug)]
 struct Bumpy {
     stream: TcpStream,
@@ -493,7 +493,7 @@ impl Bumpy {
         Self { stream, random, max_piece }
     }
 
-    /// How many bytes may go in a direction now.
+    /// Returns how many bytes may pass in this direction now.
     fn bump(&self, direction: usize) -> io::Result<usize> {
         let mut random = self.random[direction].lock().unwrap();
         match random.below(4) {
@@ -532,7 +532,7 @@ impl Stream for Bumpy {
     }
 }
 
-/// Sends what the seed says while it receives as much; the client closes.
+/// Sends messages that the seed decides, and receives as many. The client closes.
 fn talk(ws: WebSocket, max_len: usize, seed: u64, peer_seed: u64, closes: bool) {
     const COUNT: usize = 30;
     let messages = move |seed| {
@@ -559,12 +559,12 @@ fn talk(ws: WebSocket, max_len: usize, seed: u64, peer_seed: u64, closes: bool) 
         sender.close().unwrap();
     }
     assert_eq!(receiver.recv().unwrap(), None);
-    // Not that it was clean: a last Pong may not have been taken.
+    // The end need not be clean, because a last Pong may be lost.
     assert_eq!(receiver.close_status().unwrap().code(), 1000);
 }
 
 #[test]
-fn nothing_is_lost_or_sent_twice_however_records_are_cut_on_their_way() {
+fn no_byte_is_lost_or_repeated_however_records_are_cut() {
     for seed in 0..8 {
         let max_piece = [7, 600, 20_000, 100_000][seed as usize % 4];
         let max_len = 100 * max_piece;
@@ -578,7 +578,7 @@ fn nothing_is_lost_or_sent_twice_however_records_are_cut_on_their_way() {
 }
 
 #[test]
-fn a_write_goes_on_while_the_stream_has_room() {
+fn a_write_continues_while_the_stream_has_room() {
     let (near, far) = tls::tcp();
     let (stream, peer) = tls::streams(near, far);
     let reader = thread::spawn(move || {
@@ -586,7 +586,7 @@ fn a_write_goes_on_while_the_stream_has_room() {
         while let Ok(1..) = read(&peer, &mut buffer) {}
     });
     // The stream encrypts 64 KiB at once, and has room for more. A write also ends 10 ms after its
-    // first call to the stream, so a machine that is busy at that moment may cut one short.
+    // first call to the stream, so it may end early on a busy machine.
     let data = vec![7; 80 << 10];
     let takes_all = || Stream::write(&stream, &data).unwrap() == data.len();
     assert!((0..100).any(|_| takes_all()));
@@ -595,7 +595,7 @@ fn a_write_goes_on_while_the_stream_has_room() {
 }
 
 #[test]
-fn what_was_not_taken_is_written_again_with_more_behind_it() {
+fn an_unaccepted_write_may_be_repeated_with_more_bytes() {
     let (near, far) = tls::tcp();
     let (stream, peer) = tls::streams(Bumpy::new(near, 1, 5000), far);
     let expected: Vec<u8> = (0..=250).cycle().take(MIB).collect();
@@ -609,7 +609,7 @@ fn what_was_not_taken_is_written_again_with_more_behind_it() {
     let (mut written, mut random) = (0, Random(1));
     let mut shown = 0;
     while written < expected.len() {
-        // Never less than the stream saw before.
+        // At least the bytes that the stream has already seen.
         shown = expected.len().min(shown.max(written + 1 + random.below(100_000)));
         let waiting = &expected[written..shown];
         match Stream::write(&stream, waiting) {

@@ -1,5 +1,5 @@
-//! How long a receive waits in one read: until the next moment at which the receiver has something
-//! else to do, and no shorter.
+//! Tests how long a receive waits in one read: until the receiver next has other work, and no
+//! shorter.
 
 #[path = "wire/pipe.rs"]
 mod pipe;
@@ -14,7 +14,7 @@ use task::{LONG, Task};
 use tightwire::{Error, Hub, MessageKind, Operation, Role, SlowPolicy, Timeouts};
 use wire::close_body;
 
-/// Longer than a machine has been up is no time for a clock.
+/// Shorter than the uptime of the machine, so that a clock can represent it.
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn timeouts() -> Timeouts {
@@ -46,7 +46,7 @@ fn an_idle_connection_waits_for_the_earliest_of_its_deadlines() {
                 Task::spawn(move || ws.recv().map(drop))
             };
             assert_eq!(read_timeout(&pipe), expected);
-            // Bytes that were written, and those that the caller fed, change nothing about it.
+            // Bytes that were written or fed do not change this.
             sender.send("sent").unwrap();
             sender.feed("fed").unwrap();
             pipe.feed_frame(0x8a, b"");
@@ -58,7 +58,7 @@ fn an_idle_connection_waits_for_the_earliest_of_its_deadlines() {
 }
 
 #[test]
-fn a_receiver_comes_back_soon_for_bytes_that_the_peer_did_not_take() {
+fn a_receiver_waits_only_briefly_while_bytes_are_unwritten() {
     for is_split in [false, true] {
         let pipe = Pipe::with_room(0);
         let mut ws = pipe.open(timeouts().write(Duration::ZERO));
@@ -68,7 +68,7 @@ fn a_receiver_comes_back_soon_for_bytes_that_the_peer_did_not_take() {
             let (_, mut receiver) = ws.split();
             Task::spawn(move || receiver.recv().map(drop))
         } else {
-            // A connection whose caller also sends tells it that the peer does not read.
+            // A connection that is not split reports that the peer does not read.
             Task::spawn(move || {
                 loop {
                     match ws.recv() {
@@ -82,7 +82,7 @@ fn a_receiver_comes_back_soon_for_bytes_that_the_peer_did_not_take() {
         assert!(timeout < Duration::from_secs(1), "{timeout:?}");
         pipe.set_room(usize::MAX);
         pipe.await_frame(0x81, b"late");
-        // From then on it waits as if nothing had been.
+        // From then on, the receiver waits for the full time again.
         pipe.await_that("a long read", |state| state.read_timeout == Some(LONG));
         sender.abort();
         assert!(receive.end().is_err());
@@ -90,7 +90,7 @@ fn a_receiver_comes_back_soon_for_bytes_that_the_peer_did_not_take() {
 }
 
 #[test]
-fn a_receiver_comes_back_soon_for_a_pong_that_the_peer_did_not_take() {
+fn a_receiver_waits_only_briefly_while_a_pong_is_unwritten() {
     let pipe = Pipe::with_room(0);
     let (sender, mut receiver) = pipe.open(timeouts().write(Duration::ZERO)).split();
     let receive = Task::spawn(move || receiver.recv().map(drop));
@@ -105,7 +105,7 @@ fn a_receiver_comes_back_soon_for_a_pong_that_the_peer_did_not_take() {
 }
 
 #[test]
-fn a_broadcast_that_waits_for_the_end_of_a_message_makes_no_receiver_hurry() {
+fn a_broadcast_that_waits_for_a_message_to_end_does_not_shorten_reads() {
     let pipe = Pipe::new(Role::Server);
     let (sender, mut receiver) = pipe.open(timeouts()).split();
     let hub = Hub::new(SlowPolicy::Drop);
@@ -123,7 +123,7 @@ fn a_broadcast_that_waits_for_the_end_of_a_message_makes_no_receiver_hurry() {
 }
 
 #[test]
-fn silence_is_counted_once_whether_other_threads_write_without_waiting_or_not() {
+fn a_nonblocking_write_does_not_count_the_silence_twice() {
     for is_busy in [false, true] {
         let silence = Duration::from_millis(100);
         let (slow, pipe) = (Pipe::with_room(0), Pipe::new(Role::Server));
@@ -131,7 +131,7 @@ fn silence_is_counted_once_whether_other_threads_write_without_waiting_or_not() 
         let hub = Hub::new(SlowPolicy::Drop);
         let _members = [&slow_ws, &ws].map(|ws| hub.join(ws.sender()));
         if is_busy {
-            // Before the read, not during it.
+            // The broadcast comes before the read, not during it.
             assert_eq!(hub.broadcast("broadcast").delivered, 2);
         }
         let sender = ws.sender();

@@ -1,4 +1,4 @@
-//! What an endpoint may send (§5.1, §5.3 to §5.5, §6.1, §7), byte for byte.
+//! Tests the frames that an endpoint may send (§5.1, §5.3 to §5.5, §6.1, §7), byte for byte.
 
 mod support;
 
@@ -12,7 +12,7 @@ use tightwire::protocol::{
     Event, Message, MessageKind, MessageRef, Outbound, PendingControl, Role, SendError,
 };
 
-/// One thing to send, by its name.
+/// One kind of send.
 #[derive(Clone, Copy, Debug)]
 enum Send {
     Text,
@@ -51,12 +51,12 @@ impl Send {
     }
 }
 
-/// Asserts that `send` is refused with this error and adds nothing to what is to go out.
+/// Asserts that `send` fails with this error and appends nothing.
 #[track_caller]
 fn assert_refused(error: SendError, send: impl FnOnce(&mut Vec<u8>) -> Result<(), SendError>) {
     let mut out = b"before".to_vec();
     assert_eq!(send(&mut out), Err(error));
-    assert_eq!(out, b"before", "nothing of it goes out");
+    assert_eq!(out, b"before", "nothing is appended");
 }
 
 // proves 6455-5.1-1, 6455-5.1-5, 6455-5.2-4, 6455-5.3-1, 6455-5.5.1-7, 6455-5.8-2, 6455-6.1-8
@@ -78,7 +78,7 @@ fn clients_mask_all_frames_and_servers_none() {
 
 // proves 6455-5.3-3, 6455-10.3-3
 #[test]
-fn each_frame_takes_a_key_of_its_own() {
+fn each_frame_has_its_own_masking_key() {
     let mut sender = Outbound::client(counted_key);
     let mut out = Vec::new();
     sender.encode_message("whole".into(), &mut out).unwrap();
@@ -117,7 +117,7 @@ fn the_key_masks_the_payload_from_its_first_byte() {
 }
 
 #[test]
-fn a_header_alone_is_what_a_message_begins_with() {
+fn a_header_and_a_masked_payload_equal_the_whole_message() {
     for role in ROLES {
         for len in [0, 125, 126, 65536] {
             let data = vec![0x55; len];
@@ -186,7 +186,7 @@ fn control_frames_may_be_sent_between_fragments() {
 
 // proves 6455-5.4-13
 #[test]
-fn a_second_message_waits_for_the_end_of_the_first() {
+fn a_second_message_is_refused_until_the_first_ends() {
     let error = SendError::MessageInProgress;
     for role in ROLES {
         let mut sender = outbound(role);
@@ -250,7 +250,7 @@ fn pings_and_pongs_have_at_most_125_bytes() {
 
 // proves 6455-5.5-2, 6455-5.5.1-3, 6455-7.1.2-1, 6455-7.4-1, 6455-7.4-3
 #[test]
-fn a_close_says_its_code_and_a_reason_of_at_most_123_bytes() {
+fn a_close_has_a_code_and_a_reason_of_at_most_123_bytes() {
     let longest = "r".repeat(123);
     for role in ROLES {
         let mut out = Vec::new();
@@ -271,7 +271,7 @@ fn a_close_says_its_code_and_a_reason_of_at_most_123_bytes() {
 
 // proves 6455-7.4.1-19
 #[test]
-fn only_a_client_sends_1010_of_itself() {
+fn only_a_client_may_initiate_a_close_with_1010() {
     let frame = CloseFrame::from(CloseCode::MANDATORY_EXTENSION);
     let mut out = Vec::new();
     outbound(Role::Client).encode_close(Some(&frame), &mut out).unwrap();
@@ -287,7 +287,7 @@ fn only_a_client_sends_1010_of_itself() {
 
 // proves 6455-5.5.1-10
 #[test]
-fn a_server_repeats_the_1010_of_its_client() {
+fn a_server_echoes_the_1010_of_its_client() {
     let mut pending_control = PendingControl::new();
     let frame = CloseFrame::new(CloseCode::MANDATORY_EXTENSION, "needs it").unwrap();
     pending_control.record_event(&Event::Close(Some(frame)));
@@ -297,7 +297,7 @@ fn a_server_repeats_the_1010_of_its_client() {
 }
 
 #[test]
-fn without_a_masking_key_nothing_is_sent_and_nothing_is_changed() {
+fn without_a_masking_key_nothing_is_sent_or_changed() {
     let_keys_run_out(true);
     let mut sender = Outbound::client(fragile_key);
     for send in ALL {
@@ -314,7 +314,7 @@ fn without_a_masking_key_nothing_is_sent_and_nothing_is_changed() {
 }
 
 #[test]
-fn a_refused_fragment_leaves_the_message_as_it_was() {
+fn a_refused_fragment_does_not_change_the_message() {
     let mut sender = Outbound::client(fragile_key);
     let mut out = Vec::new();
     sender.encode_fragment("a".into(), &mut out).unwrap();
@@ -347,7 +347,7 @@ fn of_several_unanswered_pings_the_latest_is_answered() {
 
 // proves 6455-5.5.3-5
 #[test]
-fn messages_and_pongs_call_for_no_answer() {
+fn messages_and_pongs_need_no_answer() {
     let mut pending_control = PendingControl::new();
     pending_control.record_event(&Event::Message(Message::from("Hello")));
     pending_control.record_event(&Event::Pong(b"Hello".to_vec()));
@@ -359,7 +359,7 @@ fn messages_and_pongs_call_for_no_answer() {
 
 // proves 6455-5.5.2-3, 6455-5.5.1-9, 6455-5.5.1-10
 #[test]
-fn a_pong_is_said_before_a_close_and_the_close_repeats_the_code_alone() {
+fn a_pong_precedes_a_close_that_echoes_only_the_code() {
     for role in ROLES {
         let mut pending_control = PendingControl::new();
         pending_control.record_event(&Event::Ping(b"p".to_vec()));
@@ -400,7 +400,7 @@ fn a_close_that_was_sent_is_not_sent_again() {
 
 // proves 6455-5.5.2-3
 #[test]
-fn a_ping_is_answered_also_after_the_own_close() {
+fn a_ping_is_answered_even_after_our_close() {
     for role in ROLES {
         let (mut sender, mut out) = (outbound(role), Vec::new());
         sender.encode_close(None, &mut out).unwrap();
@@ -414,7 +414,7 @@ fn a_ping_is_answered_also_after_the_own_close() {
 
 // proves 6455-5.5.1-8, 6455-5.5.1-12, 6455-6.1-3
 #[test]
-fn an_answered_close_gives_up_the_message_in_progress() {
+fn answering_a_close_abandons_the_message_in_progress() {
     for role in ROLES {
         let (mut sender, mut out) = (outbound(role), Vec::new());
         sender.encode_fragment("never ".into(), &mut out).unwrap();
@@ -431,7 +431,7 @@ fn an_answered_close_gives_up_the_message_in_progress() {
 
 // proves 6455-6.1-2
 #[test]
-fn nothing_but_a_close_is_sent_once_a_close_could_not_be_answered() {
+fn only_a_close_is_sent_once_a_close_could_not_be_answered() {
     let notes: [fn(&mut PendingControl); 2] = [
         |pending_control| pending_control.record_event(&Event::Close(None)),
         |pending_control| pending_control.record_failure(ProtocolError::ReservedBits),
@@ -456,14 +456,14 @@ fn nothing_but_a_close_is_sent_once_a_close_could_not_be_answered() {
 }
 
 #[test]
-fn the_role_is_the_one_of_the_constructor() {
+fn the_constructor_determines_the_role() {
     for role in ROLES {
         assert_eq!(outbound(role).role(), role);
     }
 }
 
 #[test]
-fn messages_of_all_types_are_lent_as_what_they_are() {
+fn messages_of_all_types_convert_to_a_message_ref() {
     let (string, vec) = (String::from("words"), vec![1, 2]);
     let (text, data) = (Message::from("words"), Message::from(vec![1, 2]));
     for lent in [MessageRef::from("words"), (&string).into(), (&text).into()] {
@@ -476,7 +476,7 @@ fn messages_of_all_types_are_lent_as_what_they_are() {
 }
 
 #[test]
-fn refusals_say_in_words_what_is_wrong() {
+fn send_errors_name_the_fault() {
     let refusals = [
         (SendError::Closed, "closing"),
         (SendError::MessageInProgress, "in progress"),

@@ -1,5 +1,5 @@
-//! Replays what the fuzzers begin with, and what they found once, `fuzz/seeds`, through the checks they use,
-//! `fuzz/oracles`, with the stable compiler.
+//! Replays the seeds of the fuzzers and their former findings, `fuzz/seeds`, through the checks of
+//! the fuzzers, `fuzz/oracles`, with the stable compiler.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 #[allow(unreachable_pub)]
 mod oracles;
 
-/// One test for each target: its seeds through its oracle.
+/// Defines a test for each target, which passes its seeds to its oracle.
 macro_rules! replay {
     ($($target:ident)*) => {$(
         #[test]
@@ -20,6 +20,7 @@ macro_rules! replay {
 
 replay! {
     frame_header
+    hub
     connection
     inbound
     differential
@@ -28,12 +29,18 @@ replay! {
     response_head
     negotiation
     net_stream
+    proxies
     uri
 }
 
 #[cfg(feature = "deflate")]
 replay! {
     inflate
+}
+
+#[cfg(feature = "tls")]
+replay! {
+    tls
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

@@ -1,4 +1,4 @@
-//! Through a proxy that others made: tinyproxy 1.11, whose responses are HTTP/1.0.
+//! Tests connections through tinyproxy 1.11, whose responses are HTTP/1.0.
 //!
 //! `tests/interop/run tinyproxy` installs it and runs these tests.
 
@@ -12,14 +12,14 @@ use std::{env, fs, thread};
 use tightwire::handshake::{ProxyError, Response};
 use tightwire::{Client, CloseCode, Error, Message, Server, WebSocket};
 
-/// A tinyproxy of our own, which ends with the test.
+/// A tinyproxy process that ends with the test.
 struct Tinyproxy {
     address: SocketAddr,
     process: Child,
 }
 
 impl Tinyproxy {
-    /// Starts one with these lines in its configuration.
+    /// Starts a proxy with these lines in its configuration.
     fn start(lines: &str) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let port = address.port();
@@ -30,17 +30,17 @@ impl Tinyproxy {
         command.arg("-d").arg("-c").arg(&config).stdout(Stdio::piped());
         let mut process = command.spawn().expect("tinyproxy, in the path");
         let mut log = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        // It listens once it says this. If it does not, its log ends.
+        // The proxy prints this once it listens. If it fails, its log ends.
         let listens = log.any(|line| line.contains("Starting main loop"));
         fs::remove_file(&config).unwrap();
-        // What it has to say further must not fill the pipe.
+        // The rest of the log must not fill the pipe.
         thread::spawn(move || log.for_each(drop));
         let this = Self { address, process };
         assert!(listens, "tinyproxy does not start");
         this
     }
 
-    /// Connects through it, as this user.
+    /// Connects through the proxy as this user.
     fn connect(&self, user: &str, url: &str) -> Result<WebSocket, Error> {
         let Self { address, .. } = self;
         Client::new().proxy(&format!("http://{user}{address}")).connect(url)
@@ -78,7 +78,7 @@ fn refusal(connected: Result<WebSocket, Error>) -> Response {
 fn messages_pass_through_the_tunnel() {
     let server = wire::echo_server();
     let proxy = Tinyproxy::start(&format!("ConnectPort {}", server.port()));
-    // The proxy looks up the name.
+    // The proxy resolves the name.
     assert_echoes(proxy.connect("", &format!("ws://localhost:{}/", server.port())));
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -97,12 +97,12 @@ fn an_ipv6_address_is_understood() {
 
 #[test]
 #[ignore = "needs tinyproxy: see tests/interop/run"]
-fn it_takes_the_right_password_and_no_other() {
+fn only_the_right_password_is_accepted() {
     let server = wire::echo_server();
     let url = format!("ws://{server}/");
     let proxy = Tinyproxy::start("BasicAuth edna secret");
     assert_echoes(proxy.connect("edna:s%65cret@", &url));
-    // It takes a wrong password as if it were one for the server.
+    // The proxy treats a wrong password as one for the server.
     let cases = [
         ("", 407, "Proxy-Authenticate"),
         ("edna@", 401, "WWW-Authenticate"),
@@ -119,7 +119,7 @@ fn it_takes_the_right_password_and_no_other() {
 
 #[test]
 #[ignore = "needs tinyproxy: see tests/interop/run"]
-fn what_it_refuses_is_told_from_what_it_cannot_reach() {
+fn a_refused_target_is_distinguished_from_an_unreachable_one() {
     let server = wire::echo_server();
     let proxy = Tinyproxy::start("ConnectPort 443");
     assert_eq!(refusal(proxy.connect("", &format!("ws://{server}/"))).status(), 403);

@@ -1,4 +1,4 @@
-//! The examples of RFC 6455, and frames derived from its rules, byte for byte.
+//! Tests the examples of RFC 6455, and frames derived from its rules, byte for byte.
 
 mod support;
 
@@ -11,7 +11,7 @@ use tightwire::ProtocolError;
 use tightwire::frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode};
 use tightwire::protocol::{Event, Limits, Message, MessageRef, Role, State};
 
-/// A frame that either end accepts in its form.
+/// A frame that either end accepts, with the masking of its sender.
 struct Valid {
     what: &'static str,
     /// As a server sends it.
@@ -205,7 +205,7 @@ fn receivers_read_the_vectors_however_they_are_cut() {
 
 // proves 6455-5.1-3, 6455-5.1-4, 6455-5.1-6, 6455-5.1-7
 #[test]
-fn vectors_in_the_form_of_the_wrong_end_fail_the_connection() {
+fn vectors_with_the_wrong_masking_fail_the_connection() {
     for case in VALID {
         let (to_server, to_client) = (case.wire(Role::Server), case.wire(Role::Client));
         assert_fails(Role::Server, Limits::default(), &to_server, E::Unmasked);
@@ -225,7 +225,8 @@ fn the_ping_of_the_examples_is_answered_by_their_pong() {
     assert_eq!(out, hex("8a 85 37fa213d 7f9f4d5158"));
 }
 
-/// Length of the payload, header from a server, header from a client without its key.
+/// The length of the payload, the header from a server, and the header from a client without its
+/// key.
 const HEADER_FORMS: &[(usize, &str, &str)] = &[
     (0, "82 00", "82 80"),
     (1, "82 01", "82 81"),
@@ -292,7 +293,7 @@ fn invalid_headers_fail_the_connection_with_1002() {
 
 // proves 6455-10.4-1
 #[test]
-fn a_valid_header_of_2_to_the_60_bytes_is_stopped_by_a_limit() {
+fn a_valid_header_for_2_to_the_60_bytes_exceeds_a_limit() {
     let limit = Limits::new().get_max_frame_len();
     let from_server = hex("82 7f 1000000000000000");
     let from_client = hex("82 ff 1000000000000000 37fa213d");
@@ -342,7 +343,7 @@ const INVALID: &[(&str, &str, ProtocolError, u16)] = &[
 // proves 6455-7.4.1-9, 6455-7.4.1-12, 6455-7.4.1-14, 6455-7.4.1-22, 6455-8.1-1
 // proves 6455-10.7-1, 6455-10.7-3
 #[test]
-fn invalid_frames_fail_the_connection_with_the_fitting_code() {
+fn invalid_frames_fail_the_connection_with_the_matching_code() {
     for &(unmasked, masked, error, code) in INVALID {
         for (role, wire) in [(Role::Client, hex(unmasked)), (Role::Server, hex(masked))] {
             let events = assert_fails(role, Limits::default(), &wire, error);
@@ -354,7 +355,7 @@ fn invalid_frames_fail_the_connection_with_the_fitting_code() {
 
 // proves 6455-5.2-7, 6455-5.5-1, 6455-5.6-1
 #[test]
-fn the_opcode_table_holds() {
+fn opcodes_match_the_table_of_the_rfc() {
     let known = [
         (0x0, Opcode::Continuation, false),
         (0x1, Opcode::Text, false),
@@ -393,7 +394,7 @@ fn reserved_opcodes_fail_the_connection_with_any_fin_and_payload() {
     assert_eq!(code, CloseCode::PROTOCOL_ERROR);
 }
 
-/// First and last code of each range of the table, and whether its codes go on the wire.
+/// The first and the last code of each range of the table, and whether its codes may be sent.
 const CODE_RANGES: &[(u16, u16, bool)] = &[
     (0, 999, false),
     (1000, 1003, true),
@@ -410,7 +411,7 @@ const CODE_RANGES: &[(u16, u16, bool)] = &[
 // proves 6455-7.4-2, 6455-7.4.1-7, 6455-7.4.1-8, 6455-7.4.1-11, 6455-7.4.1-21, 6455-7.4.2-1
 // proves 6455-7.4.2-2, 6455-7.4.2-3, 6455-7.4.2-4
 #[test]
-fn only_codes_for_the_wire_can_be_made() {
+fn only_sendable_close_codes_can_be_constructed() {
     let mut next = Some(0);
     for &(first, last, is_for_wire) in CODE_RANGES {
         assert_eq!(next, Some(first), "the table has no gap");
@@ -426,7 +427,7 @@ fn only_codes_for_the_wire_can_be_made() {
 // proves 6455-5.5.1-10, 6455-7.4.1-3, 6455-7.4.1-15, 6455-7.4.1-20, 6455-7.4.2-1
 // proves 6455-7.4.2-2, 6455-7.4.2-3, 6455-7.4.2-4
 #[test]
-fn received_codes_are_echoed_if_they_may_be_on_the_wire_and_answered_by_1002_if_not() {
+fn received_codes_are_echoed_if_sendable_and_answered_with_1002_if_not() {
     for &(first, last, is_for_wire) in CODE_RANGES {
         for code in first..=last {
             let role = ROLES[usize::from(code % 2)];
@@ -452,7 +453,7 @@ fn received_codes_are_echoed_if_they_may_be_on_the_wire_and_answered_by_1002_if_
 
 // proves 6455-7.4.1-1, 6455-7.4.1-2, 6455-7.4.1-3, 6455-7.4.1-15, 6455-7.4.1-20
 #[test]
-fn constants_have_the_numbers_of_the_table() {
+fn close_code_constants_match_the_table_of_the_rfc() {
     let table = [
         (CloseCode::NORMAL, 1000),
         (CloseCode::GOING_AWAY, 1001),

@@ -1,4 +1,4 @@
-//! The example `wscat` as a process: what it sends, what it shows, and what it ends with.
+//! Tests the example `wscat` as a process: its messages, its output, and its exit codes.
 
 #[cfg(feature = "tls")]
 #[path = "wire/tls.rs"]
@@ -16,7 +16,7 @@ use tightwire::handshake::Response;
 use tightwire::{Acceptor, Message};
 use wire::{PATIENCE, Raw, answer_upgrade, close_body, echo_server, field, raw_server};
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 struct Outcome {
     code: Option<i32>,
@@ -31,7 +31,7 @@ impl Outcome {
     }
 }
 
-/// Cargo builds the examples with the tests, next to them.
+/// Returns the path of the example, which Cargo builds next to the tests.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let name = format!("wscat{}", std::env::consts::EXE_SUFFIX);
@@ -46,7 +46,7 @@ fn start(arguments: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-/// Waits for the end of the process, and ends it if that does not come.
+/// Waits for the end of the process, and kills it after a timeout.
 fn finish(mut child: Child) -> Outcome {
     drop(child.stdin.take());
     let (done, is_done) = mpsc::channel();
@@ -57,7 +57,7 @@ fn finish(mut child: Child) -> Outcome {
         output.unwrap()
     });
     if is_done.recv_timeout(PATIENCE).is_err() {
-        // The child itself is with the thread that waits for it.
+        // The waiting thread owns the child.
         let _ = Command::new("kill").arg(id.to_string()).status();
         panic!("wscat does not end");
     }
@@ -71,7 +71,7 @@ fn finish(mut child: Child) -> Outcome {
 
 fn run(arguments: &[&str], input: &str) -> Outcome {
     let mut child = start(arguments);
-    // It may have ended without reading any.
+    // The process may have ended without reading any input.
     let _ = child.stdin.as_mut().unwrap().write_all(input.as_bytes());
     finish(child)
 }
@@ -80,7 +80,7 @@ fn url(address: SocketAddr) -> String {
     format!("ws://{address}/")
 }
 
-/// Serves one client: the opening handshake, then this.
+/// Serves one client: completes the opening handshake, then calls `serve`.
 fn after_upgrade<T: Send + 'static>(
     serve: impl FnOnce(&mut Raw) -> T + Send + 'static,
 ) -> (String, thread::JoinHandle<T>) {
@@ -96,7 +96,7 @@ fn close_frame(code: u16, reason: &str) -> Vec<u8> {
 }
 
 #[test]
-fn lines_go_out_and_messages_come_in() {
+fn lines_are_sent_and_messages_are_printed() {
     let address = echo_server();
     let outcome = run(&[&url(address)], "hello\nwörld\n\nlast, without an end");
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
@@ -124,7 +124,7 @@ fn the_scheme_may_be_left_out() {
 }
 
 #[test]
-fn bytes_are_given_and_shown_in_hexadecimal() {
+fn binary_data_is_entered_and_shown_in_hexadecimal() {
     let url = url(echo_server());
     let outcome = run(&["--binary", &url], "00 ff 4142\n000102030405060708090a0b0c0d0e0f1011\n\n");
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
@@ -141,7 +141,7 @@ fn bytes_are_given_and_shown_in_hexadecimal() {
 }
 
 #[test]
-fn what_is_no_hexadecimal_is_not_sent() {
+fn invalid_hexadecimal_is_not_sent() {
     for (input, why) in [
         ("0\n", "an odd number of hexadecimal digits"),
         ("0g\n", "not hexadecimal"),
@@ -155,7 +155,7 @@ fn what_is_no_hexadecimal_is_not_sent() {
 }
 
 #[test]
-fn the_request_is_as_asked_for() {
+fn the_request_has_the_fields_of_the_options() {
     let (url, server) = raw_server(|mut raw| answer_upgrade(&mut raw));
     let asked = ["-H", "X-One: 1", "--header", "X-Two:a: b", "-o", "https://a.example"];
     let outcome = run(&[&asked[..], &["-s", "v2", "--subprotocol", "v1", &url]].concat(), "");
@@ -180,7 +180,7 @@ fn the_subprotocol_is_shown() {
 }
 
 #[test]
-fn it_closes_as_asked_for() {
+fn close_options_set_the_code_and_the_reason() {
     for (arguments, input) in [
         (&["--close", "4001", "bye \u{1f980}"][..], "one\n"),
         (&["--commands"][..], "one\n/close 4001 bye \u{1f980}\nnot sent\n"),
@@ -200,7 +200,7 @@ fn it_closes_as_asked_for() {
 }
 
 #[test]
-fn how_the_server_closes_is_told_by_name_and_by_exit_code() {
+fn a_close_by_the_server_is_shown_by_name_and_exit_code() {
     for (code, reason, exit, note) in [
         (1000, "", 0, "1000 (normal closure)"),
         (1001, "restart", 0, "1001 (going away): restart"),
@@ -212,7 +212,7 @@ fn how_the_server_closes_is_told_by_name_and_by_exit_code() {
             raw.send(close_frame(code, reason));
             assert_eq!(raw.read_frame().0, 0x88);
         });
-        // Input goes on.
+        // The input stays open.
         let mut child = start(&[&url]);
         let input = child.stdin.take();
         let outcome = finish(child);
@@ -224,7 +224,7 @@ fn how_the_server_closes_is_told_by_name_and_by_exit_code() {
 }
 
 #[test]
-fn a_lost_connection_and_a_broken_rule_have_codes_of_their_own() {
+fn a_lost_connection_and_a_broken_rule_have_their_own_exit_codes() {
     for (bytes, code, error) in [
         (&b""[..], 3, "the stream ended without a Close frame"),
         (&b"\x83\x00"[..], 4, "reserved opcode 0x3 (RFC 6455 §5.2)"),
@@ -245,8 +245,8 @@ fn a_lost_connection_and_a_broken_rule_have_codes_of_their_own() {
 }
 
 #[test]
-fn without_a_connection_it_ends_with_2() {
-    // Nobody listens there any more.
+fn a_failed_connection_exits_with_2() {
+    // Nobody listens at this address any more.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let outcome = run(&[&url(free)], "hello\n");
     assert_eq!(outcome.code, Some(2), "{outcome:#?}");
@@ -260,7 +260,7 @@ fn without_a_connection_it_ends_with_2() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_ends_with_1() {
+fn an_invalid_command_line_exits_with_1() {
     let address = echo_server();
     let (url, http) = (url(address), format!("http://{address}"));
     for arguments in [
@@ -303,19 +303,19 @@ fn help_names_every_option_and_exit_code() {
 #[test]
 fn pings_and_pongs_are_shown() {
     let (url, server) = after_upgrade(|raw| {
-        // A message in between, cut so that the Ping begins in the middle of what is read.
+        // A message comes in between, cut so that the Ping begins in the middle of a read.
         raw.send(b"\x82\x04\x89\x00");
         raw.send(b"\x8a\x00\x89\x02hi\x81\x02ok");
-        // The Ping of its input may go out before it has read ours.
+        // The client may send the Ping of its input before it has read ours.
         let mut frames = [raw.read_frame(), raw.read_frame()];
         frames.sort();
         assert_eq!(frames, [(0x89, b"one".to_vec()), (0x8a, b"hi".to_vec())]);
-        // Not to this one, then to it.
+        // The first Pong does not answer this Ping, but the second does.
         raw.send(b"\x8a\x01\xff\x8a\x03one");
         raw.send(close_frame(1000, ""));
         assert_eq!(raw.read_frame().0, 0x88);
     });
-    // Its input ends at once, and it must not close before it has read the Ping.
+    // The input ends at once, but the client must not close before it has read the Ping.
     let mut child = start(&["--commands", "--wait", "20", &url]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"/ping one\n").unwrap();
@@ -331,10 +331,10 @@ fn pings_and_pongs_are_shown() {
     assert_eq!(outcome.err.matches("< p").count(), 3, "{outcome:#?}");
 }
 
-/// Inside TLS nobody but the library sees them, and what it hands its stream.
+/// Inside TLS, only the library and the stream that it uses see the frames.
 #[cfg(feature = "tls")]
 #[test]
-fn pings_and_pongs_are_shown_of_a_server_with_tls() {
+fn pings_and_pongs_of_a_tls_server_are_shown() {
     let (server, url) = tls::server();
     wire::run(server, |ws, request| {
         ws.ping(b"hi")?;
@@ -353,7 +353,7 @@ fn pings_and_pongs_are_shown_of_a_server_with_tls() {
 }
 
 #[test]
-fn pings_are_sent_again_and_again() {
+fn pings_are_sent_repeatedly() {
     let (url, server) = after_upgrade(|raw| {
         for n in 1..=3 {
             let (first, data) = raw.read_frame();
@@ -370,7 +370,7 @@ fn pings_are_sent_again_and_again() {
 }
 
 #[test]
-fn commands_are_for_who_asks_for_them() {
+fn commands_work_only_with_their_option() {
     let url = url(echo_server());
     let outcome = run(&[&url], "/hex 41\n");
     assert_eq!((outcome.code, outcome.out.as_str()), (Some(0), "/hex 41\n"));
@@ -384,7 +384,7 @@ fn commands_are_for_who_asks_for_them() {
 }
 
 #[test]
-fn it_can_wait_for_what_comes_later() {
+fn wait_keeps_the_connection_open_for_later_messages() {
     let (closed, is_closed) = mpsc::channel();
     let address = wire::run(wire::server(), move |ws, _| {
         let asked = ws.recv()?;
@@ -394,7 +394,7 @@ fn it_can_wait_for_what_comes_later() {
         let _ = closed.send(());
         Ok(())
     });
-    // Longer than a test may take: it is the server that ends it.
+    // This is longer than a test may take. The server ends it.
     let outcome = run(&["--wait", "60", &url(address)], "a question\n");
     assert_eq!((outcome.code, outcome.out.as_str()), (Some(0), "an answer\n"));
     outcome.has_note("the server closed: 1000 (normal closure)");
@@ -402,7 +402,7 @@ fn it_can_wait_for_what_comes_later() {
 }
 
 #[test]
-fn timings_are_shown_when_asked_for() {
+fn timings_are_shown_on_request() {
     let url = url(echo_server());
     let outcome = run(&["--timings", &url], "hello\nyou\n");
     for step in ["name resolution: ", "TCP connection: ", "opening handshake: ", "first message: "]

@@ -7,14 +7,14 @@ pub const USAGE: &str = "\
 usage: cargo run --release -- [OPTIONS]
 
   --quick               few rounds, and short ones
-  --rounds N            so many rounds
+  --rounds N            the number of rounds
   --growth              other scenarios: how the cost of a message grows
   --scenario NAME[,…]   only these scenarios
   --servers NAME[,…]    only these servers
   --out DIR             where samples.csv and the plots go (default: results)
   --plot FILE           measure nothing, plot the samples in this file";
 
-/// What is to be measured.
+/// The choice of measurements.
 pub struct Arguments {
     pub quick: bool,
     pub rounds: Option<usize>,
@@ -40,7 +40,7 @@ impl Arguments {
                 "--quick" => parsed.quick = true,
                 "--rounds" => {
                     let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
-                    parsed.rounds = Some(rounds.ok_or("--rounds needs a number from 1")?);
+                    parsed.rounds = Some(rounds.ok_or("--rounds needs a positive number")?);
                 }
                 "--growth" => parsed.scenarios = scenario::GROWTH.iter().collect(),
                 "--scenario" => parsed.scenarios = select(scenario::ALL, |s| s.name, &value()?)?,
@@ -54,7 +54,7 @@ impl Arguments {
     }
 }
 
-/// Those of `all` that a list names.
+/// Returns the elements of `all` that a list names.
 fn select<T>(
     all: &'static [T],
     name: fn(&T) -> &str,
@@ -63,7 +63,7 @@ fn select<T>(
     let find = |wanted: &str| {
         let names = || all.iter().map(name).collect::<Vec<_>>().join(", ");
         let found = all.iter().find(|item| name(item) == wanted);
-        found.ok_or_else(|| format!("there is no {wanted:?}, but {}", names()))
+        found.ok_or_else(|| format!("there is no {wanted:?}; choose from {}", names()))
     };
     list.split(',').map(find).collect()
 }

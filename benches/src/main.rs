@@ -1,4 +1,4 @@
-//! Measures tightwire beside a bound made by hand, and beside its peers. See README.md.
+//! Measures tightwire next to a hand-written bound and next to its peers. See README.md.
 
 use std::error::Error;
 use std::fs::File;
@@ -23,7 +23,7 @@ use scenario::Scenario;
 use servers::Server;
 use table::Row;
 
-/// Descriptors of a process for everything but connections.
+/// Descriptors of a process for everything except connections.
 const OTHER_FILES: u64 = 50;
 
 fn main() -> ExitCode {
@@ -55,7 +55,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         arguments.servers.iter().partition(|server| server.is_there());
     for server in missing {
         println!(
-            "SKIPPED: {}: its program is not there; README.md says how it is built",
+            "SKIPPED: {}: its program is missing; README.md explains how to build it",
             server.name
         );
     }
@@ -82,7 +82,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Measures all servers, round by round, each round beginning with another one.
+/// Measures all servers, round by round. Each round begins with another server.
 fn measure(
     arguments: &Arguments,
     scenario: &Scenario,
@@ -113,7 +113,7 @@ fn measure(
     rows
 }
 
-/// Builds what `cargo run` does not build, if it is Cargo that runs this.
+/// Builds the servers that `cargo run` does not build, if Cargo runs this program.
 fn build_examples() -> Result<(), Box<dyn Error>> {
     let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
     let mut build = Command::new(cargo);
@@ -125,7 +125,7 @@ fn build_examples() -> Result<(), Box<dyn Error>> {
     if build.status()?.success() { Ok(()) } else { Err("the servers do not build".into()) }
 }
 
-/// Allows this process, and so those that it starts, as many files as the system lets it.
+/// Raises the file limit of this process, and so of its children, as far as the system allows.
 fn raise_file_limit() -> nix::Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

@@ -12,7 +12,7 @@ use crate::table::{CSV_HEADER, median};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What is compared: a file, a title, and a column of the samples.
+/// The comparisons: a file, a title, and a column of the samples.
 const PLOTS: [(&str, &str, &str); 4] = [
     ("throughput.svg", "Messages per second, relative to the bound: more is better", "rate"),
     ("cpu.svg", "Processor time per message, relative to the bound: less is better", "cpu_ns"),
@@ -24,7 +24,7 @@ const PLOTS: [(&str, &str, &str); 4] = [
     ("memory.svg", "Resident memory, relative to the bound: less is better", "resident_kib"),
 ];
 
-/// What grows: the beginning of the names of scenarios, a file, and what the horizontal axis shows.
+/// The growing quantities: a prefix of scenarios, a file, and the label of the horizontal axis.
 const GROWTH: [(&str, &str, &str); 3] = [
     ("bytes-", "growth-bytes.svg", "bytes in a message; 1 connection, 1 message on its way"),
     (
@@ -39,11 +39,11 @@ const GROWTH: [(&str, &str, &str); 3] = [
 struct Bar {
     scenario: String,
     server: String,
-    /// The median, over all rounds, of its number by that of the bound.
+    /// The median, over all rounds, of the ratio of its number to that of the bound.
     ratio: f64,
 }
 
-/// Draws what is in a file of samples.
+/// Draws the samples in a file.
 pub fn draw(samples: &Path, out: &Path) -> Outcome<()> {
     let csv = fs::read_to_string(samples)?;
     let mut lines = csv.lines();
@@ -67,7 +67,7 @@ pub fn draw(samples: &Path, out: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// A server, and its nanoseconds of processor time for a message at each size.
+/// A server, and its nanoseconds of processor time per message at each size.
 type Line = (String, Vec<(f64, f64)>);
 
 fn lines_of(records: &[Vec<&str>], prefix: &str) -> Vec<Line> {

@@ -1,4 +1,4 @@
-//! A server's process, and what it has used.
+//! The process of a server, and the resources that it has used.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use nix::unistd::Pid;
 
 use crate::servers::{self, Server, Task};
 
-/// Names the server that a process of this program is to be; the arguments are left to the
-/// server, as some read them.
+/// Names the server that a process of this program runs. This is not an argument, because some
+/// servers read the arguments.
 const SERVER: &str = "BENCH_SERVER";
 const TASK: &str = "BENCH_TASK";
 
@@ -44,12 +44,12 @@ impl Process {
         Ok(process)
     }
 
-    /// The processor time of all its threads so far, those that have ended too.
+    /// Returns the processor time so far of all its threads, including those that have ended.
     pub fn cpu_time(&self) -> io::Result<Duration> {
         Ok(self.cpu_clock.now()?.into())
     }
 
-    /// Its resident memory, in KiB.
+    /// Returns its resident memory, in KiB.
     pub fn resident_kib(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -60,13 +60,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What this process is to serve, if it is a server's.
+/// Returns the server and the task of this process, if it runs a server.
 pub fn role() -> Option<(&'static Server, Task)> {
     let server = servers::find(&env::var(SERVER).ok()?)?;
     let broadcasts = env::var(TASK).is_ok_and(|task| task == "broadcast");

@@ -5,7 +5,7 @@ pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
     pub load: Load,
-    /// The load of a quick run, if it is another.
+    /// The load of a quick run, if it differs.
     pub quick: Option<Load>,
 }
 
@@ -40,8 +40,8 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-/// How the cost of a message grows, each in turn: with its bytes, with connections, with messages on
-/// their way. The name of a scenario is what grows, and how far.
+/// Scenarios for the growth of the cost of a message: with its bytes, with connections, and with
+/// messages on their way. The name of a scenario is the growing quantity and its value.
 pub const GROWTH: &[Scenario] = &[
     echo("bytes-32", "1 message of 32 B", 1, 1, 32),
     echo("bytes-256", "1 message of 256 B", 1, 1, 256),

@@ -11,7 +11,7 @@ pub struct Row {
     pub samples: Vec<Option<Sample>>,
 }
 
-/// A number that is taken from each sample.
+/// A function that takes a number from a sample.
 type Number = fn(&Sample) -> f64;
 
 const RATE: Number = |sample| sample.count / sample.seconds;
@@ -32,7 +32,7 @@ pub fn write_csv(out: &mut impl Write, scenario: &str, rows: &[Row]) -> io::Resu
     Ok(())
 }
 
-/// The table of a scenario: medians over all rounds.
+/// Prints the table of a scenario: medians over all rounds.
 pub fn print(load: &Load, rows: &[Row]) {
     let (unit, memory) = match load {
         Load::Handshakes { .. } => ("handshakes/s", "RSS KiB"),
@@ -71,8 +71,8 @@ fn numbers(row: &Row, number: Number) -> Vec<f64> {
     row.samples.iter().flatten().map(number).collect()
 }
 
-/// A server beside the bound in the same round: what else the machine did meanwhile counts for
-/// both.
+/// Returns the ratios of a server to the bound in the same round, where other work of the machine
+/// affects both.
 fn ratios(row: &Row, bound: Option<&Row>, number: Number) -> Vec<f64> {
     let bound = bound.map(|bound| bound.samples.as_slice()).unwrap_or_default();
     let pairs = row.samples.iter().zip(bound);
@@ -83,7 +83,7 @@ pub fn median(numbers: Vec<f64>) -> f64 {
     quantile(numbers, 0.5)
 }
 
-/// A quantile, between two numbers if it falls there.
+/// Returns a quantile. It interpolates between two numbers.
 fn quantile(mut numbers: Vec<f64>, part: f64) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let Some(last) = numbers.len().checked_sub(1) else { return f64::NAN };
@@ -96,7 +96,7 @@ fn ratio(ratio: f64) -> String {
     if ratio.is_nan() { "–".into() } else { format!("{ratio:.2}") }
 }
 
-/// Half of the distance in which the middle half of all rounds lies.
+/// Formats half the interquartile range.
 fn spread(ratios: Vec<f64>) -> String {
     let spread = (quantile(ratios.clone(), 0.75) - quantile(ratios, 0.25)) / 2.0;
     if spread.is_nan() { "–".into() } else { format!("±{spread:.2}") }

@@ -1,6 +1,6 @@
 /* An echo server on the C interface of uWebSockets: one thread, one event loop.
  *
- * BENCH_TASK=broadcast has it send what one connection says to all. */
+ * With BENCH_TASK=broadcast, it sends each message to all connections. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is used of the interface; the library has no header with it. */
+/* The part of the interface that is used. The library comes without a header. */
 typedef struct app app;
 typedef struct websocket websocket;
 typedef struct listener listener;

@@ -1,17 +1,17 @@
-//! A chat with rooms, in one process on std threads: it serves the page and the WebSocket behind
-//! it.
+//! A chat with rooms, in one process with std threads. It serves the page, and the WebSocket that
+//! the page uses.
 //!
 //! ```text
 //! cargo run --release --example chat [ADDR] [--origin ORIGIN]... [--for SECONDS] [--until-eof]
 //! ```
 //!
-//! Then open <http://127.0.0.1:8080/>. Ctrl-C or SIGTERM shuts it down in order. So does the time
-//! of `--for`, and with `--until-eof` the end of standard input, for a program that starts it and
-//! holds the other end. Behind another name or port than the one it listens on, say with `--origin`
-//! as what browsers know the page.
+//! Then open <http://127.0.0.1:8080/>. Ctrl-C or SIGTERM shuts the server down cleanly. With
+//! `--for`, it also shuts down after SECONDS. With `--until-eof`, it also does so when standard
+//! input ends, for a program that starts it and holds the other end. If browsers reach the page
+//! under another name or port than ADDR, name that origin with `--origin`.
 //!
-//! `words.rs` has the JSON that goes over the wire, `room.rs` who is where and what was said,
-//! `talk.rs` one connection, `site.rs` the page.
+//! `words.rs` defines the JSON messages, and `room.rs` the rooms with their members and lines.
+//! `talk.rs` serves one connection, and `site.rs` the page.
 
 mod room;
 mod site;
@@ -30,11 +30,11 @@ use tightwire::{Acceptor, Limits, Server, Timeouts};
 
 use room::Rooms;
 
-/// No message of a member is longer, in bytes.
+/// The longest message that a member may send, in bytes.
 const MESSAGE_MAX: usize = 16 << 10;
-/// As many may be in the chat, and loading its page, at once.
+/// The most connections at once: those of members, and of browsers that load the page.
 const CONNECTIONS_MAX: usize = 1_000;
-/// How long everybody has to say goodbye when the server shuts down.
+/// How long clients have to answer our Close frames when the server shuts down.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 struct Options {
@@ -68,11 +68,11 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
             "--origin" => options.origins.push(value()?),
             "--for" => {
                 let value = value()?;
-                let seconds = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+                let seconds = value.parse().map_err(|_| format!("{value:?} is not a number"))?;
                 options.duration = Some(Duration::from_secs(seconds));
             }
             "--until-eof" => options.until_eof = true,
-            _ if argument.starts_with('-') => return Err(format!("no option {argument}")),
+            _ if argument.starts_with('-') => return Err(format!("unknown option {argument}")),
             _ => options.address = argument,
         }
     }
@@ -97,18 +97,18 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let handle = server.handle();
     let stopping = thread::spawn(move || {
         let _ = stopped.recv();
-        // Whoever has read where to go may have closed the pipe since.
+        // The program that read the address may have closed the pipe.
         let _ = writeln!(io::stdout(), "Shutting down");
         handle.shutdown(GOODBYE);
     });
-    println!("The chat is at http://{address}/ (Ctrl-C ends it)");
+    println!("The chat is at http://{address}/ (stop it with Ctrl-C)");
     let rooms = Arc::new(Rooms::default());
     server.run(move |ws, _request| talk::serve(&rooms, ws))?;
     let _ = stopping.join();
     Ok(())
 }
 
-/// What the page may be called in browsers. Scripts of other sites are kept out by that.
+/// Returns the origins of the page. Scripts of other sites are refused.
 fn origins(address: SocketAddr, others: Vec<String>) -> Vec<String> {
     let port = address.port();
     let mut origins = others;
@@ -121,7 +121,8 @@ fn limits() -> Limits {
     Limits::new().max_message_len(MESSAGE_MAX).max_frame_len(MESSAGE_MAX as u64)
 }
 
-/// The Pings of the keepalive measure the latency that the page shows, so they are frequent.
+/// Returns the timeouts. The Pings of keepalive are frequent, because they measure the latency that
+/// the page shows.
 fn timeouts() -> Timeouts {
     Timeouts::new()
         .ping(Duration::from_secs(2))
@@ -130,7 +131,8 @@ fn timeouts() -> Timeouts {
         .close(Duration::from_secs(2))
 }
 
-/// Has `stop` told when the server is to end: by a signal, by the clock, or with its input.
+/// Sends to `stop` when the server must shut down: on a signal, after the duration, or at the end
+/// of input.
 fn stop_on_request(stop: mpsc::Sender<()>, options: &Options) -> Result<(), Box<dyn Error>> {
     if let Some(duration) = options.duration {
         let stop = stop.clone();
@@ -147,7 +149,7 @@ fn stop_on_request(stop: mpsc::Sender<()>, options: &Options) -> Result<(), Box<
         });
     }
     ctrlc::set_handler(move || {
-        // A second signal finds the shutdown under way.
+        // At a second signal, the shutdown is already in progress.
         let _ = stop.send(());
     })?;
     Ok(())

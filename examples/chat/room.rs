@@ -1,4 +1,4 @@
-//! Who is where, and what was said there.
+//! The rooms, with their members and lines.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,22 +10,22 @@ use crate::words::{Line, Refusal, Reply, check_key, check_name, check_text};
 
 const ROOMS_MAX: usize = 100;
 const MEMBERS_MAX: usize = 100;
-/// Who comes in later is told as much of what was said.
+/// The number of latest lines that a new member receives.
 const HISTORY_MAX: usize = 50;
 
-/// Closes a connection whose page has come back on another one.
+/// The close code for a connection that a new one of the same page replaces.
 const REPLACED: u16 = 4001;
 
 /// All rooms.
 #[derive(Debug)]
 pub(crate) struct Rooms {
-    /// Tells this run of the server from others.
+    /// Identifies this run of the server.
     server: String,
     rooms: Mutex<BTreeMap<String, Arc<Room>>>,
 }
 
-/// A room: whoever changes it, or speaks in it, holds its state. So all members hear everything
-/// in one order, and who comes in misses nothing between the history and the next line.
+/// A room. A thread that changes it, or broadcasts in it, holds `state`. So all members receive all
+/// lines in one order, and a new member misses none between the history and the next line.
 #[derive(Debug)]
 struct Room {
     name: String,
@@ -39,7 +39,7 @@ struct State {
     history: VecDeque<Line>,
     next_number: u64,
     next_id: u64,
-    /// Since when nobody is here, if nobody is.
+    /// When a member last left, or the room was created.
     left_at: Instant,
 }
 
@@ -68,8 +68,8 @@ impl Default for Rooms {
 }
 
 impl Rooms {
-    /// Takes a place in a room, and welcomes who takes it. A page that is in the room already
-    /// has lost its other connection, and is moved to this one.
+    /// Takes a place in a room, and sends the welcome. If the same page is in the room already, it
+    /// has lost its other connection, and this one replaces that.
     pub(crate) fn enter(
         &self,
         sender: Sender,
@@ -95,7 +95,7 @@ impl Rooms {
             members: state.names(),
             history: state.history.iter().collect(),
         };
-        // Nobody in the room is to wait for one that does not read, and a hub does not.
+        // The room must not wait for a client that does not read. A hub never does.
         let alone = Hub::new(SlowPolicy::Disconnect);
         let _alone = alone.join(sender);
         alone.broadcast(welcome.to_json());
@@ -103,20 +103,20 @@ impl Rooms {
         drop(state);
         if let Some(Entry { sender, .. }) = replaced {
             let code = CloseCode::new(REPLACED).unwrap_or(CloseCode::NORMAL);
-            // Most often nobody is there any more.
+            // The old connection is usually dead.
             let _ = sender.close_with(code, "you came back on another connection");
         }
         Ok(Seat { room, id, name, session, _member: member })
     }
 
-    /// The room with this name, which is made if need be.
+    /// Returns the room with this name, and creates it if necessary.
     fn find(&self, name: &str) -> Result<Arc<Room>, Refusal> {
         let mut rooms = lock(&self.rooms);
         if let Some(room) = rooms.get(name) {
             return Ok(Arc::clone(room));
         }
         if rooms.len() >= ROOMS_MAX {
-            // Nobody is in a room that nobody else holds on to, or comes in just now.
+            // A room to which no other reference exists has no members, and none is entering.
             let empty = rooms.values().filter(|room| Arc::strong_count(room) == 1);
             let oldest = empty.min_by_key(|room| room.lock().left_at);
             let name = oldest.ok_or("There are too many rooms.")?.name.clone();
@@ -151,7 +151,7 @@ impl Room {
 }
 
 impl State {
-    /// Sees that somebody can come in, and takes out who comes back.
+    /// Checks that a page can enter, and removes the entry of a page that comes back.
     fn make_place(&mut self, name: &str, session: &str) -> Result<Option<Entry>, Refusal> {
         let is_same = |entry: &Entry| entry.session == session;
         let name = name.to_lowercase();
@@ -171,11 +171,11 @@ impl State {
 }
 
 impl Seat {
-    /// Says this to all in the room, the speaker among them.
+    /// Sends a line to all members of the room, including the speaker.
     pub(crate) fn say(&self, key: &str, text: &str) -> Result<(), Refusal> {
         let (key, text) = (check_key(key)?, check_text(text)?);
         let mut state = self.room.lock();
-        // Sent again because the connection broke before it came back.
+        // The page sent it again, because its connection broke before the line came back.
         if state.history.iter().any(|line| line.key == key && line.session == self.session) {
             return Ok(());
         }
@@ -202,7 +202,7 @@ impl Drop for Seat {
         let mut state = self.room.lock();
         let before = state.members.len();
         state.members.retain(|entry| entry.id != self.id);
-        // Who came back has taken the place already.
+        // If the page came back, its new connection has removed this entry already.
         if state.members.len() < before {
             state.left_at = Instant::now();
             self.room.announce(&state);

@@ -1,4 +1,4 @@
-//! The page, and what else is asked for over HTTP.
+//! The page, and the answers to other HTTP requests.
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -8,18 +8,18 @@ use crate::words::{NAME_MAX, TEXT_MAX};
 
 const PAGE: &str = include_str!("page.html");
 
-/// Sees which requests are for the WebSocket, and answers the others.
+/// Upgrades requests for the WebSocket, and answers the others.
 pub(crate) fn on_request(request: &Request) -> Answer {
     match (request.method(), request.path()) {
         (_, "/ws") => Answer::Upgrade(AcceptOptions::new()),
         ("GET", "/") => page().unwrap_or_else(|_| Response::new(500)).into(),
-        (_, "/") => plain(405, "There is only GET here.\n").into(),
+        (_, "/") => plain(405, "Only GET is supported here.\n").into(),
         _ => plain(404, "There is nothing here.\n").into(),
     }
 }
 
-/// The page, with a policy that lets the scripts and styles in it run, and no others: should
-/// somebody's words ever come to be taken for markup, they would still do nothing.
+/// Returns the page, with a policy that allows only its own scripts and styles. If the text of a
+/// member were ever mistaken for markup, a script in it would still not run.
 fn page() -> Result<Response, InvalidHeader> {
     let Some(nonce) = nonce() else { return Ok(Response::new(500)) };
     let page = PAGE
@@ -46,7 +46,7 @@ fn plain(status: u16, body: &str) -> Response {
     typed.unwrap_or(response)
 }
 
-/// A number that nobody can foresee, anew for each page.
+/// Returns an unpredictable number, a new one for each page.
 fn nonce() -> Option<String> {
     let mut bytes = [0; 16];
     SysRng.try_fill_bytes(&mut bytes).ok()?;

@@ -1,32 +1,32 @@
-//! What goes over the wire: JSON in text messages.
+//! The messages of the chat: JSON in text messages.
 
 use serde::{Deserialize, Serialize};
 
-/// The most characters of each.
+/// The most characters in a name, and in a text.
 pub(crate) const NAME_MAX: usize = 24;
 pub(crate) const TEXT_MAX: usize = 500;
-/// The most bytes that a page may make us keep to tell its sessions and messages apart.
+/// The most bytes in the key of a message or session. The page chooses it, and we keep it.
 const KEY_MAX: usize = 64;
 
-/// What a member says to the server.
+/// A message from a member to the server.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Request {
-    /// The first message: who comes in, and where. The session is a secret of the page, by which
-    /// it is known again when it comes back on another connection.
+    /// The first message, which enters a room under a name. `session` is a secret of the page, by
+    /// which the server recognises it when it comes back on another connection.
     Join { room: String, name: String, session: String },
-    /// A message for all in the room. By its key the page knows it again when it comes back,
-    /// and we know it when it is sent twice.
+    /// A line for all in the room. By its key, the page recognises the line when it comes back, and
+    /// the server recognises it when it is sent twice.
     Say { key: String, text: String },
 }
 
-/// What the server says.
+/// A message from the server to a member.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Reply<'a> {
     /// The answer to a valid `Join`.
     Welcome {
-        /// Tells one run of the server from another.
+        /// Identifies this run of the server.
         server: &'a str,
         room: &'a str,
         name: &'a str,
@@ -34,7 +34,7 @@ pub(crate) enum Reply<'a> {
         history: Vec<&'a Line>,
     },
     Line(&'a Line),
-    /// Who is in the room now.
+    /// The present members of the room.
     Members {
         members: Vec<&'a str>,
     },
@@ -43,13 +43,13 @@ pub(crate) enum Reply<'a> {
         key: Option<&'a str>,
         why: &'a str,
     },
-    /// How long the last Ping took to be answered.
+    /// The round-trip time of the last Ping.
     Latency {
         millis: f64,
     },
 }
 
-/// What somebody has said.
+/// A line of the chat.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line {
     /// Counts up within a room.
@@ -59,22 +59,22 @@ pub(crate) struct Line {
     pub(crate) key: String,
     /// In milliseconds since 1970.
     pub(crate) at: u64,
-    /// Whose it is, for us alone.
+    /// The session of the speaker, which other members must not learn.
     #[serde(skip)]
     pub(crate) session: String,
 }
 
-/// Why something was not accepted, in words for people.
+/// The reason for a refusal, in words for people.
 pub(crate) type Refusal = &'static str;
 
 impl Reply<'_> {
     pub(crate) fn to_json(&self) -> String {
-        // Only maps with odd keys and the like cannot be JSON.
+        // It fails only for types such as maps whose keys are not strings.
         serde_json::to_string(self).expect("plain data")
     }
 }
 
-/// The name of a member or a room, without white space around it.
+/// Validates the name of a member or a room, and removes white space around it.
 pub(crate) fn check_name(name: &str) -> Result<&str, Refusal> {
     let name = name.trim();
     match name.chars().count() {
@@ -97,7 +97,7 @@ pub(crate) fn check_text(text: &str) -> Result<&str, Refusal> {
     }
 }
 
-/// Keys and sessions are the page's own business, but not their length.
+/// Validates a key or session: its length, because the page may choose the content.
 pub(crate) fn check_key(key: &str) -> Result<&str, Refusal> {
     if (1..=KEY_MAX).contains(&key.len()) { Ok(key) } else { Err("That key is too long.") }
 }

@@ -1,5 +1,5 @@
-//! Clients that are slow, wrong, gone, or mean. What they must not do is harm the others; what
-//! they break, they are told.
+//! Clients that are slow, broken, vanishing or malicious. They must not harm the others, and must
+//! learn which kind of rule they broke.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -13,7 +13,7 @@ use crate::server::{HANDSHAKE, MAX_FRAGMENTS, MAX_MESSAGE_LEN, PATIENCE};
 
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A message that comes byte by byte is a message all the same.
+/// Sends a message byte by byte, which must be echoed like any other.
 pub(crate) fn write_slowly(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let mut raw = Raw::connect(address)?;
     let payload = random.bytes(200);
@@ -26,19 +26,19 @@ pub(crate) fn write_slowly(address: SocketAddr, random: &mut Random) -> Outcome<
         thread::sleep(MOMENT);
     }
     if raw.read_status()? != 101 || raw.read_message()? != payload {
-        return Err("what was written slowly came back as something else".into());
+        return Err("a message that was written slowly came back changed".into());
     }
     close(&mut raw)
 }
 
-/// A message that is not read for a while waits, and is whole.
+/// Reads an echo late, which must wait, and be complete.
 pub(crate) fn read_slowly(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let mut raw = Raw::upgraded(address)?;
     let payload = random.bytes(MAX_MESSAGE_LEN);
     raw.0.write_all(&masked(0x82, &payload))?;
     thread::sleep(Duration::from_millis(random.below(300) as u64));
     if raw.read_message()? != payload {
-        return Err("what was read slowly came back as something else".into());
+        return Err("a message that was read slowly came back changed".into());
     }
     close(&mut raw)
 }
@@ -51,7 +51,7 @@ fn close(raw: &mut Raw) -> Outcome<()> {
     }
 }
 
-/// Whoever breaks a rule is told which kind.
+/// Breaks a rule. The server must close with the right code.
 pub(crate) fn break_a_rule(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let huge = [&[0x82, 0xff][..], &(1_u64 << 40).to_be_bytes(), b"keys"].concat();
     let signed = [&[0x82, 0xff][..], &(1_u64 << 63).to_be_bytes(), b"keys"].concat();
@@ -66,7 +66,7 @@ pub(crate) fn break_a_rule(address: SocketAddr, random: &mut Random) -> Outcome<
         ("length not minimal", vec![0x82, 0xfe, 0, 5, 1, 2, 3, 4], 1002),
         ("Close of one byte", masked(0x88, b"a"), 1002),
         ("Close 1006", masked(0x88, &1006_u16.to_be_bytes()), 1002),
-        ("no UTF-8", masked(0x81, b"\xC3\x28"), 1007),
+        ("not UTF-8", masked(0x81, b"\xC3\x28"), 1007),
         ("character cut", masked(0x81, b"\xE8\xAA"), 1007),
         ("highest bit of a length", signed, 1002),
         ("huge length", huge, 1009),
@@ -80,7 +80,7 @@ pub(crate) fn break_a_rule(address: SocketAddr, random: &mut Random) -> Outcome<
     }
 }
 
-/// Whoever asks amiss is answered with the fitting status.
+/// Sends an invalid request. The server must answer with the right status.
 pub(crate) fn break_the_handshake(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let with = |from: &str, to: &str| REQUEST.replacen(from, to, 1);
     let cases = [
@@ -90,7 +90,7 @@ pub(crate) fn break_the_handshake(address: SocketAddr, random: &mut Random) -> O
         ("version 12", with("Version: 13", "Version: 12"), 426),
         ("short key", with("dGhl", ""), 400),
         ("no host", with("Host: localhost\r\n", ""), 400),
-        ("no HTTP", "hello\r\n\r\n".into(), 400),
+        ("not HTTP", "hello\r\n\r\n".into(), 400),
         ("too much", with("\r\n\r\n", &format!("\r\nX: {}\r\n\r\n", "x".repeat(20_000))), 431),
     ];
     let (name, request, status) = random.pick(&cases);
@@ -102,7 +102,7 @@ pub(crate) fn break_the_handshake(address: SocketAddr, random: &mut Random) -> O
     }
 }
 
-/// Is gone at some point, in one way or another.
+/// Disconnects at some point, in one way or another.
 pub(crate) fn vanish(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     if random.one_in(4) {
         let mut raw = Raw::connect(address)?;
@@ -115,7 +115,7 @@ pub(crate) fn vanish(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let cut = if random.one_in(2) { frame.len() } else { random.below(frame.len()) };
     raw.0.write_all(&frame[..cut])?;
     match random.below(3) {
-        // With the echo unread: the system resets the connection.
+        // The echo is unread, so the system resets the connection.
         0 => thread::sleep(MOMENT),
         1 => {
             raw.0.shutdown(Shutdown::Write)?;
@@ -126,14 +126,15 @@ pub(crate) fn vanish(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     Ok(())
 }
 
-/// Floods, and does not read what it is sent. It is cut, or told that it is too much.
+/// Floods the server without reading. The server must close with 1009 after too many fragments. In
+/// the other cases it must survive.
 pub(crate) fn flood(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let mut raw = Raw::upgraded(address)?;
     match random.below(3) {
         0 => {
             let frame = if random.one_in(2) { masked(0x00, b"") } else { masked(0x00, b"x") };
             raw.0.write_all(&masked(0x02, b""))?;
-            // It is told before all of this has come.
+            // The server may close before all of this has arrived.
             let _ = raw.0.write_all(&frame.repeat(MAX_FRAGMENTS as usize * 4));
             told_too_big(&mut raw)
         }
@@ -162,7 +163,7 @@ fn write_until_cut(raw: &mut Raw, bytes: &[u8]) -> Outcome<()> {
     Ok(())
 }
 
-/// A head that does not end in time is answered with 408, however busy the client seems.
+/// Sends a head that does not end in time, byte by byte or not at all. The answer must be 408.
 pub(crate) fn drip_a_head(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let mut raw = Raw::connect(address)?;
     let is_silent = random.one_in(2);
@@ -188,18 +189,19 @@ pub(crate) fn drip_a_head(address: SocketAddr, random: &mut Random) -> Outcome<(
     }
 }
 
-/// A message that becomes much longer than it may be, if there is compression; or says so.
+/// Sends a message that is longer than the limit, with compression a decompression bomb. The server
+/// must close with 1009.
 pub(crate) fn explode(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let client = tightwire::Client::new();
     #[cfg(feature = "deflate")]
     let client = client.deflate(tightwire::deflate::DeflateConfig::new());
     let mut ws = client.connect(&format!("ws://{address}/"))?;
     let bomb = vec![0_u8; MAX_MESSAGE_LEN * (random.below(8) + 1) + 1];
-    // The server may end it before all is there.
+    // The server may close before all of it has arrived.
     let _ = ws.send(&bomb);
     while ws.recv()?.is_some() {}
     match ws.close_status().map(tightwire::CloseStatus::code) {
         Some(1009) => Ok(()),
-        other => Err(format!("a bomb ends with {other:?}").into()),
+        other => Err(format!("a bomb ended with {other:?}").into()),
     }
 }

@@ -1,6 +1,6 @@
 use std::fs;
 
-/// What a process uses, as far as the system tells.
+/// The resources that a process uses, as the system reports them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) threads: u64,
@@ -31,13 +31,13 @@ impl Figures {
         format!("{name:>15}  {threads:>7}  {descriptors:>11}  {resident_kib:>12}")
     }
 
-    /// Whether nobody is there any more, compared with before anybody came.
+    /// Returns whether no more threads and descriptors are in use than before the first client.
     pub(crate) fn is_as_quiet_as(&self, fresh: &Self) -> bool {
         self.threads <= fresh.threads && self.descriptors <= fresh.descriptors
     }
 
-    /// Whether memory has stayed where it was in the middle; and under load, in the last quarter
-    /// where it was in the first.
+    /// Checks that memory has not grown since the middle, and that under load it has not grown from
+    /// the first quarter to the last.
     pub(crate) fn verify(
         &self,
         middle: &Self,

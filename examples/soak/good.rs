@@ -1,4 +1,4 @@
-//! Clients that do what they should, and look at every byte that comes back.
+//! Clients that keep the rules, and check every byte that comes back.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ fn message(random: &mut Random) -> Message {
     if random.one_in(2) { random.text(len).into() } else { random.bytes(len).into() }
 }
 
-/// Sends messages one after the other, in all the ways there are, and waits for each to come back.
+/// Sends messages one after the other, with all calls that send, and waits for each echo.
 pub(crate) fn in_turn(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let mut ws = connect(address, random)?;
     for _ in 0..random.below(40) {
@@ -74,7 +74,7 @@ fn read_in_pieces(ws: &mut WebSocket, message: &Message) -> Outcome<()> {
     expect(message, Some(received))
 }
 
-/// Sends from one thread and receives in another: nothing may be lost, doubled or out of order.
+/// Sends in one thread and receives in another: no message may be lost, doubled or out of order.
 pub(crate) fn at_once(address: SocketAddr, random: &mut Random) -> Outcome<()> {
     let (sender, receiver) = connect(address, random)?.split();
     let messages: Vec<Message> = (0..random.below(200)).map(|_| message(random)).collect();

@@ -1,13 +1,13 @@
-//! Drives a server with clients of every kind at once, good, slow, broken, vanishing and
-//! malicious, and sees that nothing is lost and nothing is left behind. For Linux, where a process
-//! can look up what another uses; elsewhere the clients are there, and the figures are not.
+//! Drives a server with clients of every kind at once: good, slow, broken, vanishing and malicious.
+//! Checks that no message is lost, and that no thread, descriptor or memory is left behind. Only
+//! Linux shows what another process uses. On other systems the clients run without these figures.
 //!
 //! ```text
 //! cargo run --release --features deflate,tls --example soak -- SECONDS [--seed N] [--chaos]
 //! ```
 //!
-//! The server is a process of its own. It takes half of the time, and the module `chaos` the other
-//! half, or all of it with `--chaos`. The program ends with 1 if anything was not as it has to be.
+//! The server is a separate process. These clients take half of the time, and the module `chaos`
+//! the other half, or all of it with `--chaos`. The exit code is 1 if a check failed.
 
 mod bad;
 mod chaos;
@@ -32,10 +32,10 @@ use server::Process;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What one client does, from its connection to its end. What it finds wrong is an error.
+/// The whole life of one client. A check that fails is an error.
 type Visit = fn(SocketAddr, &mut Random) -> Outcome<()>;
 
-/// Kinds of clients, and how many of each are there at a time.
+/// Kinds of clients, and how many of each run at a time.
 const KINDS: &[(&str, usize, Visit)] = &[
     ("good: one message after the other", 4, good::in_turn),
     ("good: both directions at once", 4, good::at_once),
@@ -49,12 +49,12 @@ const KINDS: &[(&str, usize, Visit)] = &[
     ("explode", 1, bad::explode),
 ];
 
-/// A thread that has served a connection waits for less than this for the next.
+/// A server thread without a connection ends before this time is over.
 const IDLE: Duration = Duration::from_secs(3);
 /// How often figures are taken in each half.
 const SAMPLES: u32 = 10;
-/// How much more memory there may be at the end than in the middle: the noise of an allocator
-/// with an arena for each of many threads.
+/// How much more memory may be in use at the end than in the middle: the noise of an allocator with
+/// an arena for each of many threads.
 const TOLERANCE_KIB: u64 = 16 << 10;
 
 fn main() -> ExitCode {
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 struct Arguments {
     duration: Duration,
     seed: u64,
-    /// The clients are left out.
+    /// Run only `chaos`, without the clients.
     only_chaos: bool,
 }
 
@@ -92,7 +92,7 @@ impl Arguments {
                 number => seconds = Some(number.parse()?),
             }
         }
-        let seconds = seconds.ok_or("soak SECONDS [--seed N] [--chaos]")?;
+        let seconds = seconds.ok_or("usage: soak SECONDS [--seed N] [--chaos]")?;
         Ok(Self { duration: Duration::from_secs(seconds), seed, only_chaos })
     }
 
@@ -101,7 +101,7 @@ impl Arguments {
         println!("seed {seed}");
         thread::spawn(move || {
             thread::sleep(duration + 8 * server::PATIENCE);
-            eprintln!("FAILED: somebody waits for ever");
+            eprintln!("FAILED: a thread does not end");
             std::process::exit(1);
         });
         if only_chaos {
@@ -114,7 +114,7 @@ impl Arguments {
 
 fn soak(duration: Duration, seed: u64) -> Outcome<()> {
     let mut server = Process::start()?;
-    // Only now are all of its own threads surely there.
+    // After this, all of the server's own threads have started.
     good::in_turn(server.address(), &mut Random::new(seed))?;
     thread::sleep(IDLE);
     let fresh = server.figures();
@@ -123,7 +123,8 @@ fn soak(duration: Duration, seed: u64) -> Outcome<()> {
     println!("{}", Figures::HEAD);
     println!("{}", fresh.row("before"));
 
-    // What the allocator keeps it has after the first half, so the second shows what is lost.
+    // After the first half, the allocator has the memory that it keeps, so the second half shows
+    // leaks.
     let mut samples = Vec::new();
     let mut run = |seed, name| {
         load(&server, duration / 2, seed, &tally, |elapsed| {
@@ -138,7 +139,7 @@ fn soak(duration: Duration, seed: u64) -> Outcome<()> {
     let middle = run(seed, "in the middle")?;
     let end = run(seed.wrapping_add(1), "at the end")?;
 
-    // It has to be as good as new.
+    // The server must still work.
     good::in_turn(server.address(), &mut Random::new(seed))?;
     println!("\n{}", tally.table());
     println!("{}", server.stop()?);
@@ -147,7 +148,7 @@ fn soak(duration: Duration, seed: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// Has all clients come again and again, for as long as `duration`, and calls `sample` meanwhile.
+/// Runs all clients again and again for `duration`, and calls `sample` in the meantime.
 fn load(
     server: &Process,
     duration: Duration,
@@ -184,7 +185,7 @@ fn load(
     tally.outcome()
 }
 
-/// How many clients of each kind have come and gone, and what was wrong first.
+/// The number of clients of each kind that succeeded, and the first failure.
 #[derive(Debug, Default)]
 struct Tally(Mutex<(BTreeMap<&'static str, u64>, Option<String>)>);
 

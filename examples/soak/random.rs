@@ -1,10 +1,10 @@
-/// Numbers that look random and come again with the same seed (xorshift64*).
+/// A generator of numbers that look random, and are the same for the same seed (xorshift64*).
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        // It may not be zero, and seeds that are close are not to begin alike.
+        // The state must not be zero, and sequences of similar seeds must not begin alike.
         let mut random = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         for _ in 0..8 {
             random.next();
@@ -12,7 +12,7 @@ impl Random {
         random
     }
 
-    /// A generator of its own for another thread.
+    /// Returns a separate generator for another thread.
     pub(crate) fn fork(&mut self) -> Self {
         Self::new(self.next())
     }
@@ -24,7 +24,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// A number below `end`, which is not zero.
+    /// Returns a number below `end`, which must not be zero.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
@@ -46,7 +46,7 @@ impl Random {
         bytes
     }
 
-    /// Text of about so many bytes, in several scripts.
+    /// Returns text of about `len` bytes, in several scripts.
     pub(crate) fn text(&mut self, len: usize) -> String {
         const LETTERS: [char; 12] = ['a', 'e', ' ', 't', 'o', 'ä', 'ß', 'Ж', 'ق', '語', '道', '🦀'];
         let mut text = String::with_capacity(len + 4);

@@ -1,4 +1,4 @@
-//! A client that is a socket and nothing else, to do what ours would not.
+//! A client on a plain socket, which can break rules that our own client keeps.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,17 +27,17 @@ impl Raw {
         Ok(Self(stream))
     }
 
-    /// A client whose opening handshake is over.
+    /// Connects, and completes the opening handshake.
     pub(crate) fn upgraded(address: SocketAddr) -> Outcome<Self> {
         let mut raw = Self::connect(address)?;
         raw.0.write_all(REQUEST.as_bytes())?;
         match raw.read_status()? {
             101 => Ok(raw),
-            status => Err(format!("a good request is answered with {status}").into()),
+            status => Err(format!("a valid request is answered with {status}").into()),
         }
     }
 
-    /// Reads the head of a response.
+    /// Reads the head of a response, and returns its status.
     pub(crate) fn read_status(&mut self) -> Outcome<u16> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -49,7 +49,7 @@ impl Raw {
         Ok(head.split(' ').nth(1).ok_or("there is no status")?.parse()?)
     }
 
-    /// Reads a frame as a server sends it: the first byte, and the payload.
+    /// Reads a frame of the server. Returns its first byte and its payload.
     pub(crate) fn read_frame(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut start = [0; 2];
         self.0.read_exact(&mut start)?;
@@ -66,7 +66,7 @@ impl Raw {
         Ok((start[0], payload))
     }
 
-    /// Reads messages up to a Close frame, whose code is returned; a Close without one is 1005.
+    /// Reads frames up to a Close frame, and returns its code, or 1005 if it has none.
     pub(crate) fn read_close(&mut self) -> io::Result<u16> {
         loop {
             if let (0x88, body) = self.read_frame()? {
@@ -75,7 +75,7 @@ impl Raw {
         }
     }
 
-    /// Reads the frames of a message, passing over Pings and Pongs.
+    /// Reads the frames of a message, and skips Pings and Pongs.
     pub(crate) fn read_message(&mut self) -> Outcome<Vec<u8>> {
         let mut message = Vec::new();
         loop {
@@ -91,7 +91,7 @@ impl Raw {
         }
     }
 
-    /// Reads until the peer ends, or breaks, the connection.
+    /// Reads until the peer ends or resets the connection.
     pub(crate) fn read_to_end(&mut self) -> Outcome<()> {
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -107,7 +107,7 @@ impl Raw {
     }
 }
 
-/// A frame of a client.
+/// Encodes a frame as a client sends it.
 pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {

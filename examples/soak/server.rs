@@ -12,18 +12,18 @@ use tightwire::{Acceptor, Limits, Server, Timeouts};
 use crate::Outcome;
 use crate::figures::Figures;
 
-/// Makes this program the server.
+/// The argument that makes this program the server.
 pub(crate) const ARGUMENT: &str = "serve";
 
-/// The longest message that it takes, and in how many frames.
+/// The longest message that the server accepts, and the most frames of a message.
 pub(crate) const MAX_MESSAGE_LEN: usize = 1 << 20;
 pub(crate) const MAX_FRAGMENTS: u32 = 1000;
-/// How long it waits for the request of a client.
+/// How long the server waits for the request of a client.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(3);
-/// Longer than it waits for anything.
+/// A time that is longer than every timeout of the server.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Echoes until its input ends, with limits that are met soon.
+/// Echoes until standard input ends, with limits that are reached soon.
 pub(crate) fn serve() -> Outcome<()> {
     let limits = Limits::new().max_message_len(MAX_MESSAGE_LEN).max_fragments(MAX_FRAGMENTS);
     let timeouts = Timeouts::new()
@@ -58,7 +58,7 @@ pub(crate) fn serve() -> Outcome<()> {
     Ok(())
 }
 
-/// The server, as a process of its own.
+/// The server, as a separate process.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -89,7 +89,7 @@ impl Process {
         Figures::of(self.child.id())
     }
 
-    /// Waits until it has as few threads and descriptors as it began with.
+    /// Waits until the server has as few threads and descriptors as at the start.
     pub(crate) fn quiet(&self, fresh: &Figures) -> Outcome<Figures> {
         let start = Instant::now();
         loop {
@@ -106,7 +106,7 @@ impl Process {
         }
     }
 
-    /// Shuts it down, and gives what it says about that.
+    /// Shuts the server down, and returns its report.
     pub(crate) fn stop(&mut self) -> Outcome<String> {
         drop(self.input.take());
         let mut report = String::new();

@@ -1,4 +1,4 @@
-//! The connection, with the time that each step to it took.
+//! Opens the connection, and measures how long each step takes.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -12,12 +12,12 @@ use crate::options::Options;
 use crate::screen::Screen;
 use crate::tap::{Pings, Tap};
 
-/// How long to wait for each address of the host.
+/// The timeout for each address of the host, and for the TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection, and how it came about.
+/// A connection, and the steps that opened it.
 pub(crate) struct Opened {
-    /// Without a name and password, if there was one.
+    /// Without the user name and password, if there were any.
     pub(crate) url: String,
     pub(crate) websocket: WebSocket,
     pub(crate) pings: Arc<Pings>,
@@ -59,8 +59,8 @@ fn client(options: &Options) -> Client {
     client
 }
 
-/// TLS with a server that the system trusts. It is not left to [`Client::connect`], so that the
-/// [`Tap`] sees what is inside.
+/// Opens TLS to a server that the system trusts. [`Client::connect`] would do this, but then the
+/// [`Tap`] would see only encrypted bytes.
 #[cfg(feature = "tls")]
 fn secure(stream: TcpStream, uri: &Uri) -> Result<tightwire::TlsStream, Error> {
     use tightwire::rustls::{ClientConfig, RootCertStore};

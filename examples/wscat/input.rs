@@ -12,7 +12,7 @@ use crate::options::{parse_close, parse_hex};
 use crate::screen::Screen;
 use crate::tap::Pinger;
 
-/// A line with more bytes is not sent.
+/// The most bytes in a line. A longer one is not sent.
 const LINE_MAX: usize = 16 << 20;
 
 /// The half of the program that reads input and sends.
@@ -22,14 +22,14 @@ pub(crate) struct Input {
     pub(crate) screen: Arc<Screen>,
     pub(crate) takes_commands: bool,
     pub(crate) is_binary: bool,
-    /// How long to go on receiving when input has ended.
+    /// How long to continue receiving after input has ended.
     pub(crate) wait: Duration,
     pub(crate) close: CloseFrame,
-    /// Set if there was input that could not be sent.
+    /// Set if some input could not be sent.
     pub(crate) not_sent: Arc<AtomicBool>,
 }
 
-/// What a line asks for.
+/// The action for a line of input.
 enum Wish {
     Text(String),
     Binary(Vec<u8>),
@@ -46,7 +46,7 @@ impl Input {
         self.report(self.sender.close_with(self.close.code(), self.close.reason()));
     }
 
-    /// Says whether input came to its end.
+    /// Sends lines. Returns whether input came to its end.
     fn send_lines(&self, input: &mut impl BufRead) -> bool {
         loop {
             self.screen.prompt();
@@ -62,7 +62,7 @@ impl Input {
                 Ok(None) => return true,
                 Err(why) => {
                     self.screen.error(&format!("not sent: {why}"));
-                    // Who types can try again; a program would not notice.
+                    // A person can try again. A program would not notice.
                     if !self.takes_commands {
                         self.not_sent.store(true, Ordering::SeqCst);
                         return false;
@@ -87,7 +87,7 @@ impl Input {
         if self.is_binary { parse_hex(line).map(Wish::Binary) } else { Ok(Wish::Text(line.into())) }
     }
 
-    /// Does it, and says whether more may follow.
+    /// Carries out an action. Returns whether more may follow.
     fn grant(&self, wish: Wish) -> Result<bool, Error> {
         match wish {
             Wish::Text(text) => self.sender.send(&text)?,
@@ -103,7 +103,7 @@ impl Input {
 
     fn report(&self, outcome: Result<(), Error>) {
         match outcome {
-            // How it closed is told by who receives.
+            // The receiving thread shows how the connection closed.
             Ok(()) | Err(Error::Send(tightwire::SendError::Closed)) => {}
             Err(error) => self.screen.error(&format!("{error:#}")),
         }
@@ -121,18 +121,18 @@ fn parse_command(command: &str) -> Result<Wish, String> {
             let code = if code.is_empty() { "1000" } else { code };
             parse_close(code, reason).map(Wish::Close)
         }
-        _ => Err(format!("no command /{name}; there are /ping, /hex, /close, and // for a slash")),
+        _ => Err(format!("no command /{name}; use /ping, /hex, /close, or // for a slash")),
     }
 }
 
-/// A line without its end; `None` is the end of input.
+/// Reads a line, and removes its line ending. `None` is the end of input.
 fn read_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
     let mut line = Vec::new();
     let mut bounded = input.by_ref().take(LINE_MAX as u64 + 1);
     bounded.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
     if line.len() > LINE_MAX {
         input.skip_until(b'\n').map_err(|error| error.to_string())?;
-        return Err(format!("a line of more than {LINE_MAX} bytes"));
+        return Err(format!("a line is longer than {LINE_MAX} bytes"));
     }
     if line.is_empty() {
         return Ok(None);

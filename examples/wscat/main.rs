@@ -1,14 +1,13 @@
-//! A WebSocket client for the command line, to try servers with: what is typed goes out, what
-//! comes is shown, with its control frames and timings.
+//! A WebSocket client for the command line, for trying out servers. It sends the lines that you
+//! type, and shows messages, control frames and timings.
 //!
 //! ```text
 //! cargo run --example wscat -- ws://127.0.0.1:8080
 //! cargo run --example wscat -- --help
 //! ```
 //!
-//! One thread reads standard input and sends; the main thread receives. What the library does by
-//! itself and does not speak of, Pings and Pongs, is seen by a [`Stream`](tightwire::Stream)
-//! around the socket: `tap.rs`.
+//! One thread reads standard input and sends; the main thread receives. The library does not report
+//! Pings and Pongs, so a [`Stream`](tightwire::Stream) around the socket looks for them: `tap.rs`.
 
 mod dial;
 mod input;
@@ -31,7 +30,7 @@ use options::{Options, Parsed};
 use screen::{Screen, escape, millis};
 use tap::Pinger;
 
-/// What the process ends with; `--help` explains them.
+/// The exit codes. `--help` explains them.
 #[derive(Clone, Copy)]
 enum Exit {
     Clean = 0,
@@ -72,7 +71,7 @@ fn run(options: Options) -> Exit {
 
     let (sender, mut receiver) = opened.websocket.split();
     let stopper = sender.clone();
-    // Where no signals can be caught, they end the program as they always did.
+    // If signals cannot be caught, they end the program as usual.
     let _ = ctrlc::set_handler(move || {
         let _ = stopper.close_with(CloseCode::GOING_AWAY, "interrupted");
     });
@@ -93,7 +92,7 @@ fn run(options: Options) -> Exit {
         close: options.close,
         not_sent: Arc::clone(&not_sent),
     };
-    // It ends with standard input or with the process, so nobody waits for it.
+    // This thread may still wait for input when the connection has ended, so nothing joins it.
     thread::spawn(move || input.run());
 
     let exit = receive(&mut receiver, &screen, Tally::new(options.timings));
@@ -104,7 +103,7 @@ fn run(options: Options) -> Exit {
     }
 }
 
-/// Says what the connection is, and how long it took.
+/// Shows the connection, and how long each step took.
 fn greet(screen: &Screen, options: &Options, opened: &Opened) {
     let mut line = format!("connected to {}", opened.url);
     if let Some(name) = opened.websocket.subprotocol() {
@@ -149,7 +148,7 @@ fn report_failure(screen: &Screen, url: &str, error: &Error) -> Exit {
     }
 }
 
-/// Shows messages until the connection ends, and how that went.
+/// Shows messages until the connection ends, then how it ended.
 fn receive(receiver: &mut Receiver, screen: &Screen, mut tally: Tally) -> Exit {
     let failure = loop {
         match receiver.recv() {
@@ -197,7 +196,7 @@ fn describe(status: &CloseStatus) -> String {
     format!("{who}: {} ({}){reason}", status.code(), close_name(status.code()))
 }
 
-/// What a close code means (RFC 6455 §7.4, and the registry that it founded).
+/// Returns the meaning of a close code (RFC 6455 §7.4, and the registry of §11.7).
 const fn close_name(code: u16) -> &'static str {
     match code {
         1000 => "normal closure",
@@ -220,7 +219,7 @@ const fn close_name(code: u16) -> &'static str {
     }
 }
 
-/// What `--timings` tells at the end.
+/// The figures that `--timings` shows.
 struct Tally {
     is_wanted: bool,
     since: Instant,
@@ -238,7 +237,7 @@ impl Tally {
         self.bytes += message.len() as u64;
         if self.is_wanted && self.messages == 1 {
             let took = millis(self.since.elapsed());
-            screen.note(&format!("first message: {took} after that"));
+            screen.note(&format!("first message: {took} later"));
         }
     }
 

@@ -9,43 +9,45 @@ wscat: a WebSocket client for the command line
 
     wscat [OPTIONS] URL
 
-Each line of standard input goes out as a message; at its end the connection is closed. Messages
-that come go to standard output, binary ones as a hex dump; all else goes to standard error.
+Sends each line of standard input as a message, and closes the connection at the end of input.
+Received messages go to standard output, binary ones as a hex dump. Everything else goes to
+standard error.
 
-    -H, --header 'NAME: VALUE'   adds a field to the request; may be repeated
-    -s, --subprotocol NAME       asks for a subprotocol; may be repeated, the preferred one first
-    -o, --origin ORIGIN          sends an Origin field
-        --binary                 takes input lines as hexadecimal and sends them as bytes
-        --ping SECONDS           sends a Ping so often, and shows how long its Pong took
-        --wait SECONDS           at the end of input, waits so long for messages before closing
-        --close CODE REASON      closes with these; by default 1000 and ''
-        --timings                shows how long connecting and the first message took
-        --commands               takes the commands below although input is no terminal
-        --no-color               no colours; by default only on a terminal without NO_COLOR
-    -h, --help                   this text
+    -H, --header 'NAME: VALUE'   add a header field to the request; may be repeated
+    -s, --subprotocol NAME       offer a subprotocol; may be repeated, the preferred one first
+    -o, --origin ORIGIN          send an Origin field
+        --binary                 read input lines as hexadecimal, and send them as bytes
+        --ping SECONDS           send a Ping at this interval, and show how long its Pong took
+        --wait SECONDS           at the end of input, receive for this long before closing
+        --close CODE REASON      close with this code and reason; by default 1000 and ''
+        --timings                show how long connecting and the first message took
+        --commands               accept the commands below even if input is not a terminal
+        --no-color               use no colours; by default, only on a terminal without NO_COLOR
+    -h, --help                   show this text
 
 On a terminal, lines that begin with a slash are commands:
 
-    /ping [TEXT]                 sends a Ping
-    /hex BYTES                   sends bytes, given in hexadecimal
-    /close [CODE [REASON]]       closes
-    //TEXT                       sends /TEXT
+    /ping [TEXT]                 send a Ping
+    /hex BYTES                   send bytes, given in hexadecimal
+    /close [CODE [REASON]]       close the connection
+    //TEXT                       send /TEXT
 
-It ends with
-    0   when the connection closed in order, with 1000, 1001, no code, or as we asked for
-    1   when the command line, or input, is not to be understood
-    2   when there was no connection
-    3   when the connection was lost, or the server closed it with another code
-    4   when the server broke the protocol
+Exit codes:
+
+    0   the connection was closed cleanly, by us, or by the server with 1000, 1001 or no code
+    1   the command line or the input is invalid
+    2   no connection could be opened
+    3   the connection was lost, or the server closed it with another code
+    4   the server broke the protocol
 ";
 
-/// What is to be done.
+/// The meaning of a command line.
 pub(crate) enum Parsed {
     Run(Options),
     Help,
 }
 
-/// How to do it.
+/// The options of a run.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) url: String,
@@ -91,26 +93,26 @@ impl Options {
                 "--timings" => options.timings = true,
                 "--commands" => options.commands = true,
                 "--no-color" | "--no-colour" => options.colour = false,
-                _ if argument.starts_with('-') => return Err(format!("no option {argument}")),
+                _ if argument.starts_with('-') => return Err(format!("unknown option {argument}")),
                 _ if options.url.is_empty() => options.url = with_scheme(argument),
-                _ => return Err(format!("{argument:?} is one argument too many")),
+                _ => return Err(format!("unexpected argument {argument:?}")),
             }
         }
         if options.url.is_empty() {
-            return Err("a URL is needed, as ws://127.0.0.1:8080/".into());
+            return Err("a URL is needed, such as ws://127.0.0.1:8080/".into());
         }
         Ok(Parsed::Run(options))
     }
 }
 
-/// A code and a reason, as they may stand in a Close frame.
+/// Parses the code and the reason of a Close frame.
 pub(crate) fn parse_close(code: &str, reason: &str) -> Result<CloseFrame, String> {
     let number = code.parse().ok().and_then(CloseCode::new);
-    let code = number.ok_or_else(|| format!("{code:?} is no close code that may be sent"))?;
+    let code = number.ok_or_else(|| format!("{code:?} is not a close code that may be sent"))?;
     CloseFrame::new(code, reason).map_err(|error| error.to_string())
 }
 
-/// Bytes from hexadecimal digits, blanks between them ignored.
+/// Parses hexadecimal digits. Spaces between them are ignored.
 pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
     let nibbles: Option<Vec<u32>> =
         text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect();
@@ -125,13 +127,13 @@ pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
 
 fn parse_header(field: &str) -> Result<(String, String), String> {
     let (name, value) =
-        field.split_once(':').ok_or_else(|| format!("no colon in the field {field:?}"))?;
+        field.split_once(':').ok_or_else(|| format!("no colon in the header field {field:?}"))?;
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or_else(|| format!("{text:?} is no number of seconds"))
+    seconds.ok_or_else(|| format!("{text:?} is not a number of seconds"))
 }
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
@@ -141,7 +143,7 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `localhost:8080` is meant as `ws://localhost:8080`.
+/// Completes `localhost:8080` to `ws://localhost:8080`.
 fn with_scheme(url: String) -> String {
     if url.contains("://") { url } else { format!("ws://{url}") }
 }

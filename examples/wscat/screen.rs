@@ -1,19 +1,19 @@
-//! What is shown: messages on standard output, all else on standard error.
+//! The output: messages on standard output, everything else on standard error.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Terminals are shown no more bytes of one message.
+/// The most bytes of a binary message that are shown on a terminal.
 const DUMP_MAX: usize = 1 << 10;
 const DUMP_WIDTH: usize = 16;
 
-/// Both output streams, one line at a time whichever thread it comes from.
+/// Both output streams. Threads write to them one at a time.
 #[derive(Debug)]
 pub(crate) struct Screen {
     turn: Mutex<()>,
-    /// Messages are for people to see, not for another program.
+    /// A person reads the messages, not another program.
     is_terminal: bool,
     /// The user types on the same terminal.
     has_prompt: bool,
@@ -43,8 +43,8 @@ impl Screen {
         }
     }
 
-    /// A message of text. What goes to a program goes as it is; a terminal would obey what the
-    /// server hides in it.
+    /// Shows a text message. A program gets the text unchanged. For a terminal, which would obey
+    /// control characters from the server, they are escaped.
     pub(crate) fn text(&self, text: &str) {
         if self.is_terminal {
             self.message(Colour::Plain, &escape(text));
@@ -66,7 +66,7 @@ impl Screen {
         }
     }
 
-    /// A control frame, on its way to us or from us.
+    /// Shows a control frame that was received or sent.
     pub(crate) fn control(&self, text: &str) {
         self.err(Colour::Yellow, text);
     }
@@ -79,7 +79,7 @@ impl Screen {
         self.err(Colour::Red, text);
     }
 
-    /// Exactly this, on standard output.
+    /// Prints exactly this text on standard output.
     pub(crate) fn result(&self, text: &str) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         print_or_exit(text);
@@ -104,14 +104,15 @@ impl Screen {
     fn err(&self, colour: Colour, text: &str) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let text = paint(self.colours_err, colour, &format!("* {text}"));
-        // There is nowhere else to say that this fails.
+        // If this fails, there is no other place to report it.
         let _ = writeln!(io::stderr().lock(), "{}{text}", self.clear());
         if self.has_prompt {
             print_or_exit(self.prompt_again());
         }
     }
 
-    /// Takes the prompt away; what was typed already is kept by the terminal, but not shown.
+    /// Returns the text that clears the prompt. The terminal keeps a line that is typed halfway,
+    /// but no longer shows it.
     const fn clear(&self) -> &'static str {
         if self.has_prompt { "\r\x1b[K" } else { "" }
     }
@@ -121,7 +122,7 @@ impl Screen {
     }
 }
 
-/// Who reads our output may have had enough, as `head` does.
+/// Prints a text. Ends the program if the reader of its output has ended, as `head` does.
 fn print_or_exit(text: &str) {
     let mut out = io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
@@ -137,7 +138,7 @@ fn paint(is_wanted: bool, colour: Colour, text: &str) -> String {
     }
 }
 
-/// The text with its control characters, but tabs and line ends, made visible.
+/// Makes control characters visible, except tabs and line feeds.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -150,12 +151,12 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A duration in milliseconds, as precise as it is of use.
+/// Formats a duration in milliseconds, with two decimals.
 pub(crate) fn millis(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
-/// Offset, bytes and characters, sixteen to a line.
+/// Formats sixteen bytes in each line: the offset, the bytes and the characters.
 fn hex_dump(data: &[u8]) -> String {
     let mut dump = String::new();
     for (n, row) in data.chunks(DUMP_WIDTH).enumerate() {

@@ -1,5 +1,5 @@
-//! A stream that looks at what comes through it: Pings and Pongs, which the library deals with
-//! by itself.
+//! A stream that looks for Pings and Pongs in the bytes that pass through it, because the library
+//! does not report them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,10 +13,10 @@ use tightwire::{Error, Sender, State, Stream};
 
 use crate::screen::{Screen, millis};
 
-/// As many Pings may be without an answer before the first of them is forgotten.
+/// The most Pings whose answers are awaited. With more, the oldest is dropped from the list.
 const PINGS_MAX: usize = 16;
 
-/// A stream, and somebody who watches it: a socket, or TLS on one.
+/// A stream that is watched: a socket, or TLS on one.
 #[derive(Debug)]
 pub(crate) struct Tap<S> {
     stream: S,
@@ -25,11 +25,11 @@ pub(crate) struct Tap<S> {
     pings: Arc<Pings>,
 }
 
-/// Our Pings without an answer. Those of the keepalive are not among them.
+/// Our Pings that await an answer. The Pings of keepalive are not among them.
 #[derive(Debug, Default)]
 pub(crate) struct Pings(Mutex<VecDeque<(Vec<u8>, Instant)>>);
 
-/// Sends Pings whose answers are looked for.
+/// Sends Pings, and records them so that a [`Tap`] recognises their answers.
 #[derive(Clone)]
 pub(crate) struct Pinger {
     pub(crate) sender: Sender,
@@ -37,16 +37,16 @@ pub(crate) struct Pinger {
     pub(crate) pings: Arc<Pings>,
 }
 
-/// What has arrived, as far as it is of interest.
+/// The state of the incoming direction.
 #[derive(Debug, Default)]
 struct Incoming {
     /// The opening handshake is over.
     has_opened: bool,
-    /// The beginning of a head or frame whose end is still to come.
+    /// The beginning of a head or frame whose end has not arrived.
     pending: Vec<u8>,
-    /// The rest of a message, which others look at.
+    /// How many bytes of a data frame are left to skip.
     skip: u64,
-    /// What came was no frame. The library says why; there is nothing more to be seen.
+    /// The peer sent an invalid frame. The library reports it, and this tap stops looking.
     is_lost: bool,
 }
 
@@ -71,7 +71,7 @@ impl<S: Stream> Tap<S> {
 }
 
 impl Pinger {
-    /// Sends one so often, until the connection ends.
+    /// Sends a Ping at this interval until the connection ends.
     pub(crate) fn run(self, interval: Duration) {
         let mut count = 0_u32;
         while self.sender.state() == State::Open {
@@ -89,7 +89,7 @@ impl Pinger {
         if pings.len() == PINGS_MAX {
             pings.pop_front();
         }
-        // Before it is sent, for its Pong may come at once.
+        // Before the Ping is sent, because its Pong may arrive at once.
         pings.push_back((text.into(), Instant::now()));
         drop(pings);
         self.sender.ping(text.as_bytes())
@@ -106,7 +106,7 @@ impl Pings {
 }
 
 impl Incoming {
-    /// The control frames that end within these bytes.
+    /// Returns the control frames that end within these bytes.
     fn push(&mut self, bytes: &[u8]) -> Vec<(Opcode, Vec<u8>)> {
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
         self.skip -= skipped as u64;
@@ -119,12 +119,12 @@ impl Incoming {
         seen
     }
 
-    /// Takes a head or a frame off the front, and says whether there was a whole one.
+    /// Removes a head or a frame from the front. Returns whether it was complete.
     fn advance(&mut self, seen: &mut Vec<(Opcode, Vec<u8>)>) -> bool {
         if !self.has_opened {
             let end = self.pending.windows(4).position(|window| window == b"\r\n\r\n");
             let Some(end) = end else { return false };
-            // Other responses may announce the one that switches protocols.
+            // Informational responses may precede the one that switches protocols.
             self.has_opened = self.pending.starts_with(b"HTTP/1.1 101");
             self.pending.drain(..end + 4);
             return true;
@@ -195,7 +195,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The data of a control frame, if it has any: as text, or else in hexadecimal.
+/// Formats the data of a control frame, if it has any: as text, or otherwise in hexadecimal.
 fn quote(data: &[u8]) -> String {
     match std::str::from_utf8(data) {
         Ok("") => String::new(),

@@ -78,7 +78,7 @@ impl Deflater {
     pub(crate) fn deflate(&mut self, part: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         if part.is_empty() {
-            // There is nothing to flush, but there has to be a block (RFC 7692 §7.2.3.6).
+            // There is nothing to flush, but even an empty part needs a block (RFC 7692 §7.2.3.6).
             out = stored(part);
         } else {
             let DirectionParams { window_bits, .. } = self.direction;
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_library_refuses_goes_out_stored() {
+    fn data_that_zlib_refuses_is_sent_in_stored_blocks() {
         let part = [0x5A; STORED_MAX + 1];
         let mut expected = vec![0x00, 0xFF, 0xFF, 0x00, 0x00];
         expected.extend_from_slice(&part);

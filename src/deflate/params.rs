@@ -173,8 +173,8 @@ impl fmt::Display for ParamsError {
             Self::Unknown(name) => {
                 write!(f, "permessage-deflate has no parameter {}", excerpt(name))
             }
-            Self::Repeated(name) => write!(f, "the parameter {} stands twice", excerpt(name)),
-            Self::Value(name) => write!(f, "the parameter {name} has no value that it can have"),
+            Self::Repeated(name) => write!(f, "the parameter {} is repeated", excerpt(name)),
+            Self::Value(name) => write!(f, "the parameter {name} has an invalid value"),
             Self::NotGranted(name) => {
                 write!(
                     f,

@@ -70,7 +70,7 @@ impl fmt::Display for HandshakeError {
             Self::Refused(response) => {
                 write!(f, "the server answered with status {}", response.status())?;
                 if let Some(location) = response.headers().get("Location") {
-                    write!(f, " and sends us to {}", excerpt(location))?;
+                    write!(f, " and redirects to {}", excerpt(location))?;
                 }
                 match response.first_line() {
                     Some(line) => write!(f, ": {}", excerpt(&line)),
@@ -177,7 +177,7 @@ impl Rejection {
 
     /// Creates a rejection that is the fault of this server. The client does not get the reason.
     pub(super) fn own_fault(error: HandshakeError) -> Self {
-        let response = text_response(500, "the server's answer is faulty\n");
+        let response = text_response(500, "the server's response is invalid\n");
         Self { error, response }
     }
 }

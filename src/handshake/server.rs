@@ -137,7 +137,7 @@ impl<'a> Upgrade<'a> {
         let headers = request.headers();
         // 1. HTTP/1.1 requires a valid host.
         check_host(request)?;
-        // 2. Is it for us at all?
+        // 2. Does it ask for an upgrade to WebSocket?
         if !asks_for_websocket(headers) {
             return Err(HandshakeError::NoUpgrade);
         }

@@ -130,7 +130,7 @@ impl fmt::Display for Error {
             Self::Io(_) => f.write_str("I/O error"),
             Self::Uri(_) => f.write_str("invalid WebSocket URI"),
             Self::Handshake(_) => f.write_str("opening handshake failed"),
-            Self::Proxy(_) => f.write_str("the proxy opened no tunnel"),
+            Self::Proxy(_) => f.write_str("the proxy did not open a tunnel"),
             Self::ProxyIo(_) => f.write_str("I/O error on the connection to the proxy"),
             Self::Protocol(_) => f.write_str("the peer violated the protocol"),
             Self::Send(_) => f.write_str("cannot send"),

@@ -1,4 +1,4 @@
-"""People in the chat: tabs of a browser that talk, die, and see the server come back."""
+"""Tests the chat in several tabs of a browser: messages, dead tabs, and a restart of the server."""
 
 import os
 import re
@@ -16,7 +16,7 @@ IMAGE = Path(__file__).resolve().parents[2] / "docs" / "images" / "chat.png"
 IMAGE_MAX = 150_000  # bytes
 PATIENCE = 20_000  # milliseconds for whatever has to show itself; a busy machine needs some
 
-# Chromium itself reports attempts to connect that fail. While the server is away, they have to.
+# Chromium reports failed attempts to connect. They are expected while the server is down.
 OFFLINE = re.compile(r"^WebSocket connection to 'ws://[^']+/ws' failed")
 
 
@@ -41,13 +41,13 @@ class Server:
         self.child.communicate()
 
     def stop(self):
-        """Ends its input, and waits for the end that follows."""
+        """Ends the input of the server, and waits for its exit."""
         self.child.communicate(timeout=PATIENCE / 1000)
         return self.child.returncode
 
 
 class People:
-    """The tabs, each with a profile of its own, and what went wrong in them."""
+    """The tabs, each with its own profile, and the errors in them."""
 
     def __init__(self, browser, server):
         self.browser, self.server = browser, server
@@ -55,7 +55,7 @@ class People:
         self.offline = False
 
     def come(self, name, room="lobby", **options):
-        """Somebody opens the page and enters by keyboard alone."""
+        """Opens the page, and joins a room with the keyboard alone."""
         page = self.open(room, **options)
         expect(page.get_by_label("Your name")).to_be_focused()
         page.keyboard.type(name)
@@ -83,7 +83,7 @@ def say(page, text):
 
 
 def said(page, text):
-    """The bubbles with exactly this in them."""
+    """Returns the bubbles with exactly this text."""
     return page.locator("#log .text").filter(has_text=re.compile(f"^{re.escape(text)}$"))
 
 
@@ -99,7 +99,7 @@ def event(page, text):
     expect(page.locator("#log .event").filter(has_text=text)).to_have_count(1)
 
 
-# ---- The checks, in their order. They go on with the tabs of those before.
+# ---- The checks, in order. Each uses the tabs of the previous ones.
 
 
 def two_tabs_talk(people, tabs):
@@ -210,10 +210,10 @@ def messages_wait_for_the_server(people, tabs):
     for n in range(1, 21):
         say(ann, f"while you were out, {n}")
     expect(ann.locator("#log .pending")).to_have_count(20)
-    expect(ann.locator("#log .pending .fate").last).to_have_text("Waits for the connection")
-    # One more is refused where it can be seen, and kept where it was typed.
+    expect(ann.locator("#log .pending .fate").last).to_have_text("Waiting for the connection")
+    # One more message is refused visibly, and stays in the input field.
     say(ann, "one too many")
-    expect(ann.get_by_role("alert")).to_have_text(re.compile("Too many messages wait"))
+    expect(ann.get_by_role("alert")).to_have_text(re.compile("Too many messages are waiting"))
     expect(ann.get_by_label("Message", exact=True)).to_have_value("one too many")
 
     people.server.start()
@@ -228,7 +228,7 @@ def messages_wait_for_the_server(people, tabs):
     expect(ann.locator("#members li")).to_have_count(2)
     say(carol, "Welcome back.")
     expect(said(ann, "Welcome back.")).to_be_visible()
-    # What this run of the server does not know is still there.
+    # Messages from before the restart, which the server no longer has, are still shown.
     expect(said(ann, "Hello, Ben!")).to_be_visible()
 
 
@@ -291,7 +291,7 @@ def assert_fits(page):
 
 
 def light_and_dark_can_be_read(people, tabs):
-    """Text and what is behind it differ as WCAG 2 asks for: 4.5 to 1."""
+    """The contrast between text and background is at least 4.5 to 1, as WCAG 2 requires."""
     for scheme in "light", "dark":
         wide = {"viewport": {"width": 1120, "height": 660}, "color_scheme": scheme}
         page = people.open("garden", **wide)
@@ -306,7 +306,7 @@ def light_and_dark_can_be_read(people, tabs):
         page.screenshot(path=HOME / f"chat-{scheme}.png")
         for tab in page, *others:
             tab.context.close()
-        # So that both pictures show the same: the room is another one, and empty.
+        # A new, empty room, so that both pictures show the same.
         people.server.stop()
         people.server.start()
 

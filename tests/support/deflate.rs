@@ -1,6 +1,6 @@
-//! DEFLATE (RFC 1951) by hand, as far as tests need it: a decompressor that has nothing in
-//! common with the one of the library and sees how far data refers back, a writer of blocks, and
-//! the settings that two ends agree on.
+//! An independent implementation of DEFLATE (RFC 1951), as far as tests need it: a decompressor
+//! that shares no code with that of the library and measures how far data refers back, a writer of
+//! blocks, and the negotiation of two ends.
 
 use tightwire::deflate::{DeflateConfig, Deflater, Inflater, Params};
 use tightwire::handshake::{
@@ -9,7 +9,7 @@ use tightwire::handshake::{
 };
 use tightwire::protocol::{Inbound, Limits, Outbound, Role};
 
-/// What is cut off the end of each message.
+/// The four bytes that are removed from the end of each message.
 pub(crate) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 const LEN_BASE: [usize; 29] = [
@@ -26,22 +26,22 @@ const DISTANCE_BITS: [u32; 30] = [
     0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13,
     13,
 ];
-/// The order in which the lengths of the code lengths' codes are written.
+/// The order in which the lengths of the code length codes are written.
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/// What came out of the compressed payload of a message.
+/// The result of decompressing the payload of a message.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Inflated {
     pub(crate) data: Vec<u8>,
-    /// The farthest that anything referred back, in bytes.
+    /// The largest distance of a reference, in bytes.
     pub(crate) largest_distance: usize,
-    /// How far anything reached into what was before the message, in bytes.
+    /// The farthest that a reference reaches into data from before the message, in bytes.
     pub(crate) reach: usize,
-    /// The same, but only what comes after a block that says it is the last one; if there is one.
+    /// The same, but only after the first final block, if there is one.
     pub(crate) reach_after_last: Option<usize>,
-    /// The types of its blocks: 0 stored, 1 fixed, 2 dynamic.
+    /// The types of the blocks: 0 stored, 1 fixed, 2 dynamic.
     pub(crate) blocks: Vec<usize>,
-    /// Where `data` begins that is of the message, until the end.
+    /// The index in `data` at which the message begins, until the end of the decompression.
     start: usize,
 }
 
@@ -56,7 +56,7 @@ impl Inflated {
     }
 }
 
-/// Decompresses the payload of a message; `before` is what it may refer to besides itself.
+/// Decompresses the payload of a message. `before` is the data of earlier messages.
 pub(crate) fn inflate(payload: &[u8], before: &[u8]) -> Result<Inflated, &'static str> {
     let bytes = [payload, &TAIL].concat();
     let mut bits = Reader { bytes: &bytes, place: 0 };
@@ -191,9 +191,9 @@ impl Reader<'_> {
     }
 }
 
-/// A Huffman code, as RFC 1951 §3.2.2 makes it of the lengths.
+/// A Huffman code that is built from its lengths (RFC 1951 §3.2.2).
 struct Codes {
-    /// How many symbols have a code of each length.
+    /// The number of symbols with a code of each length.
     counts: [usize; 16],
     /// The symbols in the order of their codes.
     symbols: Vec<usize>,
@@ -209,17 +209,17 @@ impl Codes {
     }
 }
 
-/// Writes blocks one behind the other.
+/// A writer of consecutive blocks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Blocks {
     bits: Vec<bool>,
 }
 
-/// What stands in a block of the fixed code.
+/// An item in a block with fixed codes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Item<'a> {
     Literals(&'a [u8]),
-    /// A repetition of at least 3 and at most 258 bytes.
+    /// A repetition of 3 to 258 bytes.
     Match {
         len: usize,
         distance: usize,
@@ -259,19 +259,19 @@ impl Blocks {
         self
     }
 
-    /// The bits as they are, the least significant of each value first.
+    /// Appends bits, starting with the least significant one of each value.
     pub(crate) fn raw(mut self, value: usize, count: u32) -> Self {
         self.put(value, count);
         self
     }
 
-    /// The payload of a message: behind all blocks the empty one, less the tail.
+    /// Returns the payload of a message: all blocks and the empty one, without the tail.
     pub(crate) fn payload(mut self) -> Vec<u8> {
         self.put(0, 3);
         self.bytes()
     }
 
-    /// What is there, the last byte filled up with zeros.
+    /// Returns the bytes so far. The last one is filled up with zeros.
     pub(crate) fn bytes(mut self) -> Vec<u8> {
         self.align();
         let byte =
@@ -287,7 +287,7 @@ impl Blocks {
         self.bits.resize(self.bits.len().div_ceil(8) * 8, false);
     }
 
-    /// A code stands with its most significant bit first.
+    /// Appends a code, starting with its most significant bit.
     fn put_code(&mut self, code: usize, len: u32) {
         self.bits.extend((0..len).rev().map(|i| code >> i & 1 == 1));
     }
@@ -311,7 +311,7 @@ impl Blocks {
     }
 }
 
-/// A request that offers these extensions, one field for each.
+/// Returns a request that offers these extensions, each in its own field.
 pub(crate) fn request(offers: &[&str]) -> Request {
     let mut request = Request::new("GET", "/");
     let fields = [
@@ -328,7 +328,8 @@ pub(crate) fn request(offers: &[&str]) -> Request {
     request
 }
 
-/// What a server with these wishes makes of such an offer: its response, and what is agreed on.
+/// Returns the response of a server with these settings to an offer, and the result of the
+/// negotiation.
 pub(crate) fn accept(offers: &[&str], config: &DeflateConfig) -> (Option<String>, Negotiated) {
     let request = request(offers);
     let upgrade = Upgrade::from_request(&request).expect("a valid request");
@@ -338,26 +339,27 @@ pub(crate) fn accept(offers: &[&str], config: &DeflateConfig) -> (Option<String>
     (extensions(&response), negotiated)
 }
 
-/// All extensions in a response.
+/// Returns all extensions in a response.
 pub(crate) fn extensions(response: &Response) -> Option<String> {
     let fields: Vec<&str> = response.headers().get_all("Sec-WebSocket-Extensions").collect();
     (!fields.is_empty()).then(|| fields.join(", "))
 }
 
-/// A client that makes these offers.
+/// Returns a client that makes these offers.
 pub(crate) fn client(config: &[DeflateConfig]) -> ClientHandshake {
     let offer = Offer::new().deflate(config.to_vec());
     let uri = "ws://localhost/".parse().expect("a valid URI");
     ClientHandshake::new(&uri, &offer, Key::new(*b"the sample nonce")).expect("it can be offered")
 }
 
-/// What such a client offers.
+/// Returns the extensions that a client with these settings offers.
 pub(crate) fn offered(config: &[DeflateConfig]) -> Option<String> {
     let client = client(config);
     client.request().headers().get("Sec-WebSocket-Extensions").map(ToOwned::to_owned)
 }
 
-/// What such a client makes of a response with these extensions, one field for each.
+/// Returns the result of a client with these settings for a response with these extensions, each in
+/// its own field.
 pub(crate) fn verify(
     config: &[DeflateConfig],
     answers: &[&str],
@@ -375,7 +377,7 @@ pub(crate) fn verify(
     client(config).verify(&response).map(|negotiated| negotiated.deflate)
 }
 
-/// What two ends with these wishes agree on.
+/// Returns the parameters that two ends with these settings agree on.
 #[track_caller]
 pub(crate) fn agree(client: &DeflateConfig, server: &DeflateConfig) -> Params {
     let offer = offered(std::slice::from_ref(client)).expect("an offer");
@@ -386,7 +388,7 @@ pub(crate) fn agree(client: &DeflateConfig, server: &DeflateConfig) -> Params {
     params.expect("an agreement")
 }
 
-/// The receiving side of this role.
+/// Returns the receiving side of this role.
 pub(crate) fn inbound(role: Role, params: &Params, limits: Limits) -> Inbound {
     let coding = match role {
         Role::Client => params.server,
@@ -395,7 +397,7 @@ pub(crate) fn inbound(role: Role, params: &Params, limits: Limits) -> Inbound {
     Inbound::new(role, limits).with_inflater(Inflater::new(coding))
 }
 
-/// The sending side of this role; a client masks with [`KEY`](super::KEY).
+/// Returns the sending side of this role. A client masks with [`KEY`](super::KEY).
 pub(crate) fn outbound(role: Role, params: &Params, config: &DeflateConfig) -> Outbound {
     let coding = match role {
         Role::Client => params.client,

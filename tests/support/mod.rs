@@ -1,5 +1,5 @@
-//! What several test files need: bytes written as hex, frames built without the library, and
-//! the feeding of input in every way that it can be cut.
+//! Helpers of several tests: bytes in hexadecimal, frames that are built without the library, and
+//! input that is cut in every way.
 #![allow(
     dead_code,
     reason = "each test file compiles this module for itself and uses a part of it"
@@ -13,13 +13,13 @@ use tightwire::ProtocolError;
 use tightwire::frame::{CloseCode, FrameHeader, MaskingKey};
 use tightwire::protocol::{Connection, Event, Inbound, Limits, Outbound, Role};
 
-/// Both ends: most rules hold for either.
+/// Both roles, because most rules apply to either.
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 /// The masking key of the examples in §5.7.
 pub(crate) const KEY: MaskingKey = MaskingKey([0x37, 0xfa, 0x21, 0x3d]);
 
-/// The bytes that `text` writes in hexadecimal; white space means nothing.
+/// Returns the bytes of a hexadecimal text. White space is ignored.
 #[track_caller]
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.split_whitespace().collect();
@@ -30,7 +30,7 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// A key source that always gives the same key, so that tests can name every byte.
+/// Always returns the same key, so that tests can name every byte.
 pub(crate) fn constant_key() -> Option<MaskingKey> {
     Some(KEY)
 }
@@ -40,30 +40,29 @@ thread_local! {
     static KEYS_RUN_OUT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A key source whose keys are 1, 2, 3 and so on. It counts for each thread, and each test has
-/// a thread of its own.
+/// Returns the keys 1, 2, 3 and so on. Each thread has its own count, and each test its own thread.
 pub(crate) fn counted_key() -> Option<MaskingKey> {
     let taken = KEYS_TAKEN.get() + 1;
     KEYS_TAKEN.set(taken);
     Some(MaskingKey(taken.to_be_bytes()))
 }
 
-/// How many keys [`counted_key`] gave in this test.
+/// Returns the number of keys that [`counted_key`] returned in this test.
 pub(crate) fn keys_taken() -> u32 {
     KEYS_TAKEN.get()
 }
 
-/// A key source that can be made to fail with [`let_keys_run_out`].
+/// Returns a key, or fails if a test calls [`let_keys_run_out`].
 pub(crate) fn fragile_key() -> Option<MaskingKey> {
     (!KEYS_RUN_OUT.get()).then_some(KEY)
 }
 
-/// Says for this test whether [`fragile_key`] has keys to give.
+/// Decides whether [`fragile_key`] fails in this test.
 pub(crate) fn let_keys_run_out(run_out: bool) {
     KEYS_RUN_OUT.set(run_out);
 }
 
-/// The sending side of this role; a client masks with [`KEY`].
+/// Returns the sending side of this role. A client masks with [`KEY`].
 pub(crate) const fn outbound(role: Role) -> Outbound {
     match role {
         Role::Client => Outbound::client(constant_key),
@@ -71,12 +70,12 @@ pub(crate) const fn outbound(role: Role) -> Outbound {
     }
 }
 
-/// A connection of this role with default limits; a client masks with [`KEY`].
+/// Returns a connection of this role with default limits. A client masks with [`KEY`].
 pub(crate) fn connection(role: Role) -> Connection {
     Connection::new(outbound(role), Limits::default())
 }
 
-/// The role of the other end.
+/// Returns the role of the other end.
 pub(crate) const fn peer(role: Role) -> Role {
     match role {
         Role::Client => Role::Server,
@@ -84,7 +83,7 @@ pub(crate) const fn peer(role: Role) -> Role {
     }
 }
 
-/// A frame as this role sends it, built by hand: a client masks with [`KEY`].
+/// Builds a frame as this role sends it, without the library. A client masks with [`KEY`].
 pub(crate) fn frame_from(sender: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header_from(sender, first, payload.len() as u64);
     match sender {
@@ -94,7 +93,7 @@ pub(crate) fn frame_from(sender: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The header, with the key if there is one, that [`frame_from`] puts before a payload.
+/// Builds the header, with the key of a client, that [`frame_from`] puts in front of a payload.
 pub(crate) fn header_from(sender: Role, first: u8, payload_len: u64) -> Vec<u8> {
     let mask = if sender == Role::Client { 0x80 } else { 0 };
     let mut bytes = vec![first];
@@ -115,17 +114,17 @@ pub(crate) fn header_from(sender: Role, first: u8, payload_len: u64) -> Vec<u8> 
     bytes
 }
 
-/// Several frames, each a first byte and a payload, as this role sends them.
+/// Builds several frames, each from a first byte and a payload, as this role sends them.
 pub(crate) fn frames_from(sender: Role, frames: &[(u8, &[u8])]) -> Vec<u8> {
     frames.iter().flat_map(|(first, payload)| frame_from(sender, *first, payload)).collect()
 }
 
-/// Masking as §5.3 writes it down, octet by octet.
+/// Masks octet by octet, as §5.3 describes it.
 pub(crate) fn naive_mask(data: &[u8], key: MaskingKey, offset: usize) -> Vec<u8> {
     data.iter().enumerate().map(|(i, byte)| byte ^ key.0[(offset + i) % 4]).collect()
 }
 
-/// Limits other than the default ones.
+/// Returns limits other than the default ones.
 pub(crate) fn limits(max_message_len: usize, max_frame_len: u64, max_fragments: u32) -> Limits {
     Limits::new()
         .max_message_len(max_message_len)
@@ -133,12 +132,12 @@ pub(crate) fn limits(max_message_len: usize, max_frame_len: u64, max_fragments: 
         .max_fragments(max_fragments)
 }
 
-/// Limits that forbid nothing.
+/// Returns limits that allow everything.
 pub(crate) fn no_limits() -> Limits {
     limits(usize::MAX, u64::MAX, u32::MAX).max_stream_len(u64::MAX)
 }
 
-/// All that came of some input.
+/// The events and the error of some input.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) events: Vec<Event>,
@@ -146,24 +145,24 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Nothing went wrong.
+    /// Returns an outcome without an error.
     pub(crate) fn events(events: impl Into<Vec<Event>>) -> Self {
         Self { events: events.into(), error: None }
     }
 
-    /// The peer broke a rule before anything was complete.
+    /// Returns an outcome with an error and without events.
     pub(crate) fn error(error: ProtocolError) -> Self {
         Self { events: Vec::new(), error: Some(error) }
     }
 
-    /// Whether nothing more can come.
+    /// Whether nothing more can follow.
     pub(crate) fn is_over(&self) -> bool {
         self.error.is_some() || matches!(self.events.last(), Some(Event::Close(_)))
     }
 }
 
-/// Feeds the pieces one after the other, and holds the receiver to what it promises on the way:
-/// it stops for more input only when it has none, and after the end it eats and says nothing.
+/// Feeds the pieces one after the other, and asserts what the receiver promises: it asks for more
+/// input only when it has none, and after the end it discards input without an event.
 #[track_caller]
 pub(crate) fn feed<'a>(
     role: Role,
@@ -173,7 +172,7 @@ pub(crate) fn feed<'a>(
     feed_to(Inbound::new(role, limits), pieces)
 }
 
-/// As [`feed`], to this receiver.
+/// Like [`feed`], with this receiver.
 #[track_caller]
 pub(crate) fn feed_to<'a>(inbound: Inbound, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut inbound = inbound;
@@ -198,18 +197,18 @@ pub(crate) fn feed_to<'a>(inbound: Inbound, pieces: impl IntoIterator<Item = &'a
     outcome
 }
 
-/// Inputs up to this length are cut at every place, longer ones at places near both ends and
-/// some between.
+/// Input up to this length is cut at every place. Longer input is cut near both ends and at some
+/// places in between.
 const CUT_EVERYWHERE: usize = 600;
 
-/// Feeds `bytes` whole, byte by byte, cut in two at every place, and with bytes behind them.
-/// The outcome, which has to be the same each time, is returned.
+/// Feeds `bytes` as a whole, byte by byte, cut in two at every place, and with more bytes after
+/// them. Returns the outcome, which must be the same each time.
 #[track_caller]
 pub(crate) fn feed_every_way(role: Role, limits: Limits, bytes: &[u8]) -> Outcome {
     feed_every_way_to(role, || Inbound::new(role, limits), bytes)
 }
 
-/// As [`feed_every_way`], to receivers of this role that are made anew each time.
+/// Like [`feed_every_way`], with a new receiver of this role for each cut.
 #[track_caller]
 pub(crate) fn feed_every_way_to(
     role: Role,
@@ -243,7 +242,7 @@ pub(crate) fn feed_every_way_to(
     whole
 }
 
-/// Whether no frame in `bytes` is cut off by their end.
+/// Whether `bytes` end between two frames.
 fn ends_between_frames(mut bytes: &[u8]) -> bool {
     while let Ok(Some((header, header_len))) = FrameHeader::decode(bytes) {
         let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
@@ -255,8 +254,8 @@ fn ends_between_frames(mut bytes: &[u8]) -> bool {
     bytes.is_empty()
 }
 
-/// Asserts that the peer's `bytes` break this rule, however they are cut, and that the Close
-/// frame which says so, and nothing else, goes out. Returns the events before that.
+/// Asserts that `bytes` of the peer break this rule for every cut, and that exactly one Close frame
+/// is sent, which names the rule. Returns the earlier events.
 #[track_caller]
 pub(crate) fn assert_fails(
     role: Role,
@@ -288,13 +287,13 @@ pub(crate) fn assert_fails(
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) connection: Connection,
-    /// What it has sent and the other end has not read.
+    /// The bytes that this end has sent and the other end has not read.
     pub(crate) out: Vec<u8>,
-    /// What it has received.
+    /// The events that this end has received.
     pub(crate) events: Vec<Event>,
 }
 
-/// Two connections, joined by two pipes of bytes.
+/// Two connections that are joined by two byte pipes.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) client: End,
@@ -318,7 +317,8 @@ impl Pair {
         }
     }
 
-    /// Carries bytes both ways, at most `piece_len` at a time, until both pipes are empty.
+    /// Transfers bytes in both directions, at most `piece_len` at a time, until both pipes are
+    /// empty.
     #[track_caller]
     pub(crate) fn pump(&mut self, piece_len: usize) {
         while !(self.client.out.is_empty() && self.server.out.is_empty()) {

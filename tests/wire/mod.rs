@@ -1,4 +1,4 @@
-//! Peers that speak bytes, and servers to try them on.
+//! Raw peers, and servers for tests.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::env;
@@ -13,13 +13,13 @@ use std::time::Duration;
 use tightwire::handshake::Request;
 use tightwire::{HandlerResult, Server, WebSocket};
 
-/// No test waits longer for anything: this is for those that fail.
+/// The maximum time that a test waits for anything. Only failing tests wait this long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The masking key of every frame that a raw client sends.
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A valid opening handshake, and what it is answered with.
+/// A valid opening handshake, and the response to it.
 pub const REQUEST: &str = "GET /chat?room=1 HTTP/1.1\r\n\
     Host: localhost\r\n\
     Upgrade: websocket\r\n\
@@ -31,7 +31,7 @@ pub const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Connection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// A peer made of a socket and nothing else, or of TLS on top of one.
+/// A peer that uses only a socket, or TLS on top of one.
 #[derive(Debug)]
 pub struct Raw<S = TcpStream> {
     pub stream: S,
@@ -49,7 +49,7 @@ impl Raw {
         Self::new(TcpStream::connect(address).unwrap())
     }
 
-    /// A client whose opening handshake is over.
+    /// Connects as a client, and completes the opening handshake.
     pub fn upgraded(address: SocketAddr) -> Self {
         let mut raw = Self::connect(address);
         raw.send(REQUEST);
@@ -87,7 +87,7 @@ impl<S: Read + Write> Raw<S> {
         bytes
     }
 
-    /// Reads a frame of either kind: its first byte and its payload, unmasked.
+    /// Reads a frame. Returns its first byte and its unmasked payload.
     pub fn read_frame(&mut self) -> (u8, Vec<u8>) {
         let head = self.read(2);
         let len = match head[1] & 0x7f {
@@ -100,7 +100,7 @@ impl<S: Read + Write> Raw<S> {
         (head[0], payload)
     }
 
-    /// Reads to the end of the stream, which has to be an end and no reset.
+    /// Reads to the end of the stream. A reset panics.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.stream.read_to_end(&mut bytes).expect("an end of the stream, not a reset");
@@ -108,7 +108,7 @@ impl<S: Read + Write> Raw<S> {
     }
 }
 
-/// A masked frame with FIN and opcode in its first byte.
+/// Builds a masked frame with this first byte.
 pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
@@ -127,12 +127,12 @@ pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The body of a Close frame.
+/// Builds the body of a Close frame.
 pub fn close_body(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-/// Bytes from hexadecimal, blanks ignored.
+/// Returns the bytes of a hexadecimal text, ignoring spaces.
 pub fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     digits
@@ -141,14 +141,14 @@ pub fn hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// The command that runs programs of ours, if the system cannot run them by itself, and its
-/// arguments.
+/// Returns the command, with its arguments, that runs our programs if the system cannot run them
+/// itself.
 pub fn runner() -> Vec<String> {
     let runner = env::var("TIGHTWIRE_TEST_RUNNER").unwrap_or_default();
     runner.split_whitespace().map(String::from).collect()
 }
 
-/// Starts a program of ours.
+/// Returns a command that runs this program.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let runner = runner();
     let Some((first, arguments)) = runner.split_first() else { return Command::new(program) };
@@ -171,7 +171,7 @@ pub fn server() -> Server {
     Server::bind("127.0.0.1:0").unwrap()
 }
 
-/// A server that sends everything back.
+/// Starts a server that sends every message back.
 pub fn echo_server() -> SocketAddr {
     run(server(), echo)
 }
@@ -183,7 +183,7 @@ pub fn echo(ws: &mut WebSocket, _: &Request) -> HandlerResult {
     Ok(())
 }
 
-/// A server whose handler hands its connection's outcome to the test.
+/// Starts a server whose handler passes the outcome of its connection to the test.
 pub fn reporting_server<T: Send + 'static>(
     server: Server,
     handler: impl Fn(&mut WebSocket) -> T + Send + Sync + 'static,
@@ -196,7 +196,7 @@ pub fn reporting_server<T: Send + 'static>(
     (address, receiver)
 }
 
-/// A raw server for one connection.
+/// Starts a raw server for one connection.
 pub fn raw_server<T: Send + 'static>(
     serve: impl FnOnce(Raw) -> T + Send + 'static,
 ) -> (String, JoinHandle<T>) {
@@ -206,7 +206,7 @@ pub fn raw_server<T: Send + 'static>(
     (url, thread)
 }
 
-/// Answers the opening handshake of a client as a server does.
+/// Responds to the opening handshake of a client as a server does.
 pub fn answer_upgrade<S: Read + Write>(raw: &mut Raw<S>) -> String {
     let request = raw.read_head();
     let key = field(&request, "Sec-WebSocket-Key").expect("a key");
@@ -215,14 +215,14 @@ pub fn answer_upgrade<S: Read + Write>(raw: &mut Raw<S>) -> String {
     request
 }
 
-/// Asserts that these values look like random ones, one after the other: a constant, a counter and a
-/// value that the next one can be computed from by a sum or an XOR do not. A random sequence fails
-/// once in billions of runs.
+/// Asserts that these values, in order, look random. A constant, a counter, and values that follow
+/// from the previous one by a sum or an XOR fail. A random sequence fails once in billions of runs.
 #[track_caller]
 pub fn assert_looks_random(values: &[Vec<u8>]) {
     let bits = values.iter().map(Vec::len).sum::<usize>() * 8;
     let ones: u32 = values.iter().flatten().map(|byte| byte.count_ones()).sum();
-    // The deviation is half of the square root of the number of bits: this is seven of it.
+    // The standard deviation is half the square root of the number of bits. The margin is seven
+    // times that.
     let margin = 3.5 * (bits as f64).sqrt();
     assert!((f64::from(ones) - bits as f64 / 2.0).abs() < margin, "{ones} of {bits} bits");
     let word = |value: &Vec<u8>| u32::from_be_bytes(value[..4].try_into().unwrap());
@@ -239,7 +239,7 @@ pub fn assert_looks_random(values: &[Vec<u8>]) {
     }
 }
 
-/// The value of a field in a head.
+/// Returns the value of a field in a head.
 pub fn field(head: &str, name: &str) -> Option<String> {
     head.lines().skip(1).find_map(|line| {
         let (field, value) = line.split_once(':')?;

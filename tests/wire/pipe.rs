@@ -1,4 +1,4 @@
-//! A stream in memory that a test feeds, holds up and looks into.
+//! A stream in memory, which a test feeds, blocks and inspects.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::collections::VecDeque;
@@ -16,11 +16,11 @@ use super::wire::{PATIENCE, masked};
 /// A frame: its first byte and its payload, unmasked.
 pub type Frame = (u8, Vec<u8>);
 
-/// The peer's end of the stream. Clones are the same end.
+/// The end of the peer. Clones refer to the same end.
 #[derive(Clone)]
 pub struct Pipe(Arc<Shared>);
 
-/// Our end of the stream, which the library owns. It obeys its time-outs.
+/// Our end of the stream, which the library owns. It obeys its timeouts.
 pub struct PipeStream(Arc<Shared>);
 
 struct Shared {
@@ -37,41 +37,41 @@ type Act = dyn Fn() + Send + Sync;
 #[derive(Default)]
 pub struct State {
     incoming: VecDeque<u8>,
-    /// What follows the incoming bytes.
+    /// The event after the last incoming byte.
     then: Then,
-    /// How many bytes reads have returned.
+    /// The number of bytes that reads have returned.
     pub given: usize,
-    /// How many reads found nothing and began to wait.
+    /// The number of reads that found nothing and began to wait.
     pub idle_reads: usize,
-    /// A write that does not wait goes on, and so reads do not wait either.
+    /// Whether a write that does not wait is running. Reads then do not wait either.
     is_nonblocking: bool,
-    /// How many reads found nothing and did not wait.
+    /// The number of reads that found nothing and did not wait.
     pub refused_reads: usize,
-    /// What writes have taken.
+    /// The bytes that writes have accepted.
     pub written: Vec<u8>,
-    /// The frames in `written`, and how many of its bytes they are.
+    /// The frames in `written`, and the number of bytes that they take.
     pub frames: Vec<Frame>,
     parsed: usize,
-    /// How many bytes writes still take; `usize::MAX` for all.
+    /// The number of bytes that writes still accept. `usize::MAX` means all.
     room: usize,
-    /// Writes do not return, not even when the stream is shut down.
+    /// Whether writes block, even when the stream is shut down.
     is_stuck: bool,
-    /// How many threads are in a write.
+    /// The number of threads that are in a write.
     pub writers: usize,
-    /// The sum of the time-outs of reads that found nothing.
+    /// The sum of the timeouts of reads that found nothing.
     pub waited: Duration,
-    /// The sum of the time-outs of writes that took nothing.
+    /// The sum of the timeouts of writes that accepted nothing.
     pub blocked: Duration,
     pub read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
-    /// The library has ended its side.
+    /// Whether the library has ended its side.
     pub has_ended: bool,
-    /// The library has ended both sides.
+    /// Whether the library has ended both sides.
     pub is_shut: bool,
     pub is_dropped: bool,
 }
 
-/// What a read finds once it has returned all that was fed.
+/// The result of a read after all fed bytes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Then {
     #[default]
@@ -84,7 +84,7 @@ pub enum Then {
 }
 
 impl Pipe {
-    /// A stream for an end of this role. It takes every byte.
+    /// Creates a stream for an end of this role. It accepts every byte.
     pub fn new(role: Role) -> Self {
         let state = State { room: usize::MAX, ..State::default() };
         let (state, changed) = (Mutex::new(state), Condvar::new());
@@ -92,7 +92,7 @@ impl Pipe {
         Self(Arc::new(Shared { role, state, changed, after_write, during_try_write }))
     }
 
-    /// A stream for a server whose peer stops reading after this many bytes.
+    /// Creates a stream for a server whose peer stops reading after this many bytes.
     pub fn with_room(room: usize) -> Self {
         let pipe = Self::new(Role::Server);
         pipe.set_room(room);
@@ -103,7 +103,7 @@ impl Pipe {
         PipeStream(Arc::clone(&self.0))
     }
 
-    /// The connection on this stream.
+    /// Opens the connection on this stream.
     pub fn open(&self, timeouts: Timeouts) -> WebSocket {
         let (stream, negotiated) = (self.stream(), Negotiated::default());
         match self.0.role {
@@ -118,7 +118,7 @@ impl Pipe {
         }
     }
 
-    /// Sends bytes to the library, and after them this.
+    /// Sends bytes to the library, followed by this event.
     pub fn feed(&self, bytes: &[u8], then: Then) {
         let mut state = self.state();
         state.incoming.extend(bytes);
@@ -126,7 +126,7 @@ impl Pipe {
         self.0.changed.notify_all();
     }
 
-    /// A short frame as the peer sends it.
+    /// Builds a short frame as the peer sends it.
     pub fn frame(&self, first: u8, payload: &[u8]) -> Vec<u8> {
         match self.0.role {
             Role::Server => masked(first, payload),
@@ -148,12 +148,12 @@ impl Pipe {
         self.0.changed.notify_all();
     }
 
-    /// Calls this in each write, after the write has taken its bytes and before it returns.
+    /// Sets a function that each write calls after it has accepted its bytes and before it returns.
     pub fn after_write(&self, act: impl Fn() + Send + Sync + 'static) {
         *self.0.after_write.lock().unwrap() = Some(Arc::new(act));
     }
 
-    /// Calls this in each write that does not wait, before it takes any bytes.
+    /// Sets a function that each write that does not wait calls before it accepts any bytes.
     pub fn during_try_write(&self, act: impl Fn() + Send + Sync + 'static) {
         *self.0.during_try_write.lock().unwrap() = Some(Arc::new(act));
     }
@@ -162,7 +162,7 @@ impl Pipe {
         self.0.state.lock().unwrap()
     }
 
-    /// Waits until this holds.
+    /// Waits until this condition holds.
     #[track_caller]
     pub fn await_that(&self, what: &str, mut holds: impl FnMut(&State) -> bool) {
         let waits = |state: &mut State| !holds(state);
@@ -197,14 +197,14 @@ impl Pipe {
         self.state().frames.clone()
     }
 
-    /// The first bytes of the frames.
+    /// Returns the first bytes of the frames.
     pub fn opcodes(&self) -> Vec<u8> {
         self.state().frames.iter().map(|frame| frame.0).collect()
     }
 }
 
 impl State {
-    /// Finds the frames that are complete since the last call.
+    /// Collects the frames that were completed since the last call.
     fn parse(&mut self) {
         while let Some((frame, len)) = parse_frame(&self.written[self.parsed..]) {
             self.frames.push(frame);
@@ -221,7 +221,7 @@ impl State {
     }
 }
 
-/// The frame that `bytes` begin with, if all of it is there, and its length.
+/// Returns the frame at the start of `bytes`, if it is complete, and its length.
 fn parse_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
     let &[first, second, ..] = bytes else { return None };
     let (len, mut at) = match second & 0x7f {

@@ -1,4 +1,4 @@
-//! What may lie between two peers, for the worse.
+//! A proxy that damages the stream between two peers.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::io::{Read, Write};
@@ -6,39 +6,39 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// A connection that is passed on in pieces, with delays, and up to a point.
+/// A connection that is forwarded in pieces, with delays, up to a point.
 #[derive(Debug)]
 pub struct Proxy {
     pub address: SocketAddr,
     thread: JoinHandle<()>,
 }
 
-/// What is done to the bytes of a direction. It follows from the seed alone how they are cut.
+/// The treatment of the bytes of one direction. The seed alone decides how they are cut.
 #[derive(Clone, Copy, Debug)]
-pub struct Road {
+pub struct Direction {
     pub seed: u64,
-    /// The longest piece that is passed on at once.
+    /// The longest piece that is forwarded at once.
     pub max_piece: usize,
-    /// Of so many pieces, one is kept for a millisecond.
+    /// One of this many pieces is delayed for a millisecond.
     pub delays: u64,
-    /// After so many bytes, this happens.
+    /// The number of bytes after which the direction ends, and the way in which it ends.
     pub end: Option<(usize, End)>,
 }
 
-/// What a direction comes to.
+/// The way in which a direction ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum End {
-    /// Both connections are ended, the bytes on their way lost.
+    /// Both connections end, and the bytes in transit are lost.
     Cut,
-    /// The end of the stream is passed on, and nothing behind it; the other direction lives.
+    /// The end of the stream is forwarded, and nothing after it. The other direction continues.
     HalfClose,
-    /// Noise, and then an end of both connections.
+    /// Noise, and then the end of both connections.
     Garbage,
 }
 
 impl Proxy {
-    /// Passes one connection on to `target`, until both directions have ended.
-    pub fn start(target: SocketAddr, up: Road, down: Road) -> Self {
+    /// Forwards one connection to `target`, until both directions have ended.
+    pub fn start(target: SocketAddr, up: Direction, down: Direction) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
@@ -58,8 +58,8 @@ impl Proxy {
     }
 }
 
-impl Road {
-    /// Passes bytes on until there are no more, or one end takes no more.
+impl Direction {
+    /// Forwards bytes until there are no more, or one end accepts no more.
     fn carry(self, mut from: &TcpStream, mut to: &TcpStream) {
         let mut random = Random(self.seed);
         let mut buffer = vec![0; self.max_piece];
@@ -78,7 +78,7 @@ impl Road {
         match self.end.filter(|_| left == 0) {
             None | Some((_, End::HalfClose)) => {
                 let _ = to.shutdown(Shutdown::Write);
-                // What still comes is lost. Whoever sends it is not held up.
+                // Later bytes are lost, but their sender is not blocked.
                 while matches!(from.read(&mut buffer), Ok(1..)) {}
             }
             Some((_, End::Cut)) => {}
@@ -94,7 +94,7 @@ impl Road {
     }
 }
 
-/// SplitMix64: a seed gives the same numbers on every run.
+/// The generator SplitMix64. A seed gives the same numbers on every run.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 

@@ -1,4 +1,4 @@
-//! Threads of a test, none of which the test awaits for ever.
+//! Threads of a test for which the test waits only a limited time.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -7,10 +7,10 @@ use std::{panic, thread};
 
 use super::wire::PATIENCE;
 
-/// A time-out that no test reaches: a call that waits for it fails the test.
+/// A timeout that no test reaches. A call that waits for it fails the test.
 pub const LONG: Duration = Duration::from_secs(3600);
 
-/// A thread whose end a test awaits, but not for ever.
+/// A thread for whose end a test waits a limited time.
 pub struct Task<T>(mpsc::Receiver<T>, thread::JoinHandle<()>);
 
 impl<T: Send + 'static> Task<T> {
@@ -32,7 +32,7 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-/// The result of a call that a test awaits, but not for ever.
+/// Returns the result of `act`, and panics if it hangs.
 #[track_caller]
 pub fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     Task::spawn(act).end()

@@ -1,4 +1,4 @@
-//! Certificates that are made for a test, and peers that trust them or not.
+//! Certificates for tests, and peers that trust them or not.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ use tightwire::{Acceptor, Client, Server, Stream, TlsStream};
 
 use super::wire::{PATIENCE, Raw};
 
-/// Who signs certificates.
+/// An authority that signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its key.
@@ -32,8 +32,8 @@ pub struct Identity {
     pub key: PrivateKeyDer<'static>,
 }
 
-/// The one that the peers of most tests trust, and the identity of their server, which is
-/// `localhost`, 127.0.0.1 and ::1.
+/// The authority that the peers of most tests trust. Their server is `localhost`, 127.0.0.1 and
+/// ::1.
 pub static AUTHORITY: LazyLock<Authority> = LazyLock::new(Authority::new);
 static LOCALHOST: LazyLock<Identity> =
     LazyLock::new(|| AUTHORITY.issue(&["localhost", "127.0.0.1", "::1"]));
@@ -58,7 +58,7 @@ impl Authority {
         roots
     }
 
-    /// A certificate for these names and addresses.
+    /// Issues a certificate for these names and addresses.
     pub fn issue(&self, names: &[&str]) -> Identity {
         self.issue_with(names, |_| {})
     }
@@ -108,7 +108,7 @@ pub fn server_config() -> ServerConfig {
     LOCALHOST.server_config()
 }
 
-/// Trusts [`AUTHORITY`] alone.
+/// Returns the configuration of a client that trusts only [`AUTHORITY`].
 pub fn client_config() -> ClientConfig {
     ClientConfig::builder().with_root_certificates(AUTHORITY.roots()).with_no_client_auth()
 }
@@ -127,33 +127,33 @@ pub fn acceptor() -> Acceptor {
     Acceptor::new().tls(server_config())
 }
 
-/// A server with TLS, and the URL that leads to it.
+/// Returns a server with TLS, and its URL.
 pub fn server() -> (Server, String) {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://localhost:{}/", server.local_addr().unwrap().port());
     (server.acceptor(acceptor()), url)
 }
 
-/// The two ends of a TCP connection.
+/// Returns the two ends of a TCP connection.
 pub fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (near, listener.accept().unwrap().0)
 }
 
-/// The two ends, client and server, of a TLS session over these streams.
+/// Returns the client end and the server end of a TLS session over these streams.
 pub fn streams(near: impl Stream, far: impl Stream) -> (TlsStream, TlsStream) {
     let server = thread::spawn(move || TlsStream::server(far, server_config(), PATIENCE).unwrap());
     let client = TlsStream::client(near, "localhost", client_config(), PATIENCE).unwrap();
     (client, server.join().unwrap())
 }
 
-/// A client of a server of ours, made of rustls and a socket.
+/// A client that uses rustls and a socket directly.
 pub type RawClient = Raw<StreamOwned<ClientConnection, TcpStream>>;
-/// A server for a client of ours.
+/// A server that uses rustls and a socket directly.
 pub type RawServer = Raw<StreamOwned<ServerConnection, TcpStream>>;
 
-/// TLS for which the handshake is made by whatever is read or written first.
+/// Returns a TLS client. Its first read or write performs the handshake.
 pub fn raw_client(stream: TcpStream, config: ClientConfig) -> RawClient {
     let name = "localhost".try_into().unwrap();
     let session = ClientConnection::new(Arc::new(config), name).unwrap();
@@ -165,7 +165,7 @@ pub fn raw_server(stream: TcpStream, config: ServerConfig) -> RawServer {
     Raw { stream: StreamOwned::new(session, Raw::new(stream).stream) }
 }
 
-/// A file that is gone when this is dropped.
+/// A file that is deleted when this is dropped.
 pub struct PemFile(pub PathBuf);
 
 impl PemFile {

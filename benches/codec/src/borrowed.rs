@@ -1,5 +1,5 @@
-//! What a receive would gain that lends messages out of the read buffer, or that puts them into
-//! the memory of the last one: a trial by hand.
+//! Estimates the gain of a receive that lends messages from the read buffer, or that puts them into
+//! the memory of the last one. The library has neither, so this uses the code of `by_hand`.
 
 use std::hint::black_box;
 
@@ -21,7 +21,7 @@ pub fn run(rounds: usize) {
 fn row(table: &mut Table, payload: &Payload, masked: bool) {
     let count = payload.count();
     let wire = payload.wire(masked);
-    // Unmasking in place spoils the buffer. Each pass is given fresh bytes, as by a read.
+    // Unmasking in place changes the buffer. Each pass gets fresh bytes, as from a read.
     let mut buffer = wire.clone();
     let mut lent = wire.clone();
     let mut again = wire.clone();

@@ -1,7 +1,7 @@
-//! The least code that does the job: what a library can be held to.
+//! The least code that does the job, as a standard for libraries.
 //!
-//! No fragments, no control frames, no limits, no state: whole data messages that lie whole in
-//! the input. Safe, and otherwise as fast as it can simply be made.
+//! It has no fragments, no control frames, no limits and no state: each message is one frame, which
+//! is complete in the input. It is safe, and otherwise as fast as simple code can be.
 
 use std::str;
 
@@ -11,7 +11,7 @@ pub enum Message {
     Binary(Vec<u8>),
 }
 
-/// A message that lies where it was read.
+/// A message that is still in the read buffer.
 #[derive(Debug)]
 #[expect(dead_code, reason = "nobody reads what a bench decodes")]
 pub enum Borrowed<'a> {
@@ -46,7 +46,7 @@ fn header(input: &[u8], masked: bool) -> Option<Header> {
     Some(Header { is_text, key, header_len, payload_len })
 }
 
-/// Eats a message and copies it out.
+/// Takes a message from the input, and copies it.
 pub fn decode(input: &mut &[u8], masked: bool) -> Option<Message> {
     let Header { is_text, key, header_len, payload_len } = header(input, masked)?;
     let (payload, rest) = input.get(header_len..)?.split_at_checked(payload_len)?;
@@ -54,7 +54,7 @@ pub fn decode(input: &mut &[u8], masked: bool) -> Option<Message> {
     own(payload.to_vec(), is_text, key)
 }
 
-/// As [`decode`], into the memory of an earlier message.
+/// As [`decode`], but into the memory of an earlier message.
 pub fn decode_into(input: &mut &[u8], masked: bool, last: Message) -> Option<Message> {
     let Header { is_text, key, header_len, payload_len } = header(input, masked)?;
     let (payload, rest) = input.get(header_len..)?.split_at_checked(payload_len)?;
@@ -79,7 +79,7 @@ fn own(mut data: Vec<u8>, is_text: bool, key: Option<[u8; 4]>) -> Option<Message
     }
 }
 
-/// Eats a message, unmasks it where it lies, and lends it. What is eaten is no more to be read.
+/// Takes a message from the input, unmasks it in place, and lends it.
 pub fn decode_borrowed<'a>(input: &mut &'a mut [u8], masked: bool) -> Option<Borrowed<'a>> {
     let Header { is_text, key, header_len, payload_len } = header(input, masked)?;
     let (_, rest) = std::mem::take(input).split_at_mut_checked(header_len)?;
@@ -120,7 +120,7 @@ pub fn encode(payload: &[u8], is_text: bool, key: Option<[u8; 4]>, out: &mut Vec
     }
 }
 
-/// Masks by words of eight bytes.
+/// Masks words of eight bytes.
 pub fn mask(data: &mut [u8], [a, b, c, d]: [u8; 4]) {
     let key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let mut words = data.chunks_exact_mut(8);

@@ -48,7 +48,7 @@ fn row(table: &mut Table, role: Role, payload: &Payload) {
                 black_box(message);
             }
         }),
-        // The peers read before they decode, so that this is what to compare them with.
+        // The peers read before they decode, so compare them with this one.
         Candidate::new("tightwire, reading", || {
             let mut left = wire.len();
             while left > 0 {

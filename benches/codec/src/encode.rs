@@ -1,4 +1,4 @@
-//! Encoding of messages one after the other, into a buffer that is emptied at 64 KiB.
+//! Encoding messages one after the other, into a buffer that is emptied at 64 KiB.
 
 use std::hint::black_box;
 use std::io::IoSlice;
@@ -13,8 +13,8 @@ use crate::payloads::{Payload, all};
 use crate::{by_hand, peers};
 
 const FLUSH_AT: usize = 64 << 10;
-/// From here on the library writes a payload from where it lies; a client masks a copy of it in
-/// pieces of FLUSH_AT bytes.
+/// From this length on, the library writes a payload from its own memory. A client masks a copy of
+/// it, in pieces of FLUSH_AT bytes.
 const COPY_MAX: usize = 4 << 10;
 
 pub fn run(rounds: usize) {
@@ -84,7 +84,8 @@ fn send(outbound: &mut Outbound, message: MessageRef<'_>, out: &mut Vec<u8>) {
         flush(out, FLUSH_AT);
         return;
     }
-    let key = outbound.encode_message_header(message.kind(), payload.len(), out).expect("it may be sent");
+    let key =
+        outbound.encode_message_header(message.kind(), payload.len(), out).expect("it may be sent");
     match key {
         None => {
             black_box([IoSlice::new(out), IoSlice::new(payload)]);

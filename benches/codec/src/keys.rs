@@ -1,4 +1,4 @@
-//! What a masking key costs.
+//! The cost of a masking key.
 
 use std::hint::black_box;
 

@@ -1,5 +1,4 @@
-//! The codec of tightwire in memory: what it costs, and what it would cost by hand or by another
-//! library.
+//! The cost of tightwire's codec in memory, next to that of minimal code and of other libraries.
 //!
 //! ```sh
 //! cargo run --release                          # all tables
@@ -8,10 +7,10 @@
 //! cargo run --release -F simd                  # the library with its feature `simd`
 //! ```
 //!
-//! "tightwire, reading" first copies what it decodes into a read buffer, as a connection does and as
-//! the peers do here; "tightwire, vectored" leaves large payloads where they lie, as a connection
-//! does. In each cell: the median time of one operation, the median of its ratios to the first column
-//! round by round, and in parentheses the ratio of the shortest times of both.
+//! "tightwire, reading" first copies the input into a read buffer, as a connection does, and as the
+//! peers do here. "tightwire, vectored" leaves large payloads in their own memory, as a connection
+//! does. Each cell has the median time of one operation, the median of its ratios to the first
+//! column in the same round, and in parentheses the ratio of the shortest times of both.
 
 mod borrowed;
 mod by_hand;
@@ -25,12 +24,12 @@ mod payloads;
 mod peers;
 mod utf8;
 
-/// The library's own source of masking keys, which it does not show to others.
+/// The library's own source of masking keys, which is not public.
 #[path = "../../../src/net/entropy.rs"]
 #[allow(dead_code)]
 mod entropy;
 
-/// What that file expects of the crate it is in.
+/// The names that this file expects in its crate.
 mod frame {
     pub use tightwire::frame::MaskingKey;
 }

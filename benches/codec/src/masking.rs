@@ -1,4 +1,4 @@
-//! Masking against copying, which is the speed of memory.
+//! Masking, compared with copying, whose speed is that of memory.
 
 use std::hint::black_box;
 
@@ -40,12 +40,12 @@ const SIZES: &[usize] = &[
     1 << 20,
 ];
 
-/// A pass goes over at least so many bytes, in pieces, so that no piece waits for the last one
-/// and they lie at all alignments.
+/// A pass covers at least this many bytes in pieces, so that no piece waits for the previous one,
+/// and the pieces have all alignments.
 const REGION: usize = 4 << 10;
 
-/// Some processors copy slowly between places that are nearly equal modulo this, and large
-/// allocations are: the copy is taken half of it away, where it is at its best.
+/// Some processors copy slowly between addresses that are nearly equal modulo this, as those of
+/// large allocations are. The copy goes to an address half of it away, where it is fastest.
 const ALIAS: usize = 4096;
 
 pub fn run(rounds: usize) {

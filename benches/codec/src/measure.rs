@@ -1,5 +1,5 @@
-//! Candidates beside each other, in one run: on a machine that others use too, only what was
-//! measured in turns can be compared. Time is the processor's, spent by this thread.
+//! Times candidates in turns, in one run: on a machine that others use too, only figures that were
+//! measured in turns can be compared. Times are the processor time of this thread.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub struct Table {
     head: Vec<&'static str>,
 }
 
-/// How long each candidate is timed in a round: long against the clock's grain, short against
-/// the other things that the machine does.
+/// How long each candidate is timed in a round: long compared with the resolution of the clock, and
+/// short compared with other work of the machine.
 const SAMPLE: Duration = Duration::from_millis(1);
 
 impl Table {
@@ -33,8 +33,8 @@ impl Table {
         Self { rounds, head: Vec::new() }
     }
 
-    /// Times the candidates for one workload, a pass over which has `count` operations, and
-    /// prints the row.
+    /// Times the candidates for one workload, whose passes have `count` operations, and prints the
+    /// row.
     pub fn row(&mut self, name: &str, count: usize, candidates: Vec<Candidate<'_>>) {
         let head: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
         if head != self.head {
@@ -48,7 +48,7 @@ impl Table {
     }
 }
 
-/// Nanoseconds per operation, for each candidate a sample a round.
+/// Returns the nanoseconds per operation: for each candidate, a sample in each round.
 fn interleave(candidates: Vec<Candidate<'_>>, rounds: usize, count: usize) -> Vec<Vec<f64>> {
     let mut candidates: Vec<_> = candidates
         .into_iter()
@@ -57,7 +57,7 @@ fn interleave(candidates: Vec<Candidate<'_>>, rounds: usize, count: usize) -> Ve
     let len = candidates.len();
     for round in 0..rounds {
         for turn in 0..len {
-            // Nobody always comes after the same one.
+            // No candidate always follows the same one.
             let (passes, candidate, samples) = &mut candidates[(round + turn) % len];
             let start = ThreadTime::now();
             for _ in 0..*passes {
@@ -70,7 +70,7 @@ fn interleave(candidates: Vec<Candidate<'_>>, rounds: usize, count: usize) -> Ve
     candidates.into_iter().map(|(_, _, samples)| samples).collect()
 }
 
-/// How many passes fill a sample; finding it out warms up.
+/// Returns how many passes fill a sample. Finding this also warms the candidate up.
 fn passes(candidate: &mut Candidate<'_>) -> usize {
     let mut passes = 1;
     loop {
@@ -87,7 +87,7 @@ fn passes(candidate: &mut Candidate<'_>) -> usize {
     }
 }
 
-/// The median time, the median of the ratios of each round, and the ratio of the minima.
+/// Formats the median time, the median of the ratios of each round, and the ratio of the minima.
 fn cell(own: &[f64], reference: &[f64]) -> String {
     let ratios = own.iter().zip(reference).map(|(own, reference)| own / reference).collect();
     let minima = least(own) / least(reference);

@@ -1,5 +1,5 @@
-//! A stream that costs as little as one can: it says the same bytes over and over, and takes
-//! whatever it is given.
+//! A stream that costs as little as possible: it returns the same bytes over and over, and takes
+//! everything that is written.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::{Pin, pin};
@@ -17,7 +17,7 @@ impl<'a> Mock<'a> {
         Self { wire, at: 0 }
     }
 
-    /// The next bytes, as many as a read of `len` would give.
+    /// Returns the next bytes, as many as a read of `len` would return.
     fn next_bytes(&mut self, len: usize) -> &'a [u8] {
         if self.at == self.wire.len() {
             self.at = 0;
@@ -90,10 +90,10 @@ impl AsyncWrite for Mock<'_> {
     }
 }
 
-/// Runs a future that never waits, as none does over a [`Mock`].
+/// Runs a future that never waits. No future over a [`Mock`] does.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("a mock keeps nobody waiting"),
+        Poll::Pending => panic!("a mock never waits"),
     }
 }

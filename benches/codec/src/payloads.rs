@@ -1,4 +1,4 @@
-//! What is sent: payloads, and the frames of many messages in one buffer.
+//! The data: payloads, and the frames of many messages in one buffer.
 
 use crate::by_hand;
 
@@ -9,8 +9,8 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// How many messages make a pass: enough that their number does not matter, and few enough
-    /// that small ones stay in the second cache.
+    /// Returns how many messages make a pass: so many that their number does not matter, and so few
+    /// that small ones stay in the second-level cache.
     pub fn count(&self) -> usize {
         match self.bytes.len() {
             0..4096 => 512,
@@ -23,7 +23,7 @@ impl Payload {
         std::str::from_utf8(&self.bytes).expect("text")
     }
 
-    /// The frames of a pass, as the peer of this role sends them.
+    /// Returns the frames of a pass, as the peer of this role sends them.
     pub fn wire(&self, to_server: bool) -> Vec<u8> {
         let mut wire = Vec::new();
         for n in 0..self.count() as u32 {

@@ -1,4 +1,4 @@
-//! Other libraries, each by its public API over a [`Mock`].
+//! Other libraries, each through its public API over a [`Mock`].
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ use crate::measure::Candidate;
 use crate::mock::{Mock, block_on};
 use crate::payloads::Payload;
 
-/// All of them let this much pile up before they write, if they let anything.
+/// The bytes that libraries with a write buffer collect before they write.
 const FLUSH_AT: usize = 64 << 10;
 
 pub fn decode<'a>(role: Role, wire: &'a [u8], count: usize) -> Vec<Candidate<'a>> {
@@ -31,7 +31,7 @@ pub fn decode<'a>(role: Role, wire: &'a [u8], count: usize) -> Vec<Candidate<'a>
         }),
         Candidate::new("tokio-websockets", move || {
             for _ in 0..count {
-                let message = block_on(tokio_websockets.next()).expect("it goes on");
+                let message = block_on(tokio_websockets.next()).expect("the stream never ends");
                 black_box(message.expect("a message"));
             }
         }),
@@ -40,7 +40,7 @@ pub fn decode<'a>(role: Role, wire: &'a [u8], count: usize) -> Vec<Candidate<'a>
 
 pub fn encode(role: Role, payload: &Payload) -> Vec<Candidate<'_>> {
     let count = payload.count();
-    // Whoever wants messages that own shares them, which is the cheapest that can be done.
+    // Libraries that take owned messages get shared ones, which is the cheapest way.
     let shared = tungstenite::Bytes::from(payload.bytes.clone());
     let message = if payload.is_text {
         tungstenite::Message::Text(shared.clone().try_into().expect("text"))

@@ -1,4 +1,4 @@
-//! Checking UTF-8.
+//! Validating UTF-8.
 
 use std::hint::black_box;
 

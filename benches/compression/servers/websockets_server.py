@@ -1,6 +1,6 @@
 """The echo of Python's `websockets`: `websockets_server.py none|alone|takeover LEVEL MIN_LEN`.
 
-It has no least length.
+It has no minimum length for compression.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ extensions = mode != "none" and [
     ServerPerMessageDeflateFactory(
         server_no_context_takeover=mode == "alone",
         client_no_context_takeover=mode == "alone",
-        # As by default.
+        # The default of the library.
         compress_settings={"level": int(level), "memLevel": 5},
     )
 ]

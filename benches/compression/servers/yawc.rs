@@ -10,7 +10,9 @@ use yawc::{CompressionLevel, OpCode, Options, WebSocket};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();
-    let [_, mode, level, min_len] = args.as_slice() else { return Err("three arguments".into()) };
+    let [_, mode, level, min_len] = args.as_slice() else {
+        return Err("three arguments needed".into());
+    };
     let options = Options::default().with_no_delay().with_utf8();
     let options = match mode.as_str() {
         "none" => options.without_compression(),
@@ -42,7 +44,7 @@ async fn upgrade(
     tokio::spawn(async move {
         let Ok(ws) = upgraded.await else { return };
         let (sink, frames) = ws.split();
-        // It flushes when there is nothing more to read, as ours does.
+        // It flushes when there is nothing more to read, as our server does.
         let messages = frames
             .filter(|frame| future::ready(matches!(frame.opcode(), OpCode::Text | OpCode::Binary)))
             .map(Ok);

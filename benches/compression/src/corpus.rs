@@ -1,4 +1,4 @@
-//! What is sent: made here, and the same in each run.
+//! The messages that are sent. They are generated here, and the same in each run.
 
 use tightwire::Message;
 
@@ -8,8 +8,8 @@ pub(crate) struct Corpus {
     pub(crate) messages: Vec<Message>,
 }
 
-/// So many bytes of different messages: far more than a window holds, so that what a message
-/// has in common with earlier ones is its kind, not its content.
+/// The bytes of all messages of a corpus. This is far more than a window holds, so a message has
+/// its kind in common with earlier ones, not its content.
 const LEN: usize = 1 << 20;
 
 pub(crate) fn all() -> Vec<Corpus> {
@@ -41,7 +41,7 @@ fn json(random: &mut Random, records: usize) -> String {
     format!("[{}]", records.join(","))
 }
 
-/// A congruential generator, of which the upper half is used.
+/// A linear congruential generator. Only the upper half of its state is used.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! The load: one connection, on which so many messages are always on their way.
+//! The load: one connection, on which `IN_FLIGHT` messages are always on their way.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,21 +12,21 @@ use tightwire::{Client, Error, Message, Stream, WebSocket};
 use crate::corpus::Corpus;
 use crate::peer::{Mode, Peer};
 
-/// What came of one measurement.
+/// The result of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) per_second: f64,
-    /// Microseconds of the server's processors for a message.
+    /// Microseconds of processor time of the server, per message.
     pub(crate) cpu: f64,
-    /// Bytes from the server, headers included, for each byte of a message.
+    /// Bytes from the server, including headers, per byte of a message.
     pub(crate) wire: f64,
 }
 
 const IN_FLIGHT: usize = 16;
-/// Ours, which is lower than that of the servers: they are to have more to do than the load.
+/// Our level. It is lower than that of the servers, so that they have more to do than the load.
 const CLIENT_LEVEL: u8 = 1;
 
-/// Has a server echo messages for so long.
+/// Has a server echo messages for this long.
 pub(crate) fn measure(peer: &Peer, corpus: &Corpus, duration: Duration) -> Result<Sample, Error> {
     let received = Arc::new(AtomicU64::new(0));
     let mut ws = connect(peer, Arc::clone(&received))?;
@@ -35,7 +35,7 @@ pub(crate) fn measure(peer: &Peer, corpus: &Corpus, duration: Duration) -> Resul
     for _ in 0..IN_FLIGHT {
         load.send(&ws)?;
     }
-    // Until everything is there that both ends keep.
+    // Until both ends have allocated all that they keep.
     let warm = Instant::now() + duration / 5;
     while Instant::now() < warm {
         load.exchange(&mut ws)?;
@@ -48,7 +48,8 @@ pub(crate) fn measure(peer: &Peer, corpus: &Corpus, duration: Duration) -> Resul
     let (cpu, elapsed) = (peer.cpu_time() - cpu, start.elapsed());
     let count = (load.echoed - echoed) as f64;
 
-    // Counted is what came with all messages: some of it came before they did.
+    // The bytes are counted for all messages, because some bytes arrive before their message is
+    // complete.
     while load.echoed < load.sent {
         load.receive(&mut ws)?;
     }
@@ -98,8 +99,8 @@ impl Load<'_> {
     }
 
     fn receive(&mut self, ws: &mut WebSocket) -> Result<(), Error> {
-        let echo = ws.recv()?.expect("the server closed");
-        assert!(echo == self.corpus[self.echoed % self.corpus.len()], "another echo");
+        let echo = ws.recv()?.expect("the server closed the connection");
+        assert!(echo == self.corpus[self.echoed % self.corpus.len()], "the echo differs");
         self.echoed += 1;
         self.bytes += echo.as_bytes().len();
         Ok(())
@@ -111,7 +112,7 @@ impl Load<'_> {
     }
 }
 
-/// A stream that counts what came from it.
+/// A stream that counts the bytes that it receives.
 #[derive(Debug)]
 struct Counted {
     stream: TcpStream,

@@ -1,6 +1,6 @@
-//! Measures what permessage-deflate costs: tightwire, and its peers beside it, in one run.
+//! Measures what permessage-deflate costs, for tightwire and its peers in one run.
 //!
-//! See README.md; `run` gets the peers and starts this.
+//! See README.md. `run` installs the peers and starts this program.
 
 mod corpus;
 mod load;
@@ -14,7 +14,7 @@ use corpus::Corpus;
 use load::Sample;
 use peer::{Mode, NAMES, Peer};
 
-/// Which corpus, which mode, which server.
+/// The indices of a corpus, a mode and a server.
 type Cell = (usize, usize, usize);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,8 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         eprintln!("round {} of {rounds}", round + 1);
         for (index, corpus) in corpora.iter().enumerate() {
             for (mode, servers) in peers.iter().enumerate() {
-                // One after the other, so that all meet the same noise, and another first each
-                // time.
+                // In turns, so that the noise of the machine affects all of them. Each round begins
+                // with another server.
                 for place in 0..NAMES.len() {
                     let name = (place + round) % NAMES.len();
                     let Some(peer) = &servers[name] else { continue };
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A server for each mode, as far as they can be had.
+/// Starts the servers for each mode. A server that cannot be started is left out.
 fn start() -> Result<Vec<Vec<Option<Peer>>>, Box<dyn Error>> {
     let mut peers: Vec<Vec<Option<Peer>>> = Vec::new();
     for mode in Mode::ALL {
@@ -64,7 +64,7 @@ fn start() -> Result<Vec<Vec<Option<Peer>>>, Box<dyn Error>> {
                 .collect(),
         );
         if peers.iter().any(|servers| servers[0].is_none()) {
-            return Err("there is nothing to compare with".into());
+            return Err("tightwire, with which the others are compared, did not start".into());
         }
     }
     Ok(peers)

@@ -1,4 +1,4 @@
-//! The servers, each a process of its own.
+//! The servers, each in a separate process.
 
 use std::env;
 use std::fs;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// What a server is asked to agree to, in both directions.
+/// The parameters of compression that a server agrees to, in both directions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mode {
     /// No compression.
     None,
-    /// Each message by itself.
+    /// Each message on its own.
     Alone,
     /// Messages may refer to earlier ones.
     Takeover,
@@ -31,11 +31,12 @@ impl Mode {
     }
 }
 
-/// The same for all: how hard to try, and below which length not to.
+/// The level of compression, and the length below which messages are not compressed: the same for
+/// all servers.
 const LEVEL: &str = "4";
 const MIN_LEN: &str = "128";
 
-/// In the order of the tables; the first is what the others are compared with.
+/// In the order of the tables. The others are compared with the first one.
 pub(crate) const NAMES: [&str; 4] = ["tightwire", "yawc", "ws", "websockets"];
 
 /// A server that runs until this is dropped.
@@ -48,7 +49,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts a server, or says why it cannot be had.
+    /// Starts a server, or returns the reason why that fails.
     pub(crate) fn start(name: &'static str, mode: Mode) -> Result<Self, String> {
         let mut command = command(name, mode)?;
         let mut child = command
@@ -59,7 +60,7 @@ impl Peer {
         let mut out = BufReader::new(child.stdout.take().ok_or("no output")?);
         let mut line = String::new();
         let read = out.read_line(&mut line);
-        // It goes on printing, and may not find the pipe closed or full.
+        // The server prints more later. Its pipe must be neither closed nor full then.
         std::thread::spawn(move || out.lines().for_each(drop));
         let address = line.trim().strip_prefix("listening on ws://").and_then(|a| a.parse().ok());
         match (read, address) {
@@ -76,7 +77,7 @@ impl Peer {
         format!("ws://{}/", self.address)
     }
 
-    /// The processor time of all its threads that live.
+    /// Returns the processor time of all its live threads.
     pub(crate) fn cpu_time(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
         let nanoseconds = tasks.into_iter().flatten().flatten().filter_map(|task| {
@@ -111,7 +112,7 @@ fn command(name: &str, mode: Mode) -> Result<Command, String> {
             command
         }
         _ => {
-            let home = home.ok_or("COMPRESSION_BENCH_HOME does not say where Python is")?;
+            let home = home.ok_or("COMPRESSION_BENCH_HOME, the folder with Python, is not set")?;
             let mut command = Command::new(home.join("venv/bin/python"));
             command.arg(servers.join("websockets_server.py"));
             command
@@ -132,7 +133,7 @@ fn tightwire(path: PathBuf, mode: Mode) -> Command {
     command
 }
 
-/// A program that was built together with this one.
+/// Returns the path of a program that was built together with this one.
 fn sibling(name: &str) -> Result<PathBuf, String> {
     let this = env::current_exe().map_err(|error| error.to_string())?;
     Ok(this.with_file_name(name))

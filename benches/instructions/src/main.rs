@@ -1,4 +1,4 @@
-//! Echoes messages on a stream in memory, for `run` to count the instructions. Nothing here is
+//! Echoes messages on a stream in memory, so that `run` can count the instructions. Nothing here is
 //! timed. `run` counts inside `echo`, `core`, `broadcast` and `prepared`, but not inside [`Peer`],
 //! which stands for the system.
 //!
@@ -58,10 +58,10 @@ fn main() -> Outcome {
     }
 }
 
-/// Answers what comes together together, as `examples/echo_server.rs` does.
+/// Answers messages together that arrive together, as `examples/echo_server.rs` does.
 #[inline(never)]
 fn echo(mut ws: WebSocket, depth: usize) -> Outcome {
-    // The end of the stream is an error, as no Close frame comes.
+    // The end of the stream is an error, because no Close frame comes.
     while let Ok(Some(message)) = ws.recv() {
         if depth == 1 { ws.send(&message)? } else { ws.feed(&message)? }
     }
@@ -94,7 +94,7 @@ fn connections(count: usize) -> Result<Vec<WebSocket>, Box<dyn Error>> {
     (0..count).map(open).collect()
 }
 
-/// Sends each message to all members of a hub. It counts as often as it is sent.
+/// Sends each message to all members of a hub. A message counts once for each member.
 #[inline(never)]
 fn broadcast(connections: &[WebSocket], message: &PreparedMessage, count: usize) {
     let hub = Hub::new(SlowPolicy::Drop);
@@ -117,7 +117,7 @@ fn prepared(connections: &[WebSocket], message: &PreparedMessage, count: usize) 
 
 const STEP: usize = 1 << 10;
 
-/// A peer that sends `count` frames, `depth` of them at once, and that takes all.
+/// A peer that sends `count` frames, `depth` of them at once, and that takes everything.
 #[derive(Debug)]
 struct Peer {
     frames: Vec<u8>,

@@ -10,38 +10,38 @@ use super::incoming::Incoming;
 use super::latency::Latencies;
 use super::message::{Template, control};
 
-/// One connection to the server under test. Nothing of it ever waits.
+/// One connection to the server under test. None of its calls wait.
 pub struct Connection {
     pub stream: TcpStream,
     pub begun_at: Instant,
     phase: Phase,
     incoming: Incoming,
-    /// Bytes to be written, and behind them the rest of a frame, from this place in it.
+    /// Bytes to write, and the offset from which the rest of a frame follows them.
     out: Vec<u8>,
     written: usize,
     tail: Option<usize>,
-    /// How many messages are then to be sent, and the number of the next one.
+    /// How many messages follow, and the number of the next one.
     queued: usize,
     number: u32,
-    /// When the messages were sent that are still to come back.
+    /// When the messages were sent that have not come back yet.
     sent_at: VecDeque<Instant>,
 }
 
 enum Phase {
     Connecting,
-    /// The request is sent; this is what came of the response.
+    /// The request is sent. These bytes of the response have arrived.
     Upgrading(Vec<u8>),
     Open,
 }
 
-/// What came of reading.
+/// The result of a read.
 #[derive(Default)]
 pub struct Progress {
-    /// The connection has come to be open.
+    /// The connection has become open.
     pub opened: bool,
-    /// So many messages came.
+    /// The number of messages that arrived.
     pub messages: usize,
-    /// The server has ended the connection, in order.
+    /// The server has ended the connection cleanly.
     pub ended: bool,
 }
 
@@ -53,11 +53,11 @@ const REQUEST: &str = "GET / HTTP/1.1\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Frames up to this length are written together, longer ones from where they lie.
+/// Frames up to this length are written together, longer ones from their own memory.
 const COPY_MAX: usize = 16 << 10;
 
 impl Connection {
-    /// Begins to connect, from a local address that has ports enough.
+    /// Begins to connect, from a local address that has enough ports.
     pub fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<Self> {
         let begun_at = Instant::now();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
@@ -84,12 +84,12 @@ impl Connection {
         })
     }
 
-    /// Notes that a message comes, sent by whomever.
+    /// Notes that a message will arrive, from whichever sender.
     pub fn expect(&mut self, now: Instant) {
         self.sent_at.push_back(now);
     }
 
-    /// Sends so many messages, and expects them back.
+    /// Sends `count` messages, and expects them back.
     pub fn send(&mut self, template: &Template, count: usize, now: Instant) -> io::Result<()> {
         self.sent_at.extend(std::iter::repeat_n(now, count));
         self.queued += count;
@@ -110,7 +110,7 @@ impl Connection {
         self.incoming.pong_received
     }
 
-    /// Goes on after the stream has become writable.
+    /// Continues after the stream has become writable.
     pub fn writable(&mut self, template: &Template) -> io::Result<()> {
         if let Phase::Connecting = self.phase {
             if let Some(error) = self.stream.take_error()? {
@@ -141,7 +141,7 @@ impl Connection {
         }
     }
 
-    /// Has something to write, if there is anything.
+    /// Encodes the next frames. Returns whether there are any.
     fn refill(&mut self, template: &Template) -> bool {
         self.written = 0;
         self.out.clear();
@@ -159,7 +159,7 @@ impl Connection {
         !self.out.is_empty()
     }
 
-    /// Reads what there is, as far as it fits into `buffer` again and again.
+    /// Reads into `buffer`, again as long as a read fills it.
     pub fn readable(
         &mut self,
         template: &Template,
@@ -175,7 +175,7 @@ impl Connection {
                 }
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(progress),
-                // The server may have ended before it had read all.
+                // The server may have ended TCP before it had read everything.
                 Err(_) if self.incoming.close_received => 0,
                 Err(error) => return Err(error),
             };

@@ -13,9 +13,9 @@ pub struct Engine {
     pub template: Template,
     pub connections: Vec<Connection>,
     pub latencies: Latencies,
-    /// What came of the last step: of which connection, and what.
+    /// The results of the last step: a connection, and its progress.
     pub news: Vec<(usize, Progress)>,
-    /// Whether each message that comes is answered by sending another.
+    /// Whether another message is sent for each message that arrives.
     pub sends_again: bool,
     /// Whether the server may end connections.
     pub may_end: bool,
@@ -27,12 +27,12 @@ pub struct Engine {
     heard_at: Instant,
 }
 
-/// So many connections at most are being opened at once.
+/// The most connections that are being opened at once.
 const OPENING: usize = 64;
-/// A server that says nothing for so long has failed.
+/// A server that sends nothing for this long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections that come one after the other come from so many addresses, as each address has a
-/// limited number of ports, and they stay in use for a while.
+/// The number of local addresses, which are used in turns, because each one has a limited number of
+/// ports, and a port stays in use for a while.
 const ADDRESSES: usize = 200;
 
 impl Engine {
@@ -53,7 +53,7 @@ impl Engine {
         })
     }
 
-    /// Opens connections until there are so many.
+    /// Opens connections until there are `count`.
     pub fn open(&mut self, count: usize) -> io::Result<()> {
         let mut opened = self.connections.len();
         while opened < count {
@@ -67,7 +67,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Has a new connection take the place of one that has ended.
+    /// Replaces a connection that has ended with a new one.
     pub fn replace(&mut self, index: usize) -> io::Result<()> {
         self.connections[index] = self.connect(index)?;
         Ok(())
@@ -82,7 +82,7 @@ impl Engine {
         Ok(connection)
     }
 
-    /// Has each connection send so many messages.
+    /// Has each connection send `count` messages.
     pub fn send_all(&mut self, count: usize) -> io::Result<()> {
         let now = Instant::now();
         self.connections.iter_mut().try_for_each(|c| c.send(&self.template, count, now))
@@ -95,7 +95,7 @@ impl Engine {
             .try_for_each(|c| c.send_control(&self.template, opcode, payload))
     }
 
-    /// Waits for something to happen, and deals with all that has.
+    /// Waits for events, and handles them.
     pub fn step(&mut self) -> io::Result<()> {
         self.news.clear();
         match self.poll.poll(&mut self.events, Some(PATIENCE)) {
@@ -131,7 +131,7 @@ impl Engine {
         Ok(())
     }
 
-    /// How many messages came in the last step.
+    /// Returns how many messages arrived in the last step.
     pub fn messages(&self) -> usize {
         self.news.iter().map(|(_, progress)| progress.messages).sum()
     }

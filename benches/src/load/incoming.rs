@@ -2,18 +2,18 @@ use std::io;
 
 use super::message::{Template, control};
 
-/// Reads what a server sends, piece by piece, and checks every byte of it.
+/// Reads the frames of a server piece by piece, and checks every byte.
 #[derive(Default)]
 pub struct Incoming {
-    /// The header that a cut left unfinished.
+    /// A header that has not arrived completely.
     header: Vec<u8>,
-    /// What is left of the frame in progress.
+    /// The frame in progress.
     frame: Option<Frame>,
     /// The payload of the control frame in progress.
     control: Vec<u8>,
-    /// How much of the message in progress is there, once its first frame has begun.
+    /// How many bytes of the message in progress have arrived, once its first frame has begun.
     offset: Option<usize>,
-    /// The number of the message that is to come next.
+    /// The number of the next message.
     pub number: u32,
     pub close_received: bool,
     pub pong_received: bool,
@@ -29,7 +29,7 @@ struct Frame {
 }
 
 impl Incoming {
-    /// Takes what has arrived, and says how many messages are complete with it.
+    /// Takes bytes that have arrived. Returns how many messages they complete.
     pub fn take(&mut self, template: &Template, bytes: &[u8]) -> io::Result<usize> {
         let mut bytes = bytes;
         let mut messages = 0;
@@ -80,7 +80,7 @@ impl Incoming {
         Ok(Some(frame))
     }
 
-    /// Ends a frame, and says whether a message ends with it.
+    /// Ends a frame. Returns whether a message ends with it.
     fn end(&mut self, template: &Template, frame: Frame) -> io::Result<bool> {
         match frame.opcode {
             8 => self.close_received = true,

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-/// How often which latency was seen, each to within two percent.
+/// Counts of latencies, each to within two percent.
 pub struct Latencies {
     counts: Vec<u64>,
     total: u64,
 }
 
-/// So many steps, as a power of two, lie between a power of two and the next.
+/// The number of steps between a power of two and the next, as the exponent of a power of two.
 const STEP_BITS: u32 = 6;
 const STEPS: usize = 1 << STEP_BITS;
 
@@ -25,7 +25,7 @@ impl Latencies {
         self.total = 0;
     }
 
-    /// The latency, in nanoseconds, that a part of all messages does not exceed.
+    /// Returns the latency, in nanoseconds, that this part of all messages does not exceed.
     pub fn quantile(&self, part: f64) -> f64 {
         let rank = (self.total as f64 * part).ceil() as u64;
         let mut seen = 0;
@@ -48,7 +48,7 @@ fn index(nanos: u64) -> usize {
     (exponent - STEP_BITS + 1) as usize * STEPS + step
 }
 
-/// The middle of the values with this index.
+/// Returns the middle of the values with this index.
 fn value(index: usize) -> f64 {
     if index < STEPS {
         return index as f64;

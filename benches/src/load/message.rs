@@ -1,6 +1,6 @@
 use std::io;
 
-/// What the messages of a scenario are made of.
+/// The content of the messages of a scenario.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Content {
     Binary,
@@ -10,7 +10,7 @@ pub enum Content {
     Mixed,
 }
 
-/// All messages of a scenario: alike, but for the number that each begins with.
+/// All messages of a scenario. They differ only in the number with which each one begins.
 pub struct Template {
     opcode: u8,
     payload: Vec<u8>,
@@ -19,10 +19,10 @@ pub struct Template {
     header_len: usize,
 }
 
-/// The length of the number, as hexadecimal digits, so that it may stand in text.
+/// The length of the number, in hexadecimal digits, which are valid in text.
 const NUMBER_LEN: usize = 8;
 
-/// Who sends is known, and nobody attacks: one key is as good as another.
+/// There is no attacker here, so one key is as good as another.
 const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
 impl Template {
@@ -36,8 +36,8 @@ impl Template {
         Self { opcode, payload, frame, header_len }
     }
 
-    /// Appends what the frame of a message has of its own, and returns what follows that, the
-    /// same in all frames.
+    /// Appends the part of the frame that differs between messages, and returns the rest, which is
+    /// the same in all frames.
     pub fn head(&self, number: u32, out: &mut Vec<u8>) -> &[u8] {
         out.extend_from_slice(&self.frame[..self.header_len]);
         let mut digits = digits(number);
@@ -48,7 +48,7 @@ impl Template {
         self.tail(0)
     }
 
-    /// What all frames have in common at their end, without so many bytes.
+    /// Returns the part that is the same in all frames, without its first `from` bytes.
     pub fn tail(&self, from: usize) -> &[u8] {
         &self.frame[self.header_len + NUMBER_LEN + from..]
     }
@@ -61,7 +61,7 @@ impl Template {
         self.payload.len()
     }
 
-    /// Checks that `piece` is what message `number` has at `offset`.
+    /// Checks that `piece` is the part of message `number` at `offset`.
     pub fn check(&self, number: u32, offset: usize, piece: &[u8]) -> io::Result<()> {
         let Some(expected) = self.payload.get(offset..offset + piece.len()) else {
             return Err(io::Error::other(format!("message {number} is too long")));
@@ -76,7 +76,7 @@ impl Template {
     }
 }
 
-/// A masked control frame.
+/// Appends a masked control frame.
 pub fn control(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend(header(opcode, payload.len()));
     out.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
@@ -127,7 +127,7 @@ fn filler(content: Content, len: usize) -> Vec<u8> {
         }
         text.push(character);
     }
-    // Where no character fits any more.
+    // The rest is too short for another character.
     while text.len() < len {
         text.push('.');
     }

@@ -1,4 +1,4 @@
-//! The load: what is asked of a server, and what is measured meanwhile.
+//! The load on a server, and the measurement.
 
 use std::io;
 use std::thread;
@@ -20,46 +20,46 @@ use message::Template;
 use crate::process::Process;
 use crate::servers::{Server, Task};
 
-/// What is asked of a server.
+/// A load on a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
     /// Each connection has `depth` messages on their way at any time.
     Echo { connections: usize, depth: usize, content: Content, len: usize },
     /// One connection sends, all receive. The next message follows when all have the last.
     Broadcast { connections: usize, len: usize },
-    /// So many connections at a time are opened, closed, and opened again.
+    /// This many connections at a time are opened, closed, and opened again.
     Handshakes { at_once: usize },
     /// Each connection has one message echoed, and is then left alone.
     Idle { connections: usize },
 }
 
-/// How long it goes on.
+/// How long a measurement takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     pub warm_up: Duration,
     pub window: Duration,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
-    /// Messages that came, or handshakes.
+    /// The number of messages that arrived, or of handshakes.
     pub count: f64,
     pub seconds: f64,
     /// The processor time of the server for each of them, in nanoseconds.
     pub cpu: f64,
-    /// Latencies, in nanoseconds; of a handshake, from the begin of connecting to the end of the
-    /// closing handshake.
+    /// Latencies, in nanoseconds. That of a handshake is from the start of connecting to the end of
+    /// the closing handshake.
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
-    /// The resident memory of the server, in KiB: all of it, or, of idle connections, for each.
+    /// The resident memory of the server, in KiB. With idle connections, the memory for each.
     pub resident: f64,
 }
 
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
-/// The code 1000, as it stands in a Close frame.
+/// The code 1000, as a Close frame encodes it.
 const NORMAL: [u8; 2] = 1000u16.to_be_bytes();
 
 impl Load {
@@ -70,13 +70,13 @@ impl Load {
         }
     }
 
-    /// Whether the server can be asked this at all.
+    /// Returns whether the server can handle this load.
     pub fn suits(&self, server: &Server) -> bool {
         let is_handshakes = matches!(self, Self::Handshakes { .. });
         server.run(self.task()).is_some() && (is_handshakes || !server.only_handshakes)
     }
 
-    /// The same with no more connections than there may be files.
+    /// Returns the same load, with no more connections than the file limit allows.
     pub fn within(self, files: usize) -> Self {
         match self {
             Self::Idle { connections } if connections > files => {
@@ -87,7 +87,7 @@ impl Load {
         }
     }
 
-    /// How many rounds say something, or are at least quick.
+    /// Returns how many rounds give a useful result, or a quick one.
     pub const fn rounds(&self, quick: bool) -> usize {
         match self {
             Self::Idle { .. } if quick => 1,
@@ -116,7 +116,7 @@ impl Load {
                 let template = Template::new(Content::Binary, len);
                 let mut engine = Engine::new(process.address, template)?;
                 engine.open(connections)?;
-                // Who answers a Ping is there to be broadcast to.
+                // A connection that answers a Ping is ready for broadcasts.
                 engine.control_all(PING, &[])?;
                 while !engine.connections.iter().all(Connection::has_pong) {
                     engine.step()?;
@@ -135,8 +135,8 @@ impl Load {
     }
 }
 
-/// Calls `act` for as long as the timing says, and measures what the server does meanwhile.
-/// `act` returns how many messages came.
+/// Calls `act` for the duration of the timing, and measures the server in the meantime. `act`
+/// returns how many messages arrived.
 fn measure(
     process: &Process,
     engine: &mut Engine,
@@ -155,7 +155,7 @@ fn measure(
     }
     let (seconds, cpu) = (start.elapsed(), process.cpu_time()? - cpu_before);
     if count == 0 {
-        return Err(io::Error::other("not one message came in time"));
+        return Err(io::Error::other("no message arrived in time"));
     }
     Ok(Sample {
         count: count as f64,
@@ -182,7 +182,7 @@ fn broadcast(engine: &mut Engine) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Goes on with all connections, and counts those that have ended.
+/// Continues all connections, and counts those that have ended.
 fn handshakes(engine: &mut Engine) -> io::Result<usize> {
     engine.step()?;
     let mut count = 0;
@@ -199,12 +199,12 @@ fn handshakes(engine: &mut Engine) -> io::Result<usize> {
     Ok(count)
 }
 
-/// How long connections are left alone before the memory is looked at.
+/// How long connections are left alone before the memory is measured.
 const REST: Duration = Duration::from_secs(1);
 
 fn idle(process: &Process, connections: usize) -> io::Result<Sample> {
     let mut engine = Engine::new(process.address, Template::new(Content::Binary, 125))?;
-    // What the server takes once is not to be counted for each.
+    // Memory that the server needs only once must not be counted.
     exchange(&mut engine, 1)?;
     let (start, cpu_before) = (Instant::now(), process.cpu_time()?);
     let resident_before = process.resident_kib()?;
@@ -224,7 +224,7 @@ fn idle(process: &Process, connections: usize) -> io::Result<Sample> {
     })
 }
 
-/// Opens connections until there are so many, and has one message echoed on each new one.
+/// Opens connections until there are `connections`, and has one message echoed on each new one.
 fn exchange(engine: &mut Engine, connections: usize) -> io::Result<()> {
     let before = engine.connections.len();
     engine.open(connections)?;

@@ -1,4 +1,4 @@
-//! The load finds out a server that does not echo.
+//! Tests that the load detects a server that does not echo.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ enum Answer {
     FirstByteChanged,
     OneByteLess,
     OneByteMore,
-    /// The first message, whatever was sent.
+    /// The first message, whichever was sent.
     Stale,
     Twice,
     WithOtherOpcode,
@@ -104,7 +104,7 @@ fn read_frame(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
     Ok((start[0] & 0x0F, payload))
 }
 
-/// Exchanges some messages, or says what was wrong with them.
+/// Exchanges some messages, or returns the error that the load found.
 fn exchange(answer: Answer, content: Content, len: usize, depth: usize) -> io::Result<()> {
     let mut engine = Engine::new(start(answer), Template::new(content, len))?;
     engine.open(2)?;

@@ -1,13 +1,13 @@
 use std::io::{self, Read};
 use std::net::TcpStream;
 
-/// The bytes of a connection that were read and not yet answered, read and unmasked in place.
+/// The bytes of a connection that were read and are not answered yet. They are unmasked in place.
 ///
-/// It starts small. It grows when a read fills it, or when a message is longer; a large one
-/// begins at a page, where the kernel copies fastest on some processors.
+/// The buffer starts small. It grows when a read fills it, or when a message is longer. A large
+/// buffer begins at a page, where the kernel copies fastest on some processors.
 pub struct Buffer {
     bytes: Vec<u8>,
-    /// Where the usable part of `bytes` begins.
+    /// The start of the usable part of `bytes`.
     base: usize,
     /// `bytes[base + start..base + end]` is unread.
     start: usize,
@@ -15,7 +15,8 @@ pub struct Buffer {
 }
 
 const MIN_LEN: usize = 4 << 10;
-/// The most that is read at once: with the header, so that a longer message takes no read more.
+/// The most bytes that are read at once. Room for a header is included, so that it takes no further
+/// read.
 const MAX_READ: usize = (256 << 10) + 14;
 const PAGE: usize = 4 << 10;
 
@@ -35,7 +36,7 @@ impl Buffer {
         }
     }
 
-    /// Makes room so that `len` bytes can be unread together.
+    /// Makes room for `len` unread bytes.
     pub fn reserve(&mut self, len: usize) {
         if self.start + len <= self.len() {
             return;
@@ -53,14 +54,14 @@ impl Buffer {
         (self.start, self.end) = (0, self.end - self.start);
     }
 
-    /// Reads once behind what is unread; 0 is the end.
+    /// Reads once, behind the unread bytes. Returns 0 at the end.
     pub fn fill(&mut self, stream: &mut &TcpStream) -> io::Result<usize> {
         if self.end == self.len() {
-            // A read has filled it, so there is likely more.
+            // A read has filled the buffer, so there are probably more bytes.
             let unread = self.end - self.start;
             self.reserve((self.len() * 4).min(MAX_READ).max(unread + MIN_LEN));
         }
-        // Of what is larger, the beginning would have left the cache before it is unmasked.
+        // With larger reads, the first bytes would have left the cache before they are unmasked.
         let room = (self.len() - self.end).min(MAX_READ);
         let count = stream.read(&mut self.bytes[self.base + self.end..][..room])?;
         self.end += count;

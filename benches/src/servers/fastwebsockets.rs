@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::task::unconstrained;
 
-/// On one thread, and without giving way to other tasks: as its authors run it for speed.
+/// Serves on one thread, and without yielding to other tasks, as its authors run it for speed.
 pub fn echo(listener: TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;

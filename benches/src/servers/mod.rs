@@ -1,4 +1,4 @@
-//! The servers, each run in a process of its own.
+//! The servers, each in a separate process.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -15,23 +15,23 @@ pub mod upgrade;
 /// The stack of a connection's thread, in bytes: the same for all servers that have one.
 const STACK_SIZE: usize = 256 << 10;
 
-/// What a server does with a message.
+/// The task of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Task {
-    /// It sends it back.
+    /// Send each message back.
     Echo,
-    /// It sends it to all connections.
+    /// Send each message to all connections.
     Broadcast,
 }
 
-/// How a server comes to run.
+/// How a server is run.
 #[derive(Clone, Copy)]
 pub enum Run {
-    /// This program serves, on a listener.
+    /// By this program, on a listener.
     Listen(fn(TcpListener) -> io::Result<()>),
-    /// It is an example of the library, built beside this program.
+    /// As an example of the library, which is built together with this program.
     Example(&'static str),
-    /// It is a program below this package, if somebody has built that.
+    /// As a program below this package, if it was built.
     Program(&'static str),
 }
 
@@ -39,11 +39,11 @@ pub struct Server {
     pub name: &'static str,
     echo: Run,
     broadcast: Option<Run>,
-    /// It differs from another one in how connections begin only.
+    /// The server differs from another one only in how connections begin.
     pub only_handshakes: bool,
 }
 
-/// The bound, to which the others are compared.
+/// The bound, with which the others are compared.
 pub const BOUND: &str = "raw";
 
 pub const ALL: &[Server] = &[
@@ -98,7 +98,7 @@ pub const ALL: &[Server] = &[
 ];
 
 impl Server {
-    /// How it does this task, if it is known to.
+    /// Returns how the server runs for this task, if it can do it.
     pub fn run(&self, task: Task) -> Option<Run> {
         match task {
             Task::Echo => Some(self.echo),
@@ -106,14 +106,15 @@ impl Server {
         }
     }
 
-    /// Whether its program is there.
+    /// Returns whether its program exists.
     pub fn is_there(&self) -> bool {
         self.echo.program().is_ok_and(|path| path.exists())
     }
 }
 
 impl Run {
-    /// The program to start. It listens on the address in its first argument, and prints it.
+    /// Returns the program to start. It listens on the address in its first argument, and prints
+    /// it.
     pub fn program(self) -> io::Result<PathBuf> {
         let this = env::current_exe()?;
         Ok(match self {
@@ -128,7 +129,7 @@ pub fn find(name: &str) -> Option<&'static Server> {
     ALL.iter().find(|server| server.name == name)
 }
 
-/// The body of a server's process: it prints where it listens, and serves until it is killed.
+/// Runs the process of a server: prints where it listens, and serves until it is killed.
 pub fn serve(run: Run) -> io::Result<()> {
     let Run::Listen(serve) = run else { return Err(io::ErrorKind::Unsupported.into()) };
     let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -1,5 +1,5 @@
-//! The bound: what a thread per connection costs at the least. It upgrades crudely, keeps none
-//! of the rules of the protocol, and knows frames that are whole messages only.
+//! The bound: the least cost of a thread per connection. It has a crude upgrade, enforces no rules
+//! of the protocol, and accepts only messages of one frame.
 
 use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,14 +9,14 @@ use std::thread;
 use super::buffer::Buffer;
 use super::{STACK_SIZE, upgrade};
 
-/// Threads that wait for the next connection instead of ending.
+/// The most threads that wait for the next connection instead of ending.
 const IDLE_THREADS: usize = 4;
-/// A longer payload is not copied behind the header of its answer, but written from where it is.
+/// A longer payload is not copied behind the header of its answer. It is written from the buffer.
 const COPY_MAX: usize = 4 << 10;
-/// Answers are written once they come to this many bytes.
+/// Answers are written once they have this many bytes.
 const FLUSH_AT: usize = 64 << 10;
 
-/// Threads that have ended a connection take up the next.
+/// Echoes. A thread whose connection has ended takes the next one.
 pub fn echo(listener: TcpListener) -> io::Result<()> {
     let idle = Arc::new(Idle::default());
     for stream in listener.incoming() {
@@ -34,7 +34,7 @@ pub fn echo(listener: TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-/// Each connection has a thread that is new.
+/// Echoes, with a new thread for each connection.
 pub fn echo_spawning(listener: TcpListener) -> io::Result<()> {
     for stream in listener.incoming() {
         let stream = stream?;
@@ -43,7 +43,7 @@ pub fn echo_spawning(listener: TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-/// What one connection says is written to all, one after the other.
+/// Writes each message to all connections, one after the other.
 pub fn broadcast(listener: TcpListener) -> io::Result<()> {
     let members: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
     for stream in listener.incoming() {
@@ -76,7 +76,7 @@ struct Waiting {
 }
 
 impl Idle {
-    /// Gives the connection to a thread that waits for one, or back.
+    /// Gives the connection to a thread that waits for one, or returns it.
     fn hand_over(&self, stream: TcpStream) -> Option<TcpStream> {
         let mut threads = self.threads.lock().unwrap();
         if threads.streams.len() == threads.count {
@@ -104,8 +104,8 @@ impl Idle {
     }
 }
 
-/// What is done with a message: the stream, the header and the payload of the answer, and the
-/// answers that wait to be written.
+/// The action for a message. Its arguments are the stream, the header and the payload of the
+/// answer, and the answers that wait to be written.
 trait Act: Fn(&TcpStream, &[u8], &[u8], &mut Vec<u8>) -> io::Result<()> {}
 
 impl<F: Fn(&TcpStream, &[u8], &[u8], &mut Vec<u8>) -> io::Result<()>> Act for F {}
@@ -122,7 +122,7 @@ fn serve(stream: TcpStream, act: impl Act) -> io::Result<()> {
     let mut partial = Partial::default();
     loop {
         if handle(&stream, &mut buffer, &mut partial, &mut out, &act)? {
-            // The peer has to read the Close frame, so nothing of it may be left unread.
+            // If bytes of the peer were left unread, it might lose the Close frame.
             stream.shutdown(Shutdown::Write)?;
             while buffer.fill(&mut &stream)? > 0 {
                 let len = buffer.unread().len();
@@ -147,13 +147,13 @@ fn read_head(stream: &TcpStream, buffer: &mut Buffer) -> io::Result<Option<usize
     }
 }
 
-/// How much of a frame whose end has not come was unmasked.
+/// How many bytes of an incomplete frame are unmasked.
 #[derive(Default)]
 struct Partial {
     unmasked: usize,
 }
 
-/// Answers all that is there, and says whether that was the end.
+/// Answers all complete frames. Returns whether a Close frame was among them.
 fn handle(
     stream: &TcpStream,
     buffer: &mut Buffer,
@@ -169,7 +169,7 @@ fn handle(
         let here = frame_len.min(unread.len());
         let (header, payload) = unread[..here].split_at_mut(header_len);
         let key = [0, 1, 2, 3].map(|i| header[header_len - 4 + i]);
-        // What comes in pieces is unmasked piece by piece, while it is in the cache.
+        // A frame that comes in pieces is unmasked piece by piece, while they are in the cache.
         let done = partial.unmasked;
         let ready = if here == frame_len { payload.len() } else { payload.len() & !3 };
         unmask(key, &mut payload[done..ready]);
@@ -187,7 +187,7 @@ fn handle(
             act(stream, &answer[..answer_len], payload, out)?;
         } else {
             closed = first & 0x0F == 0x8;
-            // A Ping gets its Pong, a Close its Close.
+            // A Ping gets a Pong, and a Close frame gets a Close frame.
             answer[0] = if closed { 0x88 } else { 0x8A };
             out.extend_from_slice(&answer[..answer_len]);
             out.extend_from_slice(payload);
@@ -223,7 +223,7 @@ fn answer(
     Ok(())
 }
 
-/// The lengths of header and payload, once the header is there.
+/// Returns the lengths of header and payload, once the header is complete.
 fn decode(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let &[first, second, ..] = bytes else { return Ok(None) };
     if first & 0x80 == 0 || second & 0x80 == 0 {

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use tokio::task::unconstrained;
 use tokio_websockets::{Config, Error, Limits, ServerBuilder};
 
-/// On one thread, without giving way to other tasks, and with whole messages in one frame: as
+/// Serves on one thread, without yielding to other tasks, and with each message in one frame, as
 /// its authors run it for speed.
 pub fn echo(listener: TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;

@@ -25,8 +25,8 @@ pub fn echo(listener: TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-/// As it offers no way to send from another thread than the one that receives, each connection
-/// has a second `WebSocket` on the same socket that only sends.
+/// Each connection has a second `WebSocket` on the same socket that only sends, because tungstenite
+/// cannot send from another thread than the one that receives.
 pub fn broadcast(listener: TcpListener) -> io::Result<()> {
     let members: Arc<Mutex<Vec<WebSocket<TcpStream>>>> = Arc::default();
     for stream in listener.incoming() {

@@ -1,6 +1,6 @@
-//! The crude half of an opening handshake: no rule is checked.
+//! The server's side of a crude opening handshake, which checks no rules.
 
-/// The response to a request whose key is where it may be.
+/// Returns the response to a request. The key may be anywhere in it.
 pub fn response(request: &[u8]) -> Vec<u8> {
     const NAME: &[u8] = b"sec-websocket-key:";
     let mut lines = request.split(|&byte| byte == b'\n');

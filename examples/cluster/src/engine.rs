@@ -1,4 +1,4 @@
-//! The connections to Redis, and whether it is there.
+//! The connections to Redis, and whether it is reachable.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use redis::{Client, Connection, RedisError, RedisResult};
 
-/// How long Redis may take to answer, and to be connected to.
+/// The timeout for connecting to Redis, and for each answer.
 const ANSWER: Duration = Duration::from_secs(1);
-/// As many questions may be with Redis at once; others wait for their turn.
+/// The most commands that a node has in progress at once. Others wait.
 const CONNECTIONS_MAX: usize = 16;
 
-/// Redis, as one node sees it. While it is away nobody waits for it: each question fails at once,
-/// until the `probe` finds it again.
+/// Redis, as one node sees it. While Redis is unreachable, each command fails at once, until
+/// `probe` reaches it again.
 #[derive(Debug)]
 pub(crate) struct Engine {
     client: Client,
@@ -26,15 +26,15 @@ pub(crate) struct Engine {
 #[derive(Default)]
 struct Desk {
     idle: Vec<Connection>,
-    /// How many questions are with Redis.
+    /// How many commands are in progress.
     taken: usize,
 }
 
-/// Redis gave no answer. What was asked of it may be done all the same, now or later.
+/// The error if Redis did not answer. It may still execute the command, or may have done so.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Away;
 
-/// The right to ask, until it is dropped.
+/// The permission to run a command, until it is dropped.
 struct Turn<'a> {
     engine: &'a Engine,
     connection: Option<Connection>,
@@ -55,7 +55,7 @@ impl Engine {
         self.is_up.load(Ordering::Acquire)
     }
 
-    /// Asks Redis, if it is there.
+    /// Runs a command, if Redis is reachable.
     pub(crate) fn ask<T>(
         &self,
         question: impl FnOnce(&mut Connection) -> RedisResult<T>,
@@ -63,8 +63,8 @@ impl Engine {
         if self.is_up() { self.ask_anyway(question) } else { Err(Away) }
     }
 
-    /// Sees whether Redis takes what is written: one that is loading, full, or a replica, is as
-    /// good as away.
+    /// Checks whether Redis accepts a write. A Redis that is loading, full or a replica counts as
+    /// unreachable.
     pub(crate) fn probe(&self, node: &str, lifetime: Duration) -> Result<(), Away> {
         self.ask_anyway(|connection| {
             redis::cmd("SET")
@@ -76,12 +76,12 @@ impl Engine {
         })?;
         if !self.is_up.swap(true, Ordering::AcqRel) {
             self.era.fetch_add(1, Ordering::AcqRel);
-            eprintln!("Redis is there");
+            eprintln!("Redis is reachable");
         }
         Ok(())
     }
 
-    /// A connection of one's own, for questions that take longer.
+    /// Opens a separate connection, for commands that take longer.
     pub(crate) fn connect(&self, answer: Duration) -> RedisResult<Connection> {
         let connection = self.client.get_connection_with_timeout(ANSWER)?;
         connection.set_read_timeout(Some(answer))?;
@@ -89,20 +89,21 @@ impl Engine {
         Ok(connection)
     }
 
-    /// How often Redis was found again. What was asked before that says nothing about after.
+    /// Returns how often Redis became reachable. A command of an earlier era proves nothing about
+    /// the present one.
     pub(crate) fn era(&self) -> u64 {
         self.era.load(Ordering::Acquire)
     }
 
-    /// Notes that Redis is away, as an answer did not come to what was asked in that era.
+    /// Notes that Redis is unreachable, because a command of this era got no answer.
     pub(crate) fn miss(&self, error: &RedisError, era: u64) {
         if era != self.era() {
             return;
         }
-        // Connections that were idle while Redis went say so only when they are used.
+        // Idle connections would report the failure only when they are used.
         self.lock().idle.clear();
         if self.is_up.swap(false, Ordering::AcqRel) {
-            eprintln!("Redis is away: {error:#}");
+            eprintln!("Redis is unreachable: {error:#}");
         }
     }
 
@@ -115,7 +116,7 @@ impl Engine {
         match turn.connection().and_then(question) {
             Ok(answer) => Ok(answer),
             Err(error) => {
-                // An answer may still be on its way in it.
+                // The answer may still arrive on this connection.
                 turn.connection = None;
                 self.miss(&error, era);
                 Err(Away)

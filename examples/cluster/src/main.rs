@@ -1,16 +1,17 @@
 //! A node of the chat: one of several processes that serve the same rooms, with Redis between
-//! them. [`README.md`](../README.md) has the whole of it, `./start` runs it on one machine.
+//! them. [`README.md`](../README.md) explains the cluster, and `./start` runs it on one machine.
 //!
 //! ```text
 //! node [--listen ADDR] [--redis URL] [--name NAME] [--origin ORIGIN]... [--drain SECONDS]
 //! ```
 //!
-//! `GET /health` says 200 while the node can do its work, and 503 while Redis is away or the node
-//! is about to end. SIGTERM and Ctrl-C end it in order.
+//! `GET /health` answers 200 while the node can work, and 503 while Redis is unreachable or the
+//! node is about to shut down. SIGTERM and Ctrl-C shut it down cleanly.
 //!
-//! `words.rs` has the JSON that goes over the wire, `talk.rs` one connection, `rooms.rs` and
-//! `room.rs` who of this node is where, `store.rs` what Redis knows, `engine.rs` the connections
-//! to it, `reader.rs` the threads that listen to it. The page is that of the chat in one process.
+//! `words.rs` defines the JSON messages, and `talk.rs` serves one connection. `rooms.rs` and
+//! `room.rs` have the members on this node. `store.rs` has the data in Redis, `engine.rs` the
+//! connections to it, and `reader.rs` the threads that read from it. The page is the one of the
+//! chat in one process.
 
 mod engine;
 mod reader;
@@ -42,11 +43,12 @@ use engine::Engine;
 use rooms::Rooms;
 use store::Store;
 
-/// No message of a member is longer, in bytes.
+/// The longest message that a member may send, in bytes.
 const MESSAGE_MAX: usize = 16 << 10;
-/// As many may be on one node, with those that load the page, and the checks of the proxy.
+/// The most connections of one node at once: those of members, of browsers that load the page, and
+/// of the health checks.
 const CONNECTIONS_MAX: usize = 1_000;
-/// How long everybody has to say goodbye when the node ends.
+/// How long clients have to answer our Close frames when the node shuts down.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 struct Options {
@@ -54,7 +56,7 @@ struct Options {
     redis: String,
     name: String,
     origins: Vec<String>,
-    /// How long to go on serving as one that is about to end: the proxy has to notice.
+    /// How long to continue serving after a signal, until the proxy notices the failing check.
     drain: Duration,
 }
 
@@ -86,10 +88,10 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
             "--origin" => options.origins.push(value()?),
             "--drain" => {
                 let value = value()?;
-                let seconds = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+                let seconds = value.parse().map_err(|_| format!("{value:?} is not a number"))?;
                 options.drain = Duration::from_secs(seconds);
             }
-            _ => return Err(format!("no option {argument}")),
+            _ => return Err(format!("unknown option {argument}")),
         }
     }
     Ok(options)
@@ -113,7 +115,7 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
             eprintln!("{}: {error:#}", peer.map_or_else(|| "-".into(), |peer| peer.to_string()))
         });
 
-    // From here on a signal is no sudden end.
+    // From here on, a signal shuts the node down cleanly.
     let signals = Signals::new([SIGINT, SIGTERM])?;
     let handle = server.handle();
     let stopping = thread::spawn(move || stop(signals, &handle, &is_draining, options.drain));
@@ -142,28 +144,28 @@ fn acceptor(
         .timeouts(timeouts())
 }
 
-/// What the proxy asks before it sends somebody here.
+/// Answers the health check of the proxy.
 fn health(rooms: &Rooms, is_draining: &AtomicBool) -> Response {
     if is_draining.load(Ordering::Acquire) {
-        Response::new(503).with_body("this node is about to end\n")
+        Response::new(503).with_body("this node is about to shut down\n")
     } else if !rooms.store().engine().is_up() {
-        Response::new(503).with_body("the store of messages is away\n")
+        Response::new(503).with_body("the message store is unreachable\n")
     } else {
         Response::new(200).with_body("fine\n")
     }
 }
 
-/// Waits for a signal, lets the proxy know that nobody is to come here any more, and then asks
-/// those who are here to go elsewhere.
+/// Waits for a signal. Then fails the health check, so that the proxy sends no new clients, and
+/// after `drain` closes all connections, so that their clients go elsewhere.
 fn stop(mut signals: Signals, handle: &ServerHandle, is_draining: &AtomicBool, drain: Duration) {
     if signals.forever().next().is_some() {
         is_draining.store(true, Ordering::Release);
-        // Nobody may listen any more.
+        // The reader of our output may be gone.
         let _ = writeln!(io::stdout(), "Draining");
         thread::sleep(drain);
         let report = handle.shutdown(GOODBYE);
         let _ =
-            writeln!(io::stdout(), "{} said goodbye, {} did not", report.closed, report.aborted);
+            writeln!(io::stdout(), "{} closed cleanly, {} aborted", report.closed, report.aborted);
     }
 }
 
@@ -171,7 +173,8 @@ fn limits() -> Limits {
     Limits::new().max_message_len(MESSAGE_MAX).max_frame_len(MESSAGE_MAX as u64)
 }
 
-/// The Pings of the keepalive measure the latency that the page shows, so they are frequent.
+/// Returns the timeouts. The Pings of keepalive are frequent, because they measure the latency that
+/// the page shows.
 fn timeouts() -> Timeouts {
     Timeouts::new()
         .ping(Duration::from_secs(2))

@@ -1,5 +1,5 @@
-//! The two threads of a node that nobody is connected to: one hears what is said in its rooms,
-//! the other says that its members are still there.
+//! The two threads of a node that serve no connection: one reads the new lines of its rooms, the
+//! other renews the places of its members.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use crate::rooms::Rooms;
 use crate::store::{PLACE, has, line, wake_key};
 use crate::words::LineId;
 
-/// How long Redis waits for something to be said before it says that nothing was.
+/// How long Redis waits for a new entry before it answers that there is none.
 const BLOCK: Duration = Duration::from_secs(1);
-/// When there is no answer even then, there is no Redis.
+/// How long we wait for that answer. Without one, Redis is unreachable.
 const ANSWER: Duration = Duration::from_secs(3);
-/// As many lines of a room are read at once.
+/// The most lines of a room that are read at once.
 const LINES: usize = 100;
 
-/// How often the places of members are kept: several times before they end.
+/// How often the places of members are renewed: several times before they expire.
 const STAY_EVERY: Duration = Duration::from_secs(1);
-/// How often to look for Redis while it is away.
+/// How often to try Redis while it is unreachable.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Tells the members of all rooms what is said, for ever. After Redis was away it goes on with
-/// the line after the last one.
+/// Passes new lines on to the members of all rooms, and never returns. After an outage of Redis, it
+/// continues after the last line.
 pub(crate) fn read(rooms: &Rooms) {
     loop {
         let engine = rooms.store().engine();
@@ -39,7 +39,7 @@ pub(crate) fn read(rooms: &Rooms) {
     }
 }
 
-/// Keeps the places of all members, and looks for Redis if it is away, for ever.
+/// Renews the places of all members, or tries to reach Redis, and never returns.
 pub(crate) fn stay(rooms: &Rooms) {
     let (node, engine) = (rooms.id(), rooms.store().engine());
     loop {
@@ -72,7 +72,8 @@ fn read_on(rooms: &Rooms) -> RedisResult<Infallible> {
     }
 }
 
-/// While we were away more may have been said than Redis keeps.
+/// Tells the members that they may have missed lines, if Redis no longer has the last line that
+/// they got.
 fn look_back(connection: &mut Connection, room: &Room) -> RedisResult<()> {
     let last = room.position().map(|position| position.last).unwrap_or_default();
     if !last.is_none() && !has(connection, &room.keys, last)? {
@@ -81,7 +82,7 @@ fn look_back(connection: &mut Connection, room: &Room) -> RedisResult<()> {
     Ok(())
 }
 
-/// Waits for something to be said in a room, for somebody to come or leave, or for a new room.
+/// Waits for a new line in a room, for a member that comes or leaves, or for a new room.
 fn wait(
     connection: &mut Connection,
     wake: &str,

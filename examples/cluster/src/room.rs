@@ -1,5 +1,5 @@
-//! A room, as far as this node has members in it. What was said and who is there is in Redis; here
-//! is only who of them is to be told, and how far they have been.
+//! A room, with its members on this node. Redis has the lines and the list of all members. The node
+//! has only its own members, and the last line that they got.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,7 +10,7 @@ use crate::engine::Away;
 use crate::store::{Keys, Place, Store};
 use crate::words::{Line, LineId, Reply};
 
-/// Closes a connection whose page has come back on another one.
+/// The close code for a connection that a new one of the same page replaces.
 const REPLACED: u16 = 4001;
 
 #[derive(Debug)]
@@ -18,23 +18,23 @@ pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) keys: Keys,
     hub: Hub,
-    /// Whoever tells the members a line, or adds one to them, holds this, so nobody misses
-    /// anything between the history and the next line. It goes before `present`.
+    /// A thread holds this while it passes on a line or adds a member, so a new member misses no
+    /// line between the history and the next one. Locked before `present`.
     state: Mutex<State>,
-    /// Whom the members believe to be here. Who asks Redis about it holds this.
+    /// The list of members that was sent last. A thread that asks Redis for it holds this.
     present: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The last line that the members were told, once that is known.
+    /// The last line that the members got, once it is known.
     last: Option<LineId>,
-    /// The last move that was seen.
+    /// The last move that was read.
     moves: LineId,
     members: Vec<(Place, Sender)>,
 }
 
-/// How far a room has been read: its lines, and its moves.
+/// How far the lines and the moves of a room have been read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Position {
     pub(crate) last: LineId,
@@ -52,8 +52,8 @@ impl Room {
         }
     }
 
-    /// Lets somebody in who has a place, and welcomes who it is. `after` is the last line that
-    /// has been seen, `missed` whether others may be gone.
+    /// Adds a member who has a place, and sends the welcome. `after` is the last line that the
+    /// member has, and `missed` whether lines after it may be lost.
     pub(crate) fn welcome(
         &self,
         store: &Store,
@@ -83,7 +83,7 @@ impl Room {
             history: &history,
             missed,
         };
-        // Nobody in the room is to wait for one that does not read, and a hub does not.
+        // The room must not wait for a client that does not read. A hub never does.
         let alone = Hub::new(SlowPolicy::Disconnect);
         let _alone = alone.join(sender.clone());
         alone.broadcast(welcome.to_json());
@@ -95,13 +95,13 @@ impl Room {
         self.lock().members.retain(|(other, _)| other.connection != place.connection);
     }
 
-    /// Where to read on, once somebody has been welcomed.
+    /// Returns where to continue reading, once a member has been welcomed.
     pub(crate) fn position(&self) -> Option<Position> {
         let state = self.lock();
         state.last.map(|last| Position { last, moves: state.moves })
     }
 
-    /// Tells the members what was said.
+    /// Passes lines on to the members.
     pub(crate) fn tell(&self, lines: impl IntoIterator<Item = Line>) {
         let mut state = self.lock();
         for line in lines {
@@ -112,18 +112,18 @@ impl Room {
         }
     }
 
-    /// Somebody came or left, on whichever node.
+    /// Notes that a member came or left, on any node.
     pub(crate) fn note_move(&self, store: &Store, number: LineId) {
         self.lock().moves = number;
         self.look(store);
     }
 
-    /// Tells the members that lines may be gone that they have not seen.
+    /// Tells the members that they may have missed lines.
     pub(crate) fn tell_missed(&self) {
         self.hub.broadcast(Reply::Missed.to_json());
     }
 
-    /// Keeps the places of the members, and parts with those who have lost theirs.
+    /// Renews the places of the members, and disconnects those who have lost theirs.
     pub(crate) fn stay(&self, store: &Store) {
         let places: Vec<_> = self.lock().members.iter().map(|(place, _)| place.clone()).collect();
         if places.is_empty() {
@@ -133,14 +133,13 @@ impl Room {
             let sender = self.lock().members.iter().find_map(|(place, sender)| {
                 (place.connection == connection).then(|| sender.clone())
             });
-            // It may take its time, and the other places have none.
+            // Closing can take a while, and the other places must be renewed soon.
             thread::spawn(move || sender.map(|sender| part(&sender, is_own)));
         }
         self.look(store);
     }
 
-    /// Tells the members who is here, if that has changed. The next look makes good for one that
-    /// fails.
+    /// Sends the list of members, if it has changed. If this fails, the next call makes up for it.
     fn look(&self, store: &Store) {
         let _ = self.refresh(store, &mut lock(&self.present));
     }
@@ -164,9 +163,9 @@ fn part(sender: &Sender, is_own: bool) {
         let code = CloseCode::new(REPLACED).unwrap_or(CloseCode::NORMAL);
         (code, "you came back on another connection")
     } else {
-        (CloseCode::POLICY_VIOLATION, "somebody else has your name by now")
+        (CloseCode::POLICY_VIOLATION, "somebody else has your name now")
     };
-    // Most often nobody is there any more.
+    // The connection is usually dead.
     let _ = sender.close_with(code, why);
 }
 

@@ -1,4 +1,4 @@
-//! The rooms that this node has somebody in, and the places there.
+//! The rooms in which this node has members, and their places.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,21 +12,21 @@ use crate::room::{Room, lock};
 use crate::store::{Place, Store};
 use crate::words::{LineId, Refusal, Reply, check_key, check_name, check_text};
 
-/// As many on one node.
+/// The most rooms on one node.
 const ROOMS_MAX: usize = 100;
 
 #[derive(Debug)]
 pub(crate) struct Rooms {
-    /// Tells this run of this node from others.
+    /// Identifies this run of this node.
     id: String,
     node: String,
     store: Store,
     next_connection: AtomicU64,
-    /// Each with how many are in it, or about to come in.
+    /// Each room, with the number of members that are in it or about to enter.
     open: Mutex<BTreeMap<String, (Arc<Room>, usize)>>,
 }
 
-/// What somebody has asked for who wants to come in.
+/// A request to enter a room.
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) room: &'a str,
@@ -35,24 +35,24 @@ pub(crate) struct Entry<'a> {
     pub(crate) after: Option<&'a str>,
 }
 
-/// Why somebody is not let in.
+/// The reason why a client cannot enter a room.
 #[derive(Debug)]
 pub(crate) enum NotIn {
     Refused(String),
-    /// Redis is away.
+    /// Redis is unreachable.
     Away,
     Wire(tightwire::Error),
 }
 
-/// Why something was not said.
+/// The reason why a message was not added.
 #[derive(Debug)]
 pub(crate) enum NotSaid {
     Refused(Refusal),
-    /// It is to be sent again, and what follows it.
+    /// The client must send the message again, and those that follow it.
     Delayed(Refusal),
 }
 
-/// A room that stays open until this is dropped.
+/// A reference to a room, which stays open until this is dropped.
 #[derive(Debug)]
 struct Visit {
     rooms: Arc<Rooms>,
@@ -65,8 +65,8 @@ pub(crate) struct Seat {
     visit: Visit,
     place: Place,
     member: Option<Member>,
-    /// The key of a message that has to come again before another one is taken: else that one
-    /// would come before it.
+    /// The key of a delayed message. No other message is accepted before it comes again, because
+    /// that one would overtake it.
     held: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl Rooms {
         lock(&self.open).values().map(|(room, _)| Arc::clone(room)).collect()
     }
 
-    /// Takes a place in a room, sends what was missed there since, and a welcome.
+    /// Takes a place in a room, and sends the lines that were missed and a welcome.
     pub(crate) fn enter(
         self: &Arc<Self>,
         ws: &WebSocket,
@@ -111,7 +111,7 @@ impl Rooms {
         Ok(seat)
     }
 
-    /// The room with this name, which is opened if need be.
+    /// Returns the room with this name, and opens it if necessary.
     fn visit(self: &Arc<Self>, name: &str) -> Result<Visit, Refusal> {
         let mut open = lock(&self.open);
         if !open.contains_key(name) && open.len() >= ROOMS_MAX {
@@ -125,7 +125,7 @@ impl Rooms {
 }
 
 impl Seat {
-    /// Says this to all in the room, on all nodes: the speaker hears it as the others do.
+    /// Sends a line to all in the room, on all nodes. The speaker receives it as the others do.
     pub(crate) fn say(
         &mut self,
         pace: impl FnOnce() -> Result<(), Refusal>,
@@ -134,18 +134,19 @@ impl Seat {
     ) -> Result<LineId, NotSaid> {
         let text = check_key(key).and_then(|_| check_text(text)).map_err(NotSaid::Refused)?;
         if self.held.as_ref().is_some_and(|held| held != key) {
-            return Err(NotSaid::Delayed("An earlier message has to be sent again first."));
+            return Err(NotSaid::Delayed("An earlier message must be sent again first."));
         }
         let store = &self.visit.rooms.store;
         let said = pace().and_then(|()| {
             let said = store.say(&self.visit.room.keys, &self.place, key, text);
-            said.map_err(|Away| "The store of messages is away; this one may not be in it.")
+            said.map_err(|Away| "The message store is unreachable.")
         });
         self.held = if said.is_ok() { None } else { Some(key.to_owned()) };
         said.map_err(NotSaid::Delayed)
     }
 
-    /// Sends what was said since, in pages, as long as there is much of it. Nobody waits for that.
+    /// Sends the lines since then in pages, except the last page. The other members need not wait
+    /// for this.
     fn catch_up(
         &self,
         ws: &WebSocket,
@@ -174,7 +175,7 @@ impl Seat {
         let (store, node) = (&rooms.store, &rooms.node);
         self.member = Some(room.welcome(store, node, &self.place, sender, after, missed)?);
         if is_new {
-            // If Redis is away by now, the reader looks again when it is back.
+            // If Redis has become unreachable, the reader looks again when it is back.
             let _ = store.wake(&rooms.id);
         }
         Ok(())
@@ -186,7 +187,7 @@ impl Drop for Seat {
         self.member = None;
         let Visit { rooms, room } = &self.visit;
         room.forget(&self.place);
-        // If Redis is away, the place ends by itself.
+        // If Redis is unreachable, the place expires.
         let _ = rooms.store.leave(&room.keys, &self.place);
     }
 }
@@ -219,7 +220,7 @@ impl fmt::Display for NotIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) => f.write_str(why),
-            Self::Away => f.write_str("the store of messages is away"),
+            Self::Away => f.write_str("the message store is unreachable"),
             Self::Wire(error) => error.fmt(f),
         }
     }

@@ -1,12 +1,12 @@
-//! What is kept in Redis for a room, and how it is asked for:
+//! The data of a room in Redis, and the commands for it:
 //!
-//! | key | what it holds |
+//! | key | content |
 //! | --- | --- |
 //! | `chat:said:ROOM` | the lines: a stream |
 //! | `chat:key:ROOM:SESSION:KEY` | the number of the line that was sent with this key |
-//! | `chat:here:ROOM` | names in lower case, by when their place ends: a sorted set |
-//! | `chat:holders:ROOM` | which connection has the place of a name: a hash |
-//! | `chat:moves:ROOM` | the last time that somebody came or left: a stream of one entry |
+//! | `chat:here:ROOM` | names in lower case, by the time when their places expire: a sorted set |
+//! | `chat:holders:ROOM` | the connection that has the place of each name: a hash |
+//! | `chat:moves:ROOM` | the last time that a member came or left: a stream of one entry |
 //! | `chat:wake:NODE` | wakes the reader of a node: a stream of one entry |
 
 use std::time::Duration;
@@ -17,20 +17,20 @@ use redis::{Connection, RedisResult, Script};
 use crate::engine::{Away, Engine, millis};
 use crate::words::{Line, LineId};
 
-/// How long a place is kept for a node that says nothing.
+/// How long a place lasts that its node does not renew.
 pub(crate) const PLACE: Duration = Duration::from_secs(5);
-/// Somebody who comes in is told as much of what was said.
+/// The number of latest lines that a new member receives.
 const HISTORY_MAX: usize = 50;
-/// As many lines at a time are sent to somebody who comes back.
+/// The number of lines in a page for a member who comes back.
 const PAGE: usize = 50;
-/// About as many lines of a room are kept, and for so long after the last one.
+/// About this many lines of a room are kept, until `LINES` after the last one.
 const LINES_MAX: usize = 1_000;
 const LINES: Duration = Duration::from_secs(24 * 60 * 60);
-/// Who sends a message again later than this may see it twice.
+/// How long the key of a message is kept. A message that is sent again later may appear twice.
 const KEY: Duration = Duration::from_secs(60 * 60);
 const MEMBERS_MAX: usize = 100;
 
-/// The names of a room in Redis.
+/// The keys of a room in Redis.
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) said: String,
@@ -40,17 +40,17 @@ pub(crate) struct Keys {
     key: String,
 }
 
-/// A connection in a room, as the scripts know it.
+/// A connection in a room, as the scripts identify it.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// No other connection of any node has the same.
+    /// Unique among the connections of all nodes.
     pub(crate) connection: String,
     pub(crate) session: String,
     pub(crate) name: String,
     pub(crate) lower: String,
 }
 
-/// The scripts, each of which is done as a whole or not at all.
+/// The scripts. Redis executes each of them as a whole or not at all.
 #[derive(Debug)]
 pub(crate) struct Store {
     engine: Engine,
@@ -97,7 +97,7 @@ impl Store {
         &self.engine
     }
 
-    /// Adds a line, once for each key of a session.
+    /// Adds a line, once for each key of a session, and returns its number.
     pub(crate) fn say(
         &self,
         keys: &Keys,
@@ -113,7 +113,7 @@ impl Store {
         LineId::parse(&id).ok_or(Away)
     }
 
-    /// Takes a place, and says why there is none otherwise.
+    /// Takes a place, or returns the reason why there is none.
     pub(crate) fn enter(&self, keys: &Keys, place: &Place) -> Result<Result<(), &str>, Away> {
         let mut enter = self.enter.key(&keys.here);
         enter.key(&keys.holders).key(&keys.moves);
@@ -127,8 +127,8 @@ impl Store {
         })
     }
 
-    /// Keeps the places of connections that are there, and returns which ones somebody else has:
-    /// whether it is by the same session.
+    /// Renews the places of connections. Returns the connections that have lost theirs, each with
+    /// whether a connection of the same session has it now.
     pub(crate) fn stay(&self, keys: &Keys, places: &[Place]) -> Result<Vec<(String, bool)>, Away> {
         let mut stay = self.stay.key(&keys.here);
         stay.key(&keys.holders).arg(millis(PLACE));
@@ -145,31 +145,32 @@ impl Store {
         self.engine.ask(|connection| leave.invoke(connection))
     }
 
-    /// Who is in the room.
+    /// Returns the names of the members.
     pub(crate) fn look(&self, keys: &Keys) -> Result<Vec<String>, Away> {
         let mut look = self.look.key(&keys.here);
         look.key(&keys.holders);
         self.engine.ask(|connection| look.invoke(connection))
     }
 
-    /// The lines that follow this one, up to a page, whatever node has seen them.
+    /// Returns the lines that follow this one, up to a page, including those that this node has not
+    /// read yet.
     pub(crate) fn page(&self, keys: &Keys, after: LineId) -> Result<Page, Away> {
         let lines = self.range(keys, &format!("({after}"), "+", Some(PAGE))?;
         Ok(Page { is_last: lines.len() < PAGE, lines })
     }
 
-    /// All lines between two, the second one included.
+    /// Returns all lines after `after`, up to and including `last`.
     pub(crate) fn between(
         &self,
         keys: &Keys,
         after: LineId,
         last: LineId,
     ) -> Result<Vec<Line>, Away> {
-        // Redis takes an end before the beginning for an empty range.
+        // For Redis, an end before the start makes an empty range.
         self.range(keys, &format!("({after}"), &last.to_string(), None)
     }
 
-    /// What was said last before this line, it included.
+    /// Returns the latest lines, up to and including this one.
     pub(crate) fn latest(&self, keys: &Keys, last: LineId) -> Result<Vec<Line>, Away> {
         let reply: StreamRangeReply = self.engine.ask(|connection| {
             let mut command = redis::cmd("XREVRANGE");
@@ -179,7 +180,7 @@ impl Store {
         Ok(reply.ids.iter().rev().filter_map(line).collect())
     }
 
-    /// The last line there is.
+    /// Returns the number of the last line.
     pub(crate) fn last(&self, keys: &Keys) -> Result<LineId, Away> {
         let reply: StreamRangeReply = self.engine.ask(|connection| {
             let mut command = redis::cmd("XREVRANGE");
@@ -188,12 +189,12 @@ impl Store {
         Ok(reply.ids.first().and_then(|entry| LineId::parse(&entry.id)).unwrap_or_default())
     }
 
-    /// Whether this line is still kept, and with that all that follow it.
+    /// Returns whether this line is still kept, and so are all that follow it.
     pub(crate) fn has(&self, keys: &Keys, line: LineId) -> Result<bool, Away> {
         self.engine.ask(|connection| has(connection, keys, line))
     }
 
-    /// Has the reader of a node look again which rooms there are.
+    /// Wakes the reader of a node, so that it looks for new rooms.
     pub(crate) fn wake(&self, node: &str) -> Result<(), Away> {
         self.engine.ask(|connection| {
             let key = wake_key(node);
@@ -234,7 +235,7 @@ pub(crate) fn wake_key(node: &str) -> String {
     format!("chat:wake:{node}")
 }
 
-/// A line as it is in the stream; what else somebody may have put there is none.
+/// Decodes an entry of the stream, if it is a line.
 pub(crate) fn line(entry: &StreamId) -> Option<Line> {
     let number = LineId::parse(&entry.id)?;
     let (name, text, key) = (entry.get("name")?, entry.get("text")?, entry.get("key")?);

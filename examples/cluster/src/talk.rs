@@ -8,19 +8,19 @@ use tightwire::{CloseCode, Error, HandlerResult, Message, Operation, WebSocket};
 use crate::rooms::{Entry, NotIn, NotSaid, Rooms, Seat};
 use crate::words::{Refusal, Reply, Request};
 
-/// How long somebody may be connected and nowhere.
+/// How long a client may be connected without joining a room.
 const JOIN_WITHIN: Duration = Duration::from_secs(10);
-/// How often to look whether there is a new latency to show.
+/// How often to check for a new latency to show.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Somebody may say so much at once, and then once in this time.
+/// A member may send this many messages at once, and then one in each `ONE_IN`.
 const AT_ONCE: u32 = 40;
 const ONE_IN: Duration = Duration::from_millis(50);
 
-/// Try again later: registered with IANA since the RFC.
+/// The close code "try again later", registered with IANA after the RFC.
 const TRY_AGAIN: u16 = 1013;
 
-/// What the peer has come up with.
+/// The next input from the peer.
 enum Heard {
     Request(Request),
     Silence,
@@ -40,7 +40,7 @@ pub(crate) fn serve(rooms: &Arc<Rooms>, ws: &mut WebSocket) -> HandlerResult {
                     let code = CloseCode::new(TRY_AGAIN).unwrap_or(CloseCode::GOING_AWAY);
                     part(ws, code, &why.to_string());
                 }
-                // It is gone again.
+                // The client has disconnected.
                 Err(NotIn::Wire(_)) => {}
             }
         }
@@ -69,7 +69,7 @@ fn talk(ws: &mut WebSocket, seat: Seat) -> HandlerResult {
                 }
             }
             Heard::Request(Request::Join { .. }) => {
-                part(ws, CloseCode::POLICY_VIOLATION, "one room for a connection");
+                part(ws, CloseCode::POLICY_VIOLATION, "one room per connection");
                 return Ok(());
             }
             Heard::Silence => {}
@@ -87,26 +87,26 @@ fn talk(ws: &mut WebSocket, seat: Seat) -> HandlerResult {
     }
 }
 
-/// That something cannot be sent is met again by who receives.
+/// Sends a reply. If this fails, the next receive fails too, and ends the connection.
 fn tell(ws: &WebSocket, reply: &Reply<'_>) {
     let _ = ws.send(reply.to_json());
 }
 
-/// What else goes wrong with somebody who is sent away is of no interest.
+/// Closes the connection. Errors do not matter, because the client is sent away in any case.
 fn part(ws: &mut WebSocket, code: CloseCode, why: &str) {
     let _ = ws.close_with(code, why);
 }
 
-/// Waits so long for a request. That the wire breaks is an end like others in a chat: people
+/// Waits up to `patience` for a request. In a chat, a broken connection is a normal end: people
 /// close their laptops.
 fn hear(ws: &mut WebSocket, patience: Duration) -> Result<Heard, Error> {
     match ws.recv_timeout(patience) {
         Ok(Some(Message::Text(text))) => Ok(match serde_json::from_str(&text) {
             Ok(request) => Heard::Request(request),
-            Err(_) => Heard::Nonsense(CloseCode::POLICY_VIOLATION, "that is no request"),
+            Err(_) => Heard::Nonsense(CloseCode::POLICY_VIOLATION, "that is not a request"),
         }),
         Ok(Some(Message::Binary(_))) => {
-            Ok(Heard::Nonsense(CloseCode::UNSUPPORTED_DATA, "text is spoken here"))
+            Ok(Heard::Nonsense(CloseCode::UNSUPPORTED_DATA, "only text messages are supported"))
         }
         Ok(None) => Ok(Heard::End),
         Err(Error::Timeout(Operation::Receive)) => Ok(Heard::Silence),
@@ -117,9 +117,9 @@ fn hear(ws: &mut WebSocket, patience: Duration) -> Result<Heard, Error> {
 
 /// Keeps one member from flooding the others.
 struct Pace {
-    /// What may be said at once.
+    /// How many messages may be sent now.
     left: u32,
-    /// When what is left was last added to.
+    /// When `left` last grew.
     since: Instant,
 }
 

@@ -1,59 +1,61 @@
-//! What goes over the wire: JSON in text messages, those of the chat in one process and some more.
+//! The messages of the chat: JSON in text messages, those of the chat in one process and a few
+//! more.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// The most characters of each.
+/// The most characters in a name, and in a text.
 pub(crate) const NAME_MAX: usize = 24;
 pub(crate) const TEXT_MAX: usize = 500;
-/// The most bytes that a page may make us keep to tell its sessions and messages apart.
+/// The most bytes in the key of a message or session. The page chooses it, and we keep it.
 const KEY_MAX: usize = 64;
 
-/// What a member says to a node.
+/// A message from a member to a node.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Request {
-    /// The first message: who comes in, and where. The session is a secret of the page, by which
-    /// it is known again on another connection. Who comes back names the last line that it saw.
+    /// The first message, which enters a room under a name. `session` is a secret of the page, by
+    /// which a node recognises it on another connection. `after` is the last line that a page has
+    /// seen that comes back.
     Join { room: String, name: String, session: String, after: Option<String> },
-    /// A message for all in the room. Its key is the same when it is sent again.
+    /// A line for all in the room. Its key is the same when it is sent again.
     Say { key: String, text: String },
 }
 
-/// What a node says.
+/// A message from a node to a member.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Reply<'a> {
-    /// Lines that somebody who came back has missed; more follow, and then the `Welcome`.
+    /// Lines that a member who came back has missed. More follow, and then the `Welcome`.
     History {
         lines: &'a [Line],
     },
     /// The answer to a valid `Join`.
     Welcome {
-        /// Numbers of lines are of one kind wherever this is the same: on all nodes.
+        /// Identifies the source of the line numbers, which is the same on all nodes.
         server: &'a str,
-        /// Who of the nodes this is.
+        /// The name of this node.
         node: &'a str,
         room: &'a str,
         name: &'a str,
         members: &'a [String],
         history: &'a [Line],
-        /// Whether there may have been more lines since the last one that was seen.
+        /// Whether lines after the last one that the member has may be lost.
         missed: bool,
     },
     Line(&'a Line),
-    /// Who is in the room now.
+    /// The present members of the room.
     Members {
         members: &'a [String],
     },
-    /// The `Say` with this key is among the lines for good, and has this number there.
+    /// The `Say` with this key has become the line with this number.
     Said {
         key: &'a str,
         number: &'a LineId,
     },
-    /// The `Say` with this key may not be among the lines: it, and those after it, are to be sent
-    /// again in a while, in their order and with their keys.
+    /// The `Say` with this key may not have become a line. The page must send it and those after it
+    /// again later, in their order and with their keys.
     Delayed {
         key: &'a str,
         why: &'a str,
@@ -63,15 +65,15 @@ pub(crate) enum Reply<'a> {
         key: Option<&'a str>,
         why: &'a str,
     },
-    /// Lines were lost for this node: there may be more between the last one and the next.
+    /// This node may have missed lines between the last one and the next.
     Missed,
-    /// How long the last Ping took to be answered.
+    /// The round-trip time of the last Ping.
     Latency {
         millis: f64,
     },
 }
 
-/// What somebody has said.
+/// A line of the chat.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line {
     /// Counts up within a room, with gaps.
@@ -83,15 +85,14 @@ pub(crate) struct Line {
     pub(crate) at: u64,
 }
 
-/// The place of an entry in a stream: milliseconds since 1970, and a number among those of the
-/// same millisecond.
+/// The ID of an entry in a stream: milliseconds since 1970, and a number within the millisecond.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct LineId {
     pub(crate) millis: u64,
     sequence: u64,
 }
 
-/// Why something was not accepted, in words for people.
+/// The reason for a refusal, in words for people.
 pub(crate) type Refusal = &'static str;
 
 impl LineId {
@@ -100,7 +101,7 @@ impl LineId {
         Some(Self { millis: millis.parse().ok()?, sequence: sequence.parse().ok()? })
     }
 
-    /// Whether it is before all entries.
+    /// Returns whether this is before all entries.
     pub(crate) fn is_none(self) -> bool {
         self.cmp(&Self::default()) == Ordering::Equal
     }
@@ -120,12 +121,12 @@ impl Serialize for LineId {
 
 impl Reply<'_> {
     pub(crate) fn to_json(&self) -> String {
-        // Only maps with odd keys and the like cannot be JSON.
+        // It fails only for types such as maps whose keys are not strings.
         serde_json::to_string(self).expect("plain data")
     }
 }
 
-/// The name of a member or a room, without white space around it.
+/// Validates the name of a member or a room, and removes white space around it.
 pub(crate) fn check_name(name: &str) -> Result<&str, Refusal> {
     let name = name.trim();
     match name.chars().count() {
@@ -148,12 +149,12 @@ pub(crate) fn check_text(text: &str) -> Result<&str, Refusal> {
     }
 }
 
-/// Keys and sessions are the page's own business, as long as they can stand in names of Redis.
+/// Validates a key or session. The page may choose it, but it becomes part of a key in Redis.
 pub(crate) fn check_key(key: &str) -> Result<&str, Refusal> {
     let is_plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if (1..=KEY_MAX).contains(&key.len()) && is_plain {
         Ok(key)
     } else {
-        Err("A key is 1 to 64 letters, digits and hyphens.")
+        Err("A key must have 1 to 64 letters, digits or hyphens.")
     }
 }

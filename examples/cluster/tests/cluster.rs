@@ -1,8 +1,8 @@
-//! What the chat over several processes promises, while the parts of it are killed.
+//! Tests the promises of the chat over several processes, while parts of it are killed.
 //!
-//! Each test has a Redis, three nodes and a HAProxy of its own. Six people talk through the proxy
-//! all the time; at the end each of them must have seen all that any of them was told is said,
-//! once, and in the order in which it was said.
+//! Each test has its own Redis, three nodes and HAProxy. Six people talk through the proxy all the
+//! time. At the end, each of them must have seen every acknowledged message once, and in the order
+//! in which its sender said it.
 
 mod stage;
 
@@ -11,7 +11,7 @@ use stage::programs::{Cluster, NAMES, Persistence, are_there, get};
 
 const PEOPLE: [&str; 6] = ["Ann", "Ben", "Carol", "Dave", "Eve", "Frank"];
 
-/// As many messages of each have to be acknowledged between one event and the next.
+/// The number of messages of each person that are acknowledged between two events.
 const SOME: u64 = 20;
 
 #[test]
@@ -22,7 +22,7 @@ fn a_node_is_killed() {
     let mut cluster = Cluster::start(Persistence::Nothing);
     let mut people = gather(&cluster);
     let victim = people.notes()[0].node.clone().unwrap();
-    // Somebody who is at that node alone, and will not come back: what is left of it?
+    // A member that is connected directly to that node, and does not come back.
     let ghost = people.come("Ghost", cluster.node(&victim).address, false);
     people.until("all see the ghost", |all| all.iter().all(|note| note.members.len() == 7));
     let before = some_is_said(&people);
@@ -81,8 +81,8 @@ fn a_node_is_drained() {
     }
 }
 
-/// It keeps nothing on disk, and loses nothing: what it was asked while it stood still it does
-/// when it goes on, and what was sent again by then is there once.
+/// Redis keeps nothing on disk, and loses nothing: when it continues, it executes the commands that
+/// arrived while it stood still. Messages that were sent again by then are there once.
 #[test]
 fn redis_stands_still() {
     if !are_there() {
@@ -97,7 +97,7 @@ fn redis_stands_still() {
     redis_is_back(&cluster, &people);
 }
 
-/// It keeps everything on disk before it answers.
+/// Redis writes everything to disk before it answers.
 #[test]
 fn redis_is_killed_and_started_again() {
     if !are_there() {
@@ -112,7 +112,7 @@ fn redis_is_killed_and_started_again() {
     redis_is_back(&cluster, &people);
 }
 
-/// Six people, two on each node, who begin to talk once all see all.
+/// Connects six people, two to each node. They begin to talk once each of them sees all.
 fn gather(cluster: &Cluster) -> People {
     let mut people = People::new();
     for name in PEOPLE {
@@ -128,7 +128,7 @@ fn gather(cluster: &Cluster) -> People {
     people
 }
 
-/// Waits until some more of each is acknowledged.
+/// Waits until `SOME` more messages of each person are acknowledged.
 fn some_is_said(people: &People) -> Vec<Note> {
     let before = people.notes();
     people.until("some is said", |all| {
@@ -136,7 +136,7 @@ fn some_is_said(people: &People) -> Vec<Note> {
     })
 }
 
-/// Everybody is told, by their node and by the proxy, and nobody is cut off.
+/// Waits until each person gets `delayed`, and the health checks and the proxy answer 503.
 fn redis_is_missed(cluster: &Cluster, people: &People) {
     let before = people.notes();
     people.until("all are put off", |all| {
@@ -159,7 +159,7 @@ fn redis_is_back(cluster: &Cluster, people: &People) {
     }
 }
 
-/// Everybody falls silent, and nothing is on its way any more.
+/// Stops all talk, waits until all messages have arrived, and checks them.
 fn conclude(people: &People) -> Vec<Note> {
     people.talk(PEOPLE.len(), false);
     let talkers = |all: &[Note]| all[..PEOPLE.len()].to_vec();

@@ -1,4 +1,5 @@
-//! What single members are told, across nodes: who comes back, who sends twice, who has a name.
+//! Tests what single members receive across nodes: after they come back, when they send a message
+//! twice, and when they want the same name.
 
 mod stage;
 
@@ -14,7 +15,7 @@ use tightwire::{Client, Message, WebSocket};
 struct Caller(WebSocket);
 
 impl Caller {
-    /// Connects, and asks to be let in.
+    /// Connects, and sends `join`.
     fn call(address: SocketAddr, join: &Value) -> Self {
         let ws = Client::new().connect(&format!("ws://{address}/ws")).unwrap();
         ws.send(join.to_string()).unwrap();
@@ -28,17 +29,17 @@ impl Caller {
     fn next(&mut self) -> Option<Value> {
         match self.0.recv_timeout(PATIENCE).unwrap()? {
             Message::Text(text) => Some(serde_json::from_str(&text).unwrap()),
-            Message::Binary(_) => panic!("nodes speak in text"),
+            Message::Binary(_) => panic!("nodes send text"),
         }
     }
 
-    /// Passes over all until one of these comes.
+    /// Skips replies until one of these kinds comes.
     fn until(&mut self, kinds: &[&str]) -> Value {
         self.until_it(|reply| kinds.iter().any(|kind| reply["type"] == *kind))
     }
 
-    /// Passes over all until one is as this says. A node tells the latency again and again, so a
-    /// limit for each reply alone would never end this.
+    /// Skips replies until one meets this condition. A node sends the latency again and again, so a
+    /// timeout for each reply alone would never end this.
     fn until_it(&mut self, is_so: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -46,16 +47,16 @@ impl Caller {
             if is_so(&reply) {
                 return reply;
             }
-            assert!(Instant::now() < deadline, "no such reply came in time; the last one was {reply}");
+            assert!(Instant::now() < deadline, "no such reply in time; the last one was {reply}");
         }
     }
 
-    /// Passes over all until these are said to be in the room.
+    /// Skips replies until the list of members is this one.
     fn until_members_are(&mut self, names: &[&str]) {
         self.until_it(|reply| reply["type"] == "members" && reply["members"] == json!(names));
     }
 
-    /// Says something, and returns what comes of it.
+    /// Sends a message, and returns the answer.
     fn ask(&mut self, key: &str) -> Value {
         self.say(key);
         let answer = self.until(&["said", "delayed", "refused"]);
@@ -84,7 +85,7 @@ fn redis(cluster: &Cluster) -> redis::Connection {
 }
 
 #[test]
-fn who_comes_back_is_told_all_that_was_missed_and_whether_that_is_all() {
+fn a_member_that_comes_back_gets_the_missed_lines_and_learns_of_lost_ones() {
     if !are_there() {
         return;
     }
@@ -95,7 +96,7 @@ fn who_comes_back_is_told_all_that_was_missed_and_whether_that_is_all() {
     let first = ann.ask("0")["number"].as_str().unwrap().to_owned();
     ann.0.close().unwrap();
 
-    // More than a page, by more than one, since one may not say so much at once.
+    // More than two pages. Four members share the work, because the rate of one is limited.
     let mut said = Vec::new();
     for name in ["Ben", "Carol", "Dave", "Eve"] {
         let mut caller = Caller::call(two, &join(name, name, None));
@@ -120,12 +121,12 @@ fn who_comes_back_is_told_all_that_was_missed_and_whether_that_is_all() {
     assert_eq!(missed, said);
     assert_eq!(welcome["missed"], false);
 
-    // Who is new is told the end of it.
+    // A new member gets the latest lines.
     let frank = Caller::call(one, &join("Frank", "f", None)).until(&["welcome"]);
     assert_eq!(texts(&frank["history"]), said[said.len() - 50..]);
     assert_eq!(frank["missed"], false);
 
-    // What Redis does not keep can be missed, and is said to be.
+    // Lines that Redis no longer keeps are missed, and the welcome says so.
     let mut trim = redis::cmd("XTRIM");
     trim.arg("chat:said:lobby").arg("MAXLEN").arg(10);
     trim.query::<u64>(&mut redis(&cluster)).unwrap();
@@ -135,7 +136,7 @@ fn who_comes_back_is_told_all_that_was_missed_and_whether_that_is_all() {
 }
 
 #[test]
-fn what_is_sent_twice_is_said_once_wherever_it_is_sent() {
+fn a_message_that_is_sent_twice_is_said_once_on_any_node() {
     if !are_there() {
         return;
     }
@@ -149,7 +150,7 @@ fn what_is_sent_twice_is_said_once_wherever_it_is_sent() {
     assert_eq!(texts(&again.until(&["welcome"])["history"]), ["key"]);
     assert_eq!(again.ask("key")["number"], first);
     assert_eq!(ann.end(), 4001, "it has come back on another connection");
-    // Another one may have the same key.
+    // Another session may use the same key.
     let mut ben = Caller::call(cluster.nodes[2].address, &join("Ben", "b", None));
     ben.until(&["welcome"]);
     assert_ne!(ben.ask("key")["number"], first);
@@ -179,7 +180,7 @@ fn a_name_is_that_of_one_session_on_all_nodes() {
     let mut moves = || moves.query::<redis::streams::StreamRangeReply>(&mut redis).unwrap().ids;
     let before = moves();
     ann.0.close().unwrap();
-    // It is a move, where a place that is only lost to time is none.
+    // Leaving is a move, unlike a place that expires.
     until("Ann leaves", || moves().iter().any(|entry| !before.contains(entry)));
     Caller::call(two, &join("aNN", "b", None)).until(&["welcome"]);
 }
@@ -197,9 +198,9 @@ fn a_message_that_was_put_off_is_overtaken_by_no_other() {
     cluster.nodes.iter().for_each(|node| node.until_health_is(503));
     cluster.redis().signal("CONT");
     cluster.nodes.iter().for_each(|node| node.until_health_is(200));
-    // By now it could be said.
+    // Redis could take it now.
     assert_eq!(ann.ask("second")["type"], "delayed");
-    // Nor does one change that which can never be said.
+    // A message that is refused does not change that.
     ann.0.send(json!({ "type": "say", "key": "empty", "text": " " }).to_string()).unwrap();
     assert_eq!(ann.until(&["refused", "said", "delayed"])["type"], "refused");
     assert_eq!(ann.ask("second")["type"], "delayed");

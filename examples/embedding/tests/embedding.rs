@@ -1,4 +1,4 @@
-//! Each host as a process, with a client.
+//! Runs each host as a process, with a client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -91,7 +91,7 @@ fn each_host_refuses_what_is_no_handshake() {
     }
 }
 
-/// Both directions are full at once.
+/// Both directions carry messages at the same time.
 #[test]
 fn a_host_that_hands_out_a_stream_is_full_duplex() {
     const COUNT: usize = 64;

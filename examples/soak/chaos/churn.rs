@@ -192,7 +192,8 @@ fn connect(address: SocketAddr, is_secure: bool, path: &str) -> Result<WebSocket
     client.connect(&format!("{scheme}://{host}:{}{path}", address.port()))
 }
 
-/// Clients come and go, more of them than have room, and go on doing so through the shutdown.
+/// Clients come and go, more of them than the server has room for, and continue to do so during the
+/// shutdown.
 fn churn(running: Running, random: &mut Random) -> Outcome<()> {
     let mut threads = Vec::new();
     for _ in 0..MAX_CONNECTIONS + 3 {

@@ -21,7 +21,7 @@ pub(crate) enum Transport {
     Tls,
 }
 
-/// A pair of connections, and what is known about them beside.
+/// A pair of connections, with the records of their frames and the wire between them.
 #[derive(Debug)]
 pub(crate) struct Connected {
     pub(crate) sockets: [WebSocket; 2],

@@ -38,7 +38,7 @@ impl Notes {
         *slowest = took.max(*slowest);
     }
 
-    /// Starts a thread that is on the list of those that run.
+    /// Starts a thread, and lists it until it ends.
     pub(crate) fn spawn<T: Send + 'static>(
         self: &Arc<Self>,
         name: String,
@@ -52,7 +52,7 @@ impl Notes {
         })
     }
 
-    /// The result of a thread. A panic is a violation.
+    /// Waits for a thread, and returns its result. A panic is a violation.
     pub(crate) fn join<T>(&self, thread: JoinHandle<T>) -> Option<T> {
         let outcome = thread.join();
         if outcome.is_err() {
@@ -61,7 +61,7 @@ impl Notes {
         outcome.ok()
     }
 
-    /// The threads that have not ended.
+    /// Returns the threads that have not ended.
     pub(crate) fn running(&self) -> String {
         lock(&self.running).values().cloned().collect::<Vec<_>>().join("\n  ")
     }

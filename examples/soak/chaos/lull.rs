@@ -66,8 +66,8 @@ fn ping_a_busy_handler(pair: &Arc<Pair>, side: usize, random: &mut Random) -> bo
     let feeds = Arc::new(AtomicBool::new(true));
     let feeder = {
         let (shared, feeds, mut random) = (Arc::clone(pair), Arc::clone(&feeds), random.fork());
-        // A message that takes long to compress keeps others waiting for the turn. Uncompressed
-        // feeds must stay below the buffer of a socket.
+        // A message that takes long to compress keeps other threads waiting for the writer.
+        // Uncompressed feeds must stay below the buffer of a socket.
         let len = if pair.plan.is_deflated { 200_000 } else { 300 };
         pair.notes.spawn(format!("feeder of the {}", SIDES[1 - side]), move || {
             while feeds.load(Ordering::SeqCst) {

@@ -13,7 +13,7 @@ pub(crate) const HUB: usize = 3;
 const TEXT: &str = "so much text: ä語🦀Ж. ";
 const BYTES: &[u8] = b"\x00\xFFbytes\x80 that are no \xC3\x28text";
 
-/// A message of about `len` bytes. Its kind and content follow from the three numbers.
+/// Returns a message of about `len` bytes. Its kind and content follow from the three numbers.
 pub(crate) fn make(author: usize, number: u64, len: usize) -> Message {
     repeat(author, number, len / BYTES.len())
 }
@@ -31,7 +31,7 @@ fn repeat(author: usize, number: u64, count: usize) -> Message {
     }
 }
 
-/// The author and the number of a message, after a look at every byte of it.
+/// Checks every byte of a message, and returns its author and number.
 pub(crate) fn check(message: &Message) -> Result<(usize, u64), String> {
     let [author, number, count] = head(message.as_bytes())?;
     let whole = message.len() <= 1 << 30 && count <= message.len() as u64;
@@ -42,7 +42,7 @@ pub(crate) fn check(message: &Message) -> Result<(usize, u64), String> {
     }
 }
 
-/// The author, the number and the size of a message that begins with these bytes.
+/// Returns the author, the number and the size of a message that begins with these bytes.
 pub(crate) fn head(bytes: &[u8]) -> Result<[u64; 3], String> {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = std::str::from_utf8(line.get(..60).unwrap_or(line)).map_err(|e| e.to_string())?;
@@ -63,7 +63,7 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Notes a message. A hub may leave out a slow member, all others may leave out nothing.
+    /// Notes a message. A hub may leave out a slow member. All other authors may leave out nothing.
     pub(crate) fn note(&mut self, author: usize, number: u64) -> Result<(), String> {
         let last = self.last[author];
         if number > last {

@@ -1,9 +1,10 @@
 //! Both ends of connections in one process, doing everything at once: several threads send with
 //! timeouts that are too short, broadcast, ping, and read in fits and starts through tiny windows,
-//! until one end, or both, close, abort or vanish. A server is shut down amid such clients.
+//! until one end, or both, close, abort or vanish. A server is shut down while such clients are
+//! connected.
 //!
-//! Every accepted message has to arrive once, whole and in the order of its sender; every Ping has
-//! to be answered; every thread has to end; and no descriptor may be left.
+//! Every accepted message must arrive once, complete and in the order of its sender. Every Ping
+//! must be answered, every thread must end, and no descriptor may be left.
 
 mod churn;
 mod connect;

@@ -26,7 +26,7 @@ pub(crate) const GIVE_UP: Duration = Duration::from_secs(30);
 /// The time within which a peer that reads must answer a Ping.
 pub(crate) const PONG: Duration = Duration::from_secs(5);
 
-/// What the threads of a pair share.
+/// The state that the threads of a pair share.
 #[derive(Debug)]
 pub(crate) struct Pair {
     /// Names the transport, the batch and the plan in reports.
@@ -98,7 +98,7 @@ impl Pair {
         fate
     }
 
-    /// Sends a Ping whose payload no other one has, and returns that if the Ping was accepted.
+    /// Sends a Ping with a unique payload, and returns the payload if the Ping was accepted.
     pub(crate) fn ping(&self, side: usize) -> Result<Vec<u8>, Fate> {
         let payload = format!("Ping {}", add(&self.ping_count, 1)).into_bytes();
         match self.fate(side, self.ends[side].sender.ping(&payload)) {
@@ -143,7 +143,7 @@ impl Pair {
     }
 }
 
-/// Takes a pair through its plan, and gives what outlives the connection.
+/// Takes a pair through its plan, and returns the handles that outlive the connection.
 pub(crate) fn run(
     transport: Transport,
     name: &str,

@@ -38,7 +38,7 @@ pub(crate) enum Ending {
     CloseWhole(usize),
     /// A side closes while the handler of its peer is slow.
     PeerIsSlow(usize),
-    /// A side closes, and its own handler is slow to look at the answer.
+    /// A side closes, and its own handler is slow to receive the answer.
     CloserIsSlow(usize),
     /// This ending and those below come while messages are sent.
     Abort(usize),
@@ -124,12 +124,12 @@ impl Ending {
         self == Self::CloseWhole(side)
     }
 
-    /// Whether the connection ends while messages are sent.
+    /// Returns whether the connection ends while messages are sent.
     pub(crate) const fn is_amidst(self) -> bool {
         matches!(self, Self::CloseAmidst(_) | Self::Abort(_) | Self::Drop(_) | Self::Unfinished(_))
     }
 
-    /// The close code that both ends must see, if there is one.
+    /// Returns the close code that both ends must see, if there is one.
     pub(crate) const fn code(self) -> Option<u16> {
         match self {
             Self::Abort(_) | Self::Drop(_) => None,

@@ -111,7 +111,7 @@ pub(crate) fn receive(pair: &Pair, side: usize, mut half: Half, random: &mut Ran
     Ended { code, error, arrivals }
 }
 
-/// Closes a connection where the plan says so, and drops it.
+/// Closes a connection if the plan requires it, and drops it.
 fn leave(pair: &Pair, side: usize, mut half: Half, error: &mut Option<String>) -> u16 {
     if let (Half::Whole(ws), Ending::CloseWhole(closer)) = (&mut half, pair.plan.ending) {
         if closer == side {
@@ -161,8 +161,8 @@ fn read(half: &mut Half, random: &mut Random) -> Result<Option<Arrived>, Error> 
     }))
 }
 
-/// Plays a handler that is busy until the Ping before its message is answered. The receiver has met
-/// that Ping, so the Pong must not wait for the next receive.
+/// Plays a handler that is busy until the Ping before its message is answered. The receiver has
+/// seen that Ping, so the Pong must not wait for the next receive.
 fn be_busy(pair: &Pair, side: usize, number: u64) {
     let (peer, start) = (&pair.ends[1 - side], Instant::now());
     let Some((_, ping)) = lock(&peer.ping).take_if(|(before, _)| *before == number) else { return };

@@ -22,7 +22,7 @@ pub(crate) enum Fate {
     Over,
 }
 
-/// Sends messages until the pair is to be quiet or the connection ends.
+/// Sends messages until the pair must be quiet or the connection ends.
 pub(crate) fn send(pair: &Pair, side: usize, author: usize, random: &mut Random) {
     let sender = &pair.ends[side].sender;
     while !pair.is_quiet.load(Ordering::SeqCst) {
@@ -76,7 +76,7 @@ pub(crate) fn closed(error: io::Error) -> Error {
     }
 }
 
-/// Broadcasts to both ends, now and then in storms.
+/// Broadcasts to both ends, sometimes in storms.
 pub(crate) fn broadcast(pair: &Pair, which: usize, random: &mut Random) {
     let mut number = 0;
     while !pair.is_quiet.load(Ordering::SeqCst) {

@@ -1,5 +1,5 @@
 //! A stream that moves few bytes at a time and has a tiny window. The standard library cannot set
-//! the socket buffers, and the default ones are too large for a writer to meet their end often.
+//! the size of socket buffers, and a writer would rarely fill the default ones.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -47,7 +47,7 @@ struct Flow {
 }
 
 impl Wire {
-    /// The limits do not hold before [`Self::set_calm`] ends the calm.
+    /// Creates a wire whose limits do not hold before [`Self::set_calm`] ends the calm.
     pub(crate) fn new(limits: Limits) -> Self {
         let flow = || {
             let (is_held, is_over) = (false, false);
@@ -152,7 +152,7 @@ impl Rough {
         }
     }
 
-    /// Whether this call meets trouble, and which of two kinds.
+    /// Returns whether this call meets trouble, and which of two kinds.
     fn trouble(&self, random: &Mutex<Random>) -> Option<bool> {
         let mut random = random.lock().unwrap_or_else(PoisonError::into_inner);
         random.one_in(self.wire.limits.trouble_one_in).then(|| random.one_in(2))
@@ -173,7 +173,7 @@ impl Stream for Rough {
         }
         let mut count = self.stream.read(&mut buffer[..most])?;
         if count > 0 && count < most && self.wire.wait_for_more(peer) {
-            // A failure comes again in the next read.
+            // A failure appears again in the next read.
             count += self.stream.read(&mut buffer[count..most]).unwrap_or(0);
         }
         self.wire.give_back(peer, count);

@@ -1,5 +1,5 @@
-//! A stream that looks at the frames that pass through it: the public API does not tell a program
-//! about Pongs, so only the bytes show whether a Ping was answered.
+//! A stream that looks at the frames that pass through it. The public API does not report Pongs, so
+//! only the bytes show whether a Ping was answered.
 
 use std::collections::VecDeque;
 use std::io;
@@ -41,7 +41,7 @@ impl Record {
         self.is_open.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the peer has yet to answer the Ping with this payload, or one of those after it.
+    /// Returns whether the peer has yet to answer the Ping with this payload, or a later one.
     pub(crate) fn awaits(&self, payload: &[u8]) -> bool {
         self.lock().waiting.iter().any(|(waiting, _)| waiting == payload)
     }
@@ -50,14 +50,14 @@ impl Record {
         !self.lock().waiting.is_empty()
     }
 
-    /// How long the slowest answer took, or has been missing for.
+    /// Returns how long the slowest answer took, or has been missing.
     pub(crate) fn slowest_pong(&self) -> Duration {
         let pings = self.lock();
         let oldest = pings.waiting.front().map_or(Duration::ZERO, |(_, since)| since.elapsed());
         pings.slowest.max(oldest)
     }
 
-    /// The opcode of a data frame or a second Close frame that was sent after our Close frame.
+    /// Returns the opcode of a data frame or a second Close frame that followed our Close frame.
     pub(crate) fn after_close(&self) -> Option<u8> {
         self.lock().after_close
     }
@@ -151,7 +151,7 @@ fn each_frame(frames: &Mutex<Frames>, bytes: &[u8], mut note: impl FnMut(u8, &[u
 }
 
 impl Frames {
-    /// Takes a byte of the header, or what there is of the payload.
+    /// Takes a byte of the header, or all available bytes of the payload.
     fn advance<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         if !self.is_inside {
             self.header.push(bytes[0]);
@@ -179,7 +179,7 @@ impl Frames {
     }
 }
 
-/// The length of the payload, once the header is whole (§5.2).
+/// Returns the length of the payload, once the header is complete (§5.2).
 fn payload_len(header: &[u8]) -> Option<u64> {
     let second = *header.get(1)?;
     let extended = match second & 0x7F {

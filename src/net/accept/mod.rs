@@ -4,10 +4,13 @@
 //! decide what it means. This folder only carries the bytes, and makes sure that a client that is
 //! refused can read why.
 
+mod refusal;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::refusal::Refusal;
 use super::connection::Options;
 use super::deadline::Deadline;
 use super::tls::ServerTls;
@@ -50,14 +53,6 @@ pub struct Acceptor {
     head_limits: HeadLimits,
     pub(super) options: Options,
     pub(super) tls: ServerTls,
-}
-
-/// The reason why there is no connection, and the answer to the client.
-enum Refusal {
-    Rejected(Box<Rejection>),
-    Answered(Response),
-    /// No request arrived. Only a timeout is answered, with 408.
-    Failed(Error),
 }
 
 /// A request that opens a connection, and its answer.
@@ -364,33 +359,6 @@ impl Acceptor {
     /// Returns how long a client may take to end its side of the stream after our last byte.
     pub(super) const fn linger(&self) -> Duration {
         self.options.timeouts.linger
-    }
-}
-
-impl Refusal {
-    /// Returns the same refusal in the form for a `HEAD` request.
-    fn without_body(mut self) -> Self {
-        match &mut self {
-            Self::Rejected(rejection) => rejection.omit_body(),
-            Self::Answered(response) => response.omit_body(),
-            Self::Failed(_) => {}
-        }
-        self
-    }
-}
-
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(Box::new(rejection))
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Handshake(HandshakeError::Http(error)) => Rejection::from(error).into(),
-            error => Self::Failed(error),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What a [`Hub`](super::Hub) does with a member that is slow to read.
+/// The treatment of members that are slow to read, by a [`Hub`](super::Hub).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SlowPolicy {

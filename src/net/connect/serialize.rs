@@ -27,7 +27,7 @@ pub(super) enum Serialize {
     Yes,
 }
 
-/// What counts as one server.
+/// The identity of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Remote {
     Address(SocketAddr),

@@ -136,7 +136,7 @@ struct TooManyConnections(usize);
 
 impl fmt::Display for TooManyConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "all {} connections that may be at once are taken", self.0)
+        write!(f, "the limit of {} connections is reached", self.0)
     }
 }
 

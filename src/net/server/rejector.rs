@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_accepts_does_not_wait_for_room_in_the_queue() {
+    fn accepting_thread_does_not_wait_for_room_in_the_queue() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let stream = Arc::new(listener.accept().unwrap().0);

@@ -317,7 +317,7 @@ impl Stream for TlsStream {
             match self.decrypt(&mut incoming, free) {
                 Ok(Some(count @ 1..)) => {
                     filled += count;
-                    // What is left of a record would have filled the buffer.
+                    // The rest of a record would have filled the buffer.
                     if filled == buffer.len() || incoming.unread().is_empty() {
                         return Ok(filled);
                     }

@@ -1,4 +1,4 @@
-//! Asks a server on loopback, for `run` to count the server's instructions.
+//! Sends messages to a server on loopback, so that `run` can count the server's instructions.
 //!
 //! ```text
 //! load ADDRESS DEPTH LEN COUNT

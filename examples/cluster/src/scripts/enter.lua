@@ -1,6 +1,6 @@
--- Gives a place in a room to who has a name that nobody else has there.
--- KEYS: when whose place ends, who has which place, the moves of the room.
--- ARGV: for how many milliseconds the place is, how many places there are;
+-- Takes a place in a room, unless another session has the name there.
+-- KEYS: when each place expires, the connection that has each place, the moves of the room.
+-- ARGV: how many milliseconds the place lasts, the most places;
 --       the name in lower case, the connection, its session, the name.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -19,7 +19,7 @@ elseif redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then
 end
 redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[3])
 redis.call('HSET', KEYS[2], ARGV[3], table.concat({ ARGV[4], ARGV[5], came, ARGV[6] }, '\n'))
--- A room that all nodes have forgotten leaves nothing behind.
+-- When no node uses the room any more, its keys expire.
 redis.call('PEXPIRE', KEYS[1], ARGV[1] * 2)
 redis.call('PEXPIRE', KEYS[2], ARGV[1] * 2)
 redis.call('XADD', KEYS[3], 'MAXLEN', 1, '*', 'by', ARGV[4])

@@ -1,5 +1,5 @@
--- Gives a place in a room up, unless another connection has it by now.
--- KEYS: when whose place ends, who has which place, the moves of the room.
+-- Gives up a place in a room, unless another connection has it now.
+-- KEYS: when each place expires, the connection that has each place, the moves of the room.
 -- ARGV: the name in lower case, the connection.
 local holder = redis.call('HGET', KEYS[2], ARGV[1])
 if not holder or string.match(holder, '^(.-)\n') ~= ARGV[2] then return 0 end

@@ -1,5 +1,5 @@
--- Who is in a room, in the order in which they came.
--- KEYS: when whose place ends, who has which place.
+-- Returns the names of the members of a room, in the order in which they came.
+-- KEYS: when each place expires, the connection that has each place.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local here = {}

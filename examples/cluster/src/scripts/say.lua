@@ -1,6 +1,7 @@
--- Adds a line to a room, once for each key: who sends it again is told where it is.
+-- Adds a line to a room, once for each key, and returns its number. A key that comes again gets the
+-- same number.
 -- KEYS: the lines of the room, the key of the message.
--- ARGV: how many lines to keep, for how many seconds to keep them, and for how many the key;
+-- ARGV: how many lines to keep, how many seconds to keep them, how many seconds to keep the key;
 --       name, text, key.
 local said = redis.call('GET', KEYS[2])
 if said then return said end

@@ -1,7 +1,7 @@
--- Keeps places in a room for connections that are still there, and returns those whose place
--- somebody else has, in pairs: the connection, and whether it is by its own session.
--- KEYS: when whose place ends, who has which place.
--- ARGV: for how many milliseconds the places are; for each connection its name in lower case,
+-- Renews the places of connections in a room. Returns the connections that have lost theirs, in
+-- pairs: the connection, and 'replaced' if its own session has the place now, otherwise 'taken'.
+-- KEYS: when each place expires, the connection that has each place.
+-- ARGV: how many milliseconds the places last; for each connection its name in lower case,
 --       the connection, its session, the name.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -10,7 +10,7 @@ for n = 2, #ARGV, 4 do
     local lower, connection, session, name = ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3]
     local holder = redis.call('HGET', KEYS[2], lower)
     local ends = tonumber(redis.call('ZSCORE', KEYS[1], lower) or 0)
-    -- A place that has expired, or was lost with Redis' memory, can be had again.
+    -- A place that has expired, or was lost with the memory of Redis, can be taken again.
     if not holder or (ends <= now and string.match(holder, '^(.-)\n') ~= connection) then
         redis.call('HSET', KEYS[2], lower, table.concat({ connection, session, now, name }, '\n'))
         holder = connection .. '\n' .. session .. '\n'

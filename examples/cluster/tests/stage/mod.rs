@@ -1,4 +1,4 @@
-//! What the tests need: the programs of a cluster, and people who talk through it.
+//! Support for the tests: the programs of a cluster, and people who talk through it.
 
 #[allow(dead_code, reason = "each test uses some of it")]
 pub mod people;
@@ -7,5 +7,5 @@ pub mod programs;
 
 use std::time::Duration;
 
-/// Nothing that is waited for takes longer, on a machine that is very busy too.
+/// The deadline of each wait, long enough even for a very busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! People who talk, who connect again when their connection breaks, and who send again what was
-//! not acknowledged.
+//! People who talk, who reconnect when their connection breaks, and who send again the messages
+//! that were not acknowledged.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -12,14 +12,14 @@ use tightwire::{Client, Error, Message, Operation, Timeouts, WebSocket};
 
 use super::PATIENCE;
 
-/// As many messages of one may be on their way.
+/// The most messages of one person that may be unacknowledged.
 const WINDOW: usize = 4;
-/// How often each says something new: a little less than the nodes allow.
+/// How often each person says something new: a little less often than the nodes allow.
 const PACE: Duration = Duration::from_millis(60);
-/// How long to wait before trying again, at most; anything between nothing and this.
+/// The longest pause before a reconnect. A pause is between zero and this.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
-/// Everybody, and what they have come to know.
+/// All people, and their notes.
 pub struct People {
     notes: Arc<Notes>,
     threads: Vec<JoinHandle<()>>,
@@ -31,7 +31,7 @@ struct Notes {
     changed: Condvar,
 }
 
-/// What one of them knows.
+/// The notes of one person.
 #[derive(Clone, Default)]
 pub struct Note {
     pub name: String,
@@ -40,23 +40,23 @@ pub struct Note {
     pub welcomes: usize,
     /// The code with which each connection ended.
     pub closes: Vec<u16>,
-    /// Messages that were put off, and how often it was said that some were missed.
+    /// How often a message was delayed, and how often a node reported missed lines.
     pub delayed: usize,
     pub missed: usize,
     pub refused: Vec<String>,
     pub members: Vec<String>,
-    /// What was seen of others and oneself, in this order: who, and the number in the text.
+    /// The lines that this person saw, in order: the speaker, and the number in the text.
     pub seen: Vec<(String, u64)>,
-    /// How many of one's messages are acknowledged.
+    /// How many messages of this person are acknowledged.
     pub said: u64,
-    /// Not yet acknowledged.
+    /// The messages that are not acknowledged yet.
     waiting: VecDeque<u64>,
     last: Option<(u64, u64)>,
     is_talking: bool,
     is_leaving: bool,
 }
 
-/// One of them, on a thread.
+/// One person, on a thread.
 struct Person {
     notes: Arc<Notes>,
     index: usize,
@@ -64,7 +64,7 @@ struct Person {
     address: SocketAddr,
     comes_back: bool,
     next: Instant,
-    /// When to send again what was put off.
+    /// When to send delayed messages again.
     again: Option<Instant>,
 }
 
@@ -73,7 +73,7 @@ impl People {
         Self { notes: Arc::default(), threads: Vec::new() }
     }
 
-    /// Has somebody come in, and waits for the welcome.
+    /// Connects a person, and waits for the welcome.
     pub fn come(&mut self, name: &str, address: SocketAddr, comes_back: bool) -> usize {
         let mut all = self.notes.lock();
         let index = all.len();
@@ -87,18 +87,18 @@ impl People {
         index
     }
 
-    /// Has the first so many talk, or fall silent.
+    /// Makes the first `people` people talk, or fall silent.
     pub fn talk(&self, people: usize, is_talking: bool) {
         let mut all = self.notes.lock();
         all.iter_mut().take(people).for_each(|note| note.is_talking = is_talking);
     }
 
-    /// Waits for something to become known, and returns what is known then.
+    /// Waits until the notes meet a condition, and returns them.
     pub fn until(&self, what: &str, is_so: impl Fn(&[Note]) -> bool) -> Vec<Note> {
         let waits = |all: &mut Vec<Note>| !is_so(all);
         let waited = self.notes.changed.wait_timeout_while(self.notes.lock(), PATIENCE, waits);
         let (all, waited) = waited.unwrap();
-        assert!(!waited.timed_out(), "in vain: {what}\n{}", show(&all));
+        assert!(!waited.timed_out(), "timed out: {what}\n{}", show(&all));
         all.clone()
     }
 
@@ -144,13 +144,13 @@ impl Person {
                     return;
                 }
             }
-            // Not all at once: the clock is as good as dice here.
+            // People must not all reconnect at once. The clock is random enough for this.
             let nanos = u64::from(Instant::now().duration_since(self.next).subsec_nanos());
             thread::sleep(BACK_OFF.mul_f64((nanos % 1_000) as f64 / 1e3));
         }
     }
 
-    /// Is in the room until the connection ends, and returns with which code.
+    /// Stays in the room until the connection ends, and returns the close code.
     fn attend(&mut self, ws: &mut WebSocket) -> Result<u16, Error> {
         let last = self.note(|note| note.last);
         ws.send(
@@ -168,7 +168,7 @@ impl Person {
                     let reply = serde_json::from_str(&text).expect("nodes speak JSON");
                     self.hear(ws, &reply)?;
                 }
-                Ok(Some(_)) => panic!("nodes speak in text"),
+                Ok(Some(_)) => panic!("nodes send text"),
                 Ok(None) => return Ok(ws.close_status().map_or(1006, |status| status.code())),
                 Err(Error::Timeout(Operation::Receive)) => {}
                 Err(error) => return Err(error),
@@ -181,7 +181,7 @@ impl Person {
         }
     }
 
-    /// Says something new, or once more what was put off.
+    /// Says something new, or sends delayed messages again.
     fn speak(&mut self, ws: &WebSocket) -> Result<(), Error> {
         if self.again.is_some_and(|at| at <= Instant::now()) {
             self.again = None;
@@ -225,7 +225,7 @@ impl Person {
             "said" => {
                 let number: u64 = text("key").parse().unwrap();
                 self.note(|note| {
-                    // Of what was sent twice, the second answer tells nothing new.
+                    // A message that was sent twice gets a second answer, which is not new.
                     if note.waiting.front() == Some(&number) {
                         note.waiting.pop_front();
                         note.said = number;
@@ -240,7 +240,7 @@ impl Person {
             "missed" => self.note(|note| note.missed += 1),
             "refused" => self.note(|note| note.refused.push(text("why"))),
             "latency" => {}
-            other => panic!("what is {other}?"),
+            other => panic!("unknown reply {other}"),
         }
         Ok(())
     }
@@ -261,8 +261,8 @@ fn lines(note: &mut Note, lines: &Value) {
     lines.as_array().expect("lines").iter().for_each(|said| line(note, said));
 }
 
-/// Lines that come again, as after the welcome of a node that is a little behind, have a number
-/// that is no news: that is the client's part.
+/// Notes a line if its number is new. Lines can come twice, for instance after the welcome of a
+/// node that is a little behind. Skipping them is up to the client.
 fn line(note: &mut Note, said: &Value) {
     let number = said["number"].as_str().and_then(|number| number.split_once('-')).unwrap();
     let number: (u64, u64) = (number.0.parse().unwrap(), number.1.parse().unwrap());
@@ -278,8 +278,8 @@ fn names(members: &Value) -> Vec<String> {
     names.map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 
-/// Asserts that each of these has seen all that any of them has said, once, and in the order of
-/// each speaker; and that all have seen it in the same order.
+/// Asserts that each person has seen all messages of each speaker once and in order, and that all
+/// people have seen them in the same order.
 pub fn assert_all_was_seen_once_and_in_order(notes: &[Note]) {
     let first = &notes[0];
     for note in notes {

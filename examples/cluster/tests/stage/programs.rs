@@ -1,4 +1,4 @@
-//! Redis, three nodes and HAProxy on ports of the loopback interface, which all end with the test.
+//! Redis, three nodes and HAProxy on ports of the loopback interface. They all end with the test.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use super::PATIENCE;
 
 pub const NAMES: [&str; 3] = ["one", "two", "three"];
 
-/// What Redis keeps when it is killed.
+/// The data that Redis keeps when it is killed.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Persistence {
     Nothing,
@@ -21,13 +21,13 @@ pub enum Persistence {
     Everything,
 }
 
-/// A program that is killed when this is dropped, whatever became of the test.
+/// A program that is killed when this is dropped, even if the test fails.
 pub struct Program(Child);
 
 pub struct Node {
     program: Program,
     pub address: SocketAddr,
-    /// What it writes: it must not come to a closed pipe.
+    /// Keeps the pipe open to which the node writes.
     _output: BufReader<ChildStdout>,
 }
 
@@ -43,10 +43,11 @@ pub struct Cluster {
     home: Home,
 }
 
-/// A folder for what the programs write. It is shown if the test fails.
+/// A folder for the files of the programs. The logs are shown if the test fails.
 struct Home(PathBuf);
 
-/// Whether the programs are there. If not, the test is skipped, and says so where it is seen.
+/// Returns whether the programs are installed. If not, the test is skipped, and standard error says
+/// so.
 pub fn are_there() -> bool {
     let is_there = |program: &&str| {
         let version = if *program == "haproxy" { "-v" } else { "--version" };
@@ -61,7 +62,7 @@ pub fn are_there() -> bool {
             missing.join(" and no ")
         );
         let name = thread::current().name().unwrap_or_default().to_owned();
-        // Not by a macro: what those print is kept from sight while a test passes.
+        // Not with a macro, because the test harness hides its output while a test passes.
         let _ = writeln!(
             io::stderr(),
             "\n!!! SKIPPED: {name}. There is no {}.",
@@ -120,7 +121,7 @@ impl Cluster {
         self.redis = start_redis(&self.home.0, self.redis_port, self.persistence);
     }
 
-    /// Waits until HAProxy knows this of a node.
+    /// Waits until HAProxy reports this state of a node.
     pub fn until_state_is(&self, name: &str, state: &str) {
         until(&format!("node {name} {state}"), || {
             let Some((_, table)) = get(self.state, "/;csv") else { return false };
@@ -135,7 +136,7 @@ impl Node {
         &mut self.program
     }
 
-    /// Waits until the node says this of itself.
+    /// Waits until the health check of the node returns this status.
     pub fn until_health_is(&self, status: u16) {
         until(&format!("health {status} of {}", self.address), || {
             get(self.address, "/health").is_some_and(|(got, _)| got == status)
@@ -155,7 +156,7 @@ impl Program {
         self.0.wait().unwrap();
     }
 
-    /// std sends no signal but that of `kill`.
+    /// Sends a signal. It runs a program for that, because std can only send SIGKILL.
     pub fn signal(&self, name: &str) {
         let (name, id) = (format!("-{name}"), self.0.id().to_string());
         assert!(Command::new("kill").args([name, id]).status().unwrap().success());
@@ -173,7 +174,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -234,7 +235,7 @@ fn log(home: &Path, of: &str) -> File {
     File::options().create(true).append(true).open(path).unwrap()
 }
 
-/// A port that nobody has, and that the system gives to nobody who asks for any.
+/// Returns a free port outside of the range from which the system assigns ports.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (process::id() % 1_000) as u16 * 12;
@@ -246,16 +247,16 @@ fn free_port() -> u16 {
     }
 }
 
-/// Asks again and again: the programs tell nobody when they change their minds.
+/// Polls until a condition holds, because the programs do not report changes of their state.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// The status and the body of what is answered, if it is.
+/// Returns the status and the body of the answer, if there is one.
 pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;

@@ -1,5 +1,5 @@
-//! An echo at `/ws` of an axum application. Each connection leaves the runtime and gets a thread,
-//! where it blocks and is full duplex.
+//! An echo at `/ws` of an axum application. Each connection leaves the async runtime and gets its
+//! own thread, with blocking calls and both directions at once.
 
 use axum::Router;
 use axum::body::Body;
@@ -25,7 +25,7 @@ fn main() -> std::io::Result<()> {
     })
 }
 
-/// Answers the opening handshake, and has a thread take over once the answer is out.
+/// Answers the opening handshake. A thread takes over once the answer is sent.
 async fn upgrade(mut request: Request) -> Response<Body> {
     let upgraded = hyper::upgrade::on(&mut request);
     match accept(&request) {
@@ -37,7 +37,7 @@ async fn upgrade(mut request: Request) -> Response<Body> {
     }
 }
 
-/// What to answer, and what was agreed on; or the refusal.
+/// Returns the response and the negotiated options, or the response that refuses the request.
 fn accept(request: &Request) -> Result<(handshake::Response, Negotiated), handshake::Response> {
     let (method, target) = (request.method().as_str(), request.uri().to_string());
     let request = handshake::Request::from_parts(method, &target, request.headers())
@@ -48,7 +48,7 @@ fn accept(request: &Request) -> Result<(handshake::Response, Negotiated), handsh
 }
 
 async fn hand_over(upgraded: OnUpgrade, negotiated: Negotiated) {
-    // The client may be gone before it has the answer.
+    // The client may disconnect before it has the answer.
     let Ok(upgraded) = upgraded.await else { return };
     std::thread::spawn(move || {
         if let Err(error) = echo(upgraded, negotiated) {
@@ -57,13 +57,13 @@ async fn hand_over(upgraded: OnUpgrade, negotiated: Negotiated) {
     });
 }
 
-/// One connection, on a thread that may block.
+/// Serves one connection, on a thread that may block.
 fn echo(upgraded: Upgraded, negotiated: Negotiated) -> Result<(), Error> {
-    // `axum::serve` listens on TCP and tells HTTP/1 from HTTP/2 by itself (`auto`), so that is what
-    // is inside. Under hyper's own `http1`, `Upgraded::downcast` does the same.
+    // `axum::serve` listens on TCP, and hyper-util's `auto` tells HTTP/1 from HTTP/2, so this is
+    // the type inside. With hyper's own `http1`, use `Upgraded::downcast`.
     let parts = auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)
-        .map_err(|_| std::io::Error::other("the connection is no TCP stream"))?;
-    // It is set to blocking when it is taken over.
+        .map_err(|_| std::io::Error::other("the connection is not a TCP stream"))?;
+    // `from_upgraded` makes the stream blocking.
     let stream = parts.io.into_inner().into_std()?;
     let mut ws = Acceptor::new().from_upgraded(stream, negotiated, parts.read_buf.to_vec())?;
     while let Some(message) = ws.recv()? {

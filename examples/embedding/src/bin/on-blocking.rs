@@ -1,5 +1,5 @@
-//! An echo at `/ws` of a blocking HTTP server: a thread for each connection, and httparse to read
-//! requests.
+//! An echo at `/ws` of a blocking HTTP server, which has a thread for each connection and parses
+//! requests with httparse.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tightwire::Acceptor;
 use tightwire::handshake::{AcceptOptions, HttpError, Rejection, Request, Response, Upgrade};
 
-/// No head is longer, and none takes longer to come.
+/// Limits on a request head, and on the wait for its next bytes.
 const MAX_HEAD: usize = 16 << 10;
 const MAX_FIELDS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ fn serve(mut stream: TcpStream) -> Outcome<()> {
     }
 }
 
-/// Reads a head, and what came behind it.
+/// Reads a request, and the bytes that followed it.
 fn read_request(stream: &mut TcpStream) -> io::Result<Result<(Request, Vec<u8>), HttpError>> {
     let mut bytes = Vec::new();
     loop {

@@ -1,6 +1,6 @@
-//! An echo at `/ws` of a tiny_http server, which hands out one `Read + Write` and no stream: it
-//! has no time-outs, and no other thread can write while a read waits. So `protocol::Connection` drives it, in
-//! one thread that reads and answers. Rouille is built on tiny_http, and its `Websocket` has the
+//! An echo at `/ws` of a tiny_http server. It hands out one `Read + Write` instead of a stream,
+//! without timeouts, and no other thread can write while a read waits. So one thread reads and
+//! answers, with `protocol::Connection`. Rouille is built on tiny_http, and its `Websocket` has the
 //! same limits.
 
 use std::io::{self, Read, Write};
@@ -43,7 +43,7 @@ fn accept(request: &tiny_http::Request) -> Result<Response, Rejection> {
     Ok(Upgrade::from_request(&request)?.accept(&AcceptOptions::new())?.0)
 }
 
-/// One connection: reads, and answers what it has read.
+/// Serves one connection: reads bytes, and answers the messages in them.
 fn echo(stream: &mut (impl Read + Write + ?Sized)) -> io::Result<()> {
     let mut connection = Connection::new(Outbound::server(), Limits::default());
     let (mut buffer, mut out) = (vec![0; 16 << 10], Vec::new());
@@ -53,8 +53,8 @@ fn echo(stream: &mut (impl Read + Write + ?Sized)) -> io::Result<()> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let mut input = &buffer[..count];
-        // A Pong or a Close that answers the client is in `out` already, and so is the Close that
-        // tells it which rule it broke.
+        // `next_event` itself appends Pongs and Close frames to `out`, even the Close frame that
+        // names the rule which the client broke.
         let outcome = loop {
             match connection.next_event(&mut input, &mut out) {
                 Ok(Some(Event::Message(message))) => connection
@@ -75,7 +75,7 @@ fn echo(stream: &mut (impl Read + Write + ?Sized)) -> io::Result<()> {
 }
 
 fn into_tiny_http(response: &Response) -> tiny_http::Response<io::Cursor<Vec<u8>>> {
-    // tiny_http makes these two by itself.
+    // tiny_http adds these two itself.
     let is_ours = |name: &str| {
         !name.eq_ignore_ascii_case("Upgrade") && !name.eq_ignore_ascii_case("Connection")
     };

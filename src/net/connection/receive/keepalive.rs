@@ -20,7 +20,7 @@ pub(super) struct Keepalive {
     give_up_at: Option<Deadline>,
 }
 
-/// What the receiver must do about the silence.
+/// The receiver's reaction to silence.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Action {
     Nothing,

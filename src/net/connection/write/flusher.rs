@@ -45,7 +45,7 @@ struct Entry {
     ticks: u32,
 }
 
-/// What is left of a connection's bytes after an attempt to write them.
+/// The state of a connection's bytes after an attempt to write them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::net::connection) enum Rest {
     Nothing,
