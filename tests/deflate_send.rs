@@ -367,6 +367,7 @@ fn runs_are_compressed_with_a_window_of_eight_bits() {
     }
 }
 
+// proves 7692-7.2.3.3-1
 #[test]
 fn incompressible_data_grows_only_slightly() {
     for role in ROLES {

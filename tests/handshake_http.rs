@@ -599,7 +599,6 @@ fn statuses_used_in_handshakes_have_their_names() {
     }
 }
 
-// proves 6455-4.1-59
 #[test]
 fn a_response_has_the_fields_it_was_given() {
     let mut response = Response::new(302)

@@ -95,7 +95,7 @@ fn every_masking_key_is_accepted() {
     }
 }
 
-// proves 6455-5.2-5, 6455-5.2-26, 6455-5.2-27, 6455-5.2-28, 6455-5.8-1, 6455-9.1-9
+// proves 6455-5.2-5, 6455-5.2-26, 6455-5.2-27, 6455-5.2-28, 6455-5.8-1
 #[test]
 fn reserved_bits_fail_the_connection_on_every_kind_of_frame() {
     for bits in (0x10..=0x70).step_by(0x10) {

@@ -290,6 +290,16 @@ fn frames_sent_with_the_response_are_not_lost() {
     server.join().unwrap();
 }
 
+// proves 6455-4.1-59
+#[test]
+fn the_cookies_of_the_response_reach_the_program() {
+    let opening = wire::RESPONSE.replace("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "ACCEPT");
+    let cookies = "\r\nSet-Cookie: a=b; Path=/\r\nX: y\r\nset-cookie: c=d\r\n\r\n";
+    let ws = connect_to(opening.replace("\r\n\r\n", cookies)).unwrap();
+    let headers = ws.response().unwrap().headers();
+    assert_eq!(headers.get_all("Set-Cookie").collect::<Vec<_>>(), ["a=b; Path=/", "c=d"]);
+}
+
 #[test]
 fn interim_responses_are_skipped() {
     let early = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";

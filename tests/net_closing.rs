@@ -58,8 +58,8 @@ fn a_server_answers_close_with_the_same_code_and_ends_tcp_first() {
     }
 }
 
-// proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1, 6455-7.1.7-3, 6455-10.7-2, 6455-10.7-3,
-// 6455-7.1.7-4
+// proves 6455-7.1.7-5, 6455-7.1.7-7, 6455-8.1-1, 6455-8.1-2, 6455-7.1.7-3, 6455-10.7-2,
+// 6455-10.7-3, 6455-7.1.7-4
 #[test]
 fn a_server_tells_the_client_which_rule_it_broke() {
     let unmasked = hex("81 05 48 65 6c 6c 6f");

@@ -196,6 +196,27 @@ fn rsv1_is_an_error_after_the_offer_was_declined() {
     assert_eq!(peer.raw.read_frame(), (0x88, close_body(1002, &reason)));
 }
 
+// proves 6455-9.1-9
+#[test]
+fn a_client_whose_offer_was_declined_compresses_nothing() {
+    let (url, server) = wire::raw_server(|mut raw| {
+        let request = wire::answer_upgrade(&mut raw);
+        assert_eq!(field(&request, "Sec-WebSocket-Extensions").as_deref(), Some(OFFER));
+        let frames = [raw.read_frame(), raw.read_frame()];
+        raw.send_frame(0xc1, &hex("f2 48 cd c9 c9 07 00"));
+        frames
+    });
+    let mut ws = Client::new().deflate(DeflateConfig::new()).connect(&url).unwrap();
+    assert_eq!(ws.negotiated().deflate, None);
+    let text = text(10_000);
+    ws.send(&*text).unwrap();
+    ws.send(text.as_bytes()).unwrap();
+    let error = ws.recv().unwrap_err();
+    assert!(matches!(error, Error::Protocol(ProtocolError::ReservedBits)), "{error}");
+    let plain = text.into_bytes();
+    assert_eq!(server.join().unwrap(), [(0x81, plain.clone()), (0x82, plain)]);
+}
+
 // proves 7692-6-1, 7692-6.1-6, 7692-6.1-8, 7692-7.3-1
 #[test]
 fn compressed_messages_take_fewer_bytes() {
