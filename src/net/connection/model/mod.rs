@@ -13,7 +13,8 @@
 //! 5. An abort frees the threads that wait.
 //! 6. Only messages that the caller fed wait, unless the peer is not reading.
 //! 7. A read that met a non-waiting write does not take it for its own timeout.
-//! 8. Bytes that a thread leaves behind are handed to the flusher, or the receiver comes back.
+//! 8. Bytes and control frames that a thread leaves behind are handed to the flusher, or the
+//!    receiver comes back.
 //!
 //! `tests/model/run` runs the models, and then leaves out one fence or flag at a time. Each time a
 //! certain model must fail.
@@ -31,6 +32,7 @@ use loom::sync::atomic::{AtomicBool as LoomBool, Ordering as LoomOrdering};
 use loom::thread::{self, JoinHandle};
 
 use super::shared::Shared;
+use super::status::{BEHIND, CONTROL};
 use super::write::{Offer, Sender};
 use crate::net::{Stream, Timeouts};
 use crate::protocol::{Event, Outbound};
@@ -90,6 +92,7 @@ const TEXT: u8 = 0x81;
 const TEXT_BEGINS: u8 = 0x01;
 const LAST_FRAGMENT: u8 = 0x80;
 const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
 const PONG: u8 = 0x8A;
 
 impl Connection {
@@ -131,10 +134,11 @@ impl Connection {
         self.shared.status().needs_receiver()
     }
 
-    /// Writes the bytes that were left behind, as the flusher does. It must have been told of them.
+    /// Writes the bytes and control frames that were left behind, as the flusher does. It must have
+    /// been told of them.
     #[track_caller]
     fn flush_rest(&self) {
-        while self.shared.is_behind() {
+        while self.shared.status().has(CONTROL | BEHIND) {
             assert!(self.shared.is_handed_over(), "bytes that nobody will write");
             self.shared.write_rest();
         }

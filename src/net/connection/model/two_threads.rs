@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use loom::sync::atomic::{AtomicBool as LoomBool, Ordering as LoomOrdering};
 use loom::thread;
 
-use super::{Connection, Orders, PONG, TEXT, explore, is_accepted, ping};
+use super::{Connection, Orders, PING, PONG, TEXT, explore, is_accepted, ping};
 use crate::error::ProtocolError;
 use crate::frame::CloseCode;
 use crate::net::Error;
@@ -259,6 +259,41 @@ fn a_close_after_the_end_of_a_slice() {
         let _ = connection.sender().send("m");
         other.join().unwrap();
         assert_eq!(connection.closes(), 1);
+    });
+}
+
+#[test]
+fn a_measurement_after_the_end_of_a_slice() {
+    end_slices_at_once();
+    explore("a Ping that measures, after the end of a slice", Orders::Preemptions(4), || {
+        let connection = Connection::new(0);
+        let sender = connection.sender();
+        let other = thread::spawn(move || {
+            sender.measure_latency().unwrap();
+            sender.measure_latency().unwrap();
+        });
+        connection.sender().send("m").unwrap();
+        other.join().unwrap();
+        connection.flush_rest();
+        connection.assert_written(&[(TEXT, "m"), (PING, "\0\0\0\0\0\0\0\u{2}")]);
+    });
+}
+
+/// The receiver returns to its caller after each Ping, and does not come back.
+#[test]
+fn a_pong_after_the_end_of_a_slice() {
+    end_slices_at_once();
+    explore("a Pong after the end of a slice", Orders::Preemptions(4), || {
+        let connection = Connection::new(0);
+        let sender = connection.sender();
+        let other = thread::spawn(move || sender.send("m").unwrap());
+        for data in ["p", "q"] {
+            connection.shared.post_answer(&Event::Ping(data.into()));
+            let _ = connection.shared.try_flush_briefly();
+        }
+        other.join().unwrap();
+        connection.flush_rest();
+        connection.assert_written(&[(TEXT, "m"), (PONG, "q")]);
     });
 }
 

@@ -4,7 +4,8 @@
 //! the time of the call is over. The receiver writes them before its next read. But it may be in a
 //! long read already, or in a long call of its user, and `std` cannot wake a thread that reads. So
 //! the thread that leaves bytes hands the connection over to the flusher, which tries again until
-//! the peer has taken everything, or the connection has ended.
+//! the peer has taken everything, or the connection has ended. The same goes for a control frame
+//! that arrives when a thread has worked for others long enough.
 //!
 //! A program has one flusher for all its connections, and only while a peer is behind. The flusher
 //! never waits for a peer. It leaves a peer that takes nothing alone for longer and longer, up to

@@ -14,10 +14,8 @@
 //! Nothing is left without an owner. Bytes that the peer does not take are `BEHIND`. The flusher
 //! continues with them, or the receiver, if it leaves them on its way to a read. When broadcasts
 //! come so fast that the slice ends first, the inbox refuses more of them until another thread
-//! takes the writer, and the broadcasting thread tries again. A control frame that arrives after
-//! the slice mostly comes from the receiver, which looks before it reads. Two kinds may come from
-//! another thread: a Close, for which the writer is taken once more, and a Ping of
-//! `measure_latency`, which then waits until a thread takes the writer again or the receiver looks.
+//! takes the writer, and the broadcasting thread tries again. For a Close that arrives after the
+//! slice, the writer is taken once more. The flusher writes a Pong or a Ping that arrives then.
 //!
 //! `lock.rs` has the beginning and the end of this: how a thread gets the writer, and the look.
 //! `calls.rs` has the calls to the stream.
@@ -191,10 +189,10 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// Hands the bytes that are left behind over to the flusher, unless this thread comes back for
-    /// them. The receiver alone is not enough: it may be in a long read.
+    /// Hands what is left behind over to the flusher, unless this thread comes back for it. The
+    /// receiver alone is not enough: it may be in a long read.
     #[cold]
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         let has_owner = self.others.comes_back || self.writer.is_handed_over;
         if !has_owner && !left_out("hand-over") && !self.shared.is_broken() {
             self.writer.is_handed_over = flusher::hand_over(self.shared.weak());

@@ -179,8 +179,20 @@ impl Shared {
                 return;
             }
             if others.is_brief && (left_out("look for a Close") || !self.inbox.has_close()) {
-                return;
+                return self.leave_control(others);
             }
+        }
+    }
+
+    /// Hands the connection over to the flusher if a Pong or a Ping arrived after the slice.
+    fn leave_control(&self, others: ForOthers) {
+        if !self.status.has(CONTROL) || left_out("hand-over of a control frame") {
+            return;
+        }
+        // Not `try_lock`: the inbox goes on refusing broadcasts, because this thread does not look
+        // for them. If the writer is taken, or a stream panicked, the next release looks.
+        if let Ok(writer) = self.writer.try_lock() {
+            WriteGuard::new(self, writer, others).hand_over();
         }
     }
 
