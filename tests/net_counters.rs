@@ -183,9 +183,9 @@ fn latency_is_measured_with_more_pings_than_are_remembered() {
         raw.send([pong(&pings[0]), hex("81 01 61")].concat());
         // This Ping was not remembered, but its Pong also settles the earlier ones.
         raw.send([pong(&pings[COUNT - 1]), hex("81 01 62")].concat());
-        let (_, next) = raw.read_frame();
-        raw.send([pong(&next), hex("81 01 63 88 00")].concat());
-        raw.read_to_end();
+        while let (0x89, next) = raw.read_frame() {
+            raw.send([pong(&next), hex("81 01 63")].concat());
+        }
     });
     let mut ws = tightwire::connect(&url).unwrap();
     let sender = ws.sender();
@@ -195,9 +195,13 @@ fn latency_is_measured_with_more_pings_than_are_remembered() {
     assert!(first.is_some(), "the first was answered");
     ws.recv().unwrap();
     assert_eq!(ws.latency(), first);
-    sender.measure_latency().unwrap();
-    ws.recv().unwrap();
-    assert_ne!(ws.latency(), first, "the next one was remembered");
-    assert_eq!(ws.recv().unwrap(), None);
+    // The next ones are remembered. Two measurements may be equal by chance.
+    let is_new = (0..1000).any(|_| {
+        sender.measure_latency().unwrap();
+        ws.recv().unwrap();
+        ws.latency() != first
+    });
+    assert!(is_new);
+    sender.close().unwrap();
     server.join().unwrap();
 }

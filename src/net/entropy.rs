@@ -5,6 +5,7 @@
 //! share no state.
 
 use std::cell::RefCell;
+use std::io;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -28,12 +29,12 @@ pub(super) fn masking_key() -> Option<MaskingKey> {
     BATCH.try_with(|batch| batch.try_borrow_mut().ok()?.next()).ok()?
 }
 
-/// Returns the 16 bytes of a handshake's key (§4.1), or `None` if the system has no entropy to
-/// give.
-pub(super) fn nonce() -> Option<[u8; 16]> {
+/// Returns the 16 bytes of a handshake's key (§4.1), or the error of a system that has no entropy
+/// to give.
+pub(super) fn nonce() -> io::Result<[u8; 16]> {
     let mut nonce = [0; 16];
-    SysRng.try_fill_bytes(&mut nonce).ok()?;
-    Some(nonce)
+    SysRng.try_fill_bytes(&mut nonce).map_err(io::Error::other)?;
+    Ok(nonce)
 }
 
 impl Batch {

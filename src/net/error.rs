@@ -97,7 +97,7 @@ impl Error {
                     true
                 }
             },
-            Self::Send(error) => matches!(error, SendError::NoMaskingKey),
+            Self::Send(_) => false,
             _ => true,
         }
     }

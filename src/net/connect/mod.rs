@@ -28,7 +28,7 @@ use crate::handshake::{
 };
 #[cfg(feature = "tls")]
 use crate::net::tls::rustls::ClientConfig;
-use crate::protocol::{Limits, Outbound, SendError};
+use crate::protocol::{Limits, Outbound};
 
 /// Opens a connection to a `ws://` or `wss://` URI, with the defaults of [`Client`].
 ///
@@ -317,7 +317,7 @@ impl Client {
 
     fn request(&self, uri: &Uri) -> Result<ClientHandshake, Error> {
         let offer = self.offer.clone().deflate(self.options.deflate.iter().cloned());
-        let key = Key::new(entropy::nonce().ok_or(SendError::NoMaskingKey)?);
+        let key = Key::new(entropy::nonce()?);
         Ok(ClientHandshake::new(uri, &offer, key)?)
     }
 

@@ -22,6 +22,7 @@
 //!
 //! If you change this file, change `model` with it: it has an invariant for each sentence above.
 
+use std::io;
 use std::net::Shutdown;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -297,7 +298,6 @@ impl WriteGuard<'_> {
             writer.encode_pending(pending_control)
         });
         self.publish_close();
-        // Without a masking key no answer and no Close can be sent any more.
         outcome.map_err(|error| self.fail_to_encode(error))
     }
 
@@ -343,10 +343,13 @@ impl WriteGuard<'_> {
         }
     }
 
+    /// Returns the error of a frame that could not be encoded after a part of the message, or an
+    /// answer, was due. Without a masking key neither can be completed, so the connection ends.
     pub(super) fn fail_to_encode(&self, error: SendError) -> Error {
-        if error == SendError::NoMaskingKey {
-            self.shared.abort();
+        if error != SendError::NoMaskingKey {
+            return error.into();
         }
-        error.into()
+        self.shared.abort();
+        io::Error::new(io::ErrorKind::ConnectionAborted, error).into()
     }
 }

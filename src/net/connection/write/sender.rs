@@ -310,3 +310,36 @@ pub(in crate::net) enum Offer {
     /// No message can be sent any more.
     Closed,
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::error::Error as _;
+    use std::io;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::net::{Stream, Timeouts};
+    use crate::protocol::{Event, Outbound};
+
+    #[test]
+    fn without_masking_keys_a_message_is_refused_and_an_answer_ends_the_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream: Arc<dyn Stream> = Arc::new(stream);
+        let outbound = Outbound::client(|| None);
+        let shared = Shared::new(&stream, outbound, Timeouts::default(), 1 << 20);
+        let sender = Sender::new(Arc::clone(&shared));
+
+        let refused = sender.send("a").unwrap_err();
+        assert!(matches!(refused, Error::Send(SendError::NoMaskingKey)) && !refused.is_fatal());
+        assert_eq!(shared.state(), State::Open);
+
+        shared.post_answer(&Event::Ping(Vec::new()));
+        let ended = shared.try_flush(Wait::Slice).unwrap_err();
+        assert!(ended.is_fatal() && shared.is_aborted());
+        let cause = ended.source().and_then(|error| error.downcast_ref::<io::Error>());
+        let cause = cause.and_then(io::Error::get_ref).and_then(|error| error.downcast_ref());
+        assert_eq!(cause, Some(&SendError::NoMaskingKey));
+    }
+}
