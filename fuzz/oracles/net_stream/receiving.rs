@@ -273,23 +273,12 @@ impl Receiving {
         }
         match outcome {
             Outcome::Closed => assert!(expected.close.is_some(), "no Close frame came"),
-            Outcome::Failed(error) => {
-                assert_eq!(Some(of_limit(error)), expected.failure.map(of_limit));
-            }
+            Outcome::Failed(error) => assert_eq!(Some(error), expected.failure),
             Outcome::Lost | Outcome::GaveUp if self.discards || is_aborted => {}
             Outcome::Lost | Outcome::GaveUp => {
                 assert_eq!((&expected.close, expected.failure), (&None, None), "{outcome:?}");
             }
         }
-    }
-}
-
-/// A frame that is too long is reported as a message that is too long, if messages are read in
-/// pieces.
-fn of_limit(error: ProtocolError) -> ProtocolError {
-    match error {
-        ProtocolError::FrameTooBig { limit } => ProtocolError::MessageTooBig { limit },
-        error => error,
     }
 }
 
