@@ -25,7 +25,7 @@ use tightwire::handshake::{
 use tightwire::protocol::{Connection, Event, Limits, Outbound};
 use tightwire::{Message, MessageRef};
 
-/// The most bytes that are read at once.
+/// The maximum number of bytes that are read at once.
 const READ_LEN: usize = 256 << 10;
 /// The server does not read from a connection with more unsent bytes than this.
 const MAX_UNSENT: usize = 64 << 10;

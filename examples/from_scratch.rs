@@ -21,7 +21,7 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// The most bytes that a message may have.
+/// The maximum number of bytes that a message may have.
 const MAX_LEN: usize = 16 << 20;
 
 /// A rule that the client broke: the code and the reason for our Close frame.

@@ -32,7 +32,7 @@ use room::Rooms;
 
 /// The longest message that a member may send, in bytes.
 const MESSAGE_MAX: usize = 16 << 10;
-/// The most connections at once: those of members, and of browsers that load the page.
+/// The maximum number of connections at once: those of members, and of browsers that load the page.
 const CONNECTIONS_MAX: usize = 1_000;
 /// How long clients have to answer our Close frames when the server shuts down.
 const GOODBYE: Duration = Duration::from_secs(3);

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The most characters in a name, and in a text.
+/// The maximum number of characters in a name, and in a text.
 pub(crate) const NAME_MAX: usize = 24;
 pub(crate) const TEXT_MAX: usize = 500;
-/// The most bytes in the key of a message or session. The page chooses it, and we keep it.
+/// The maximum number of bytes in the key of a message or session. The page chooses it, and we keep
+/// it.
 const KEY_MAX: usize = 64;
 
 /// A message from a member to the server.

@@ -12,7 +12,7 @@ use crate::options::{parse_close, parse_hex};
 use crate::screen::Screen;
 use crate::tap::Pinger;
 
-/// The most bytes in a line. A longer one is not sent.
+/// The maximum number of bytes in a line. A longer one is not sent.
 const LINE_MAX: usize = 16 << 20;
 
 /// The half of the program that reads input and sends.

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The most bytes of a binary message that are shown on a terminal.
+/// The maximum number of bytes of a binary message that are shown on a terminal.
 const DUMP_MAX: usize = 1 << 10;
 const DUMP_WIDTH: usize = 16;
 

@@ -10,7 +10,7 @@ use super::endpoint::Endpoint;
 use super::frames::{any_bytes, headers, peer, seed_keys};
 use super::reference;
 
-/// The most steps in a schedule.
+/// The maximum number of steps in a schedule.
 const MAX_STEPS: usize = 200;
 
 /// Input: a seed of the masking keys, the structure of each end, and then steps.

@@ -14,7 +14,7 @@ use tungstenite::protocol::{Role as TheirRole, WebSocketConfig, WebSocketContext
 
 use super::frames::{any_wire, peer};
 
-/// The most bytes in a frame and in a message, for both libraries.
+/// The maximum number of bytes in a frame and in a message, for both libraries.
 const MAX_LEN: usize = 1 << 16;
 
 const CONTROL: ProtocolError = ProtocolError::ControlTooLong;

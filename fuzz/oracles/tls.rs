@@ -244,13 +244,13 @@ struct Wire(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     peer: Connection,
-    /// What the peer sent, encrypted.
+    /// The encrypted bytes that the peer sent.
     records: Vec<u8>,
     /// How much of `records` the library has read.
     start: usize,
-    /// What the peer sent.
+    /// The bytes that the peer sent.
     sent: Vec<u8>,
-    /// What the peer received.
+    /// The bytes that the peer received.
     heard: Vec<u8>,
     heard_end: bool,
     reads: VecDeque<u8>,

@@ -33,7 +33,7 @@ pub enum Error {
     ProxyIo(io::Error),
     /// The peer broke the protocol. The connection was failed, and the peer was told why (§7.1.7).
     Protocol(ProtocolError),
-    /// The message or control frame cannot be sent. Nothing of it was written.
+    /// The message or control frame cannot be sent. None of it was written.
     Send(SendError),
     /// A deadline passed.
     Timeout(Operation),

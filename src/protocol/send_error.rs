@@ -4,7 +4,7 @@ use crate::frame::{CloseCode, ReasonTooLong};
 
 /// The reason why a message or a control frame cannot be sent.
 ///
-/// Nothing of it was sent, with one exception: a Close frame can interrupt a long message between
+/// None of it was sent, with one exception: a Close frame can interrupt a long message between
 /// its fragments.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

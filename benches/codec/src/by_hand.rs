@@ -54,7 +54,7 @@ pub fn decode(input: &mut &[u8], masked: bool) -> Option<Message> {
     own(payload.to_vec(), is_text, key)
 }
 
-/// As [`decode`], but into the memory of an earlier message.
+/// Like [`decode`], but into the memory of an earlier message.
 pub fn decode_into(input: &mut &[u8], masked: bool, last: Message) -> Option<Message> {
     let Header { is_text, key, header_len, payload_len } = header(input, masked)?;
     let (payload, rest) = input.get(header_len..)?.split_at_checked(payload_len)?;

@@ -27,7 +27,7 @@ pub struct Engine {
     heard_at: Instant,
 }
 
-/// The most connections that are being opened at once.
+/// The maximum number of connections that are being opened at once.
 const OPENING: usize = 64;
 /// A server that sends nothing for this long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);

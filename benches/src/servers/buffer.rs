@@ -15,8 +15,8 @@ pub struct Buffer {
 }
 
 const MIN_LEN: usize = 4 << 10;
-/// The most bytes that are read at once. Room for a header is included, so that it takes no further
-/// read.
+/// The maximum number of bytes that are read at once. Room for a header is included, so that it
+/// takes no further read.
 const MAX_READ: usize = (256 << 10) + 14;
 const PAGE: usize = 4 << 10;
 

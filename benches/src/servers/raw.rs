@@ -9,7 +9,7 @@ use std::thread;
 use super::buffer::Buffer;
 use super::{STACK_SIZE, upgrade};
 
-/// The most threads that wait for the next connection instead of ending.
+/// The maximum number of threads that wait for the next connection instead of ending.
 const IDLE_THREADS: usize = 4;
 /// A longer payload is not copied behind the header of its answer. It is written from the buffer.
 const COPY_MAX: usize = 4 << 10;

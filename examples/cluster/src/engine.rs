@@ -9,7 +9,7 @@ use redis::{Client, Connection, RedisError, RedisResult};
 
 /// The timeout for connecting to Redis, and for each answer.
 const ANSWER: Duration = Duration::from_secs(1);
-/// The most commands that a node has in progress at once. Others wait.
+/// The maximum number of commands that a node has in progress at once. Others wait.
 const CONNECTIONS_MAX: usize = 16;
 
 /// Redis, as one node sees it. While Redis is unreachable, each command fails at once, until

@@ -45,8 +45,8 @@ use store::Store;
 
 /// The longest message that a member may send, in bytes.
 const MESSAGE_MAX: usize = 16 << 10;
-/// The most connections of one node at once: those of members, of browsers that load the page, and
-/// of the health checks.
+/// The maximum number of connections of one node at once: those of members, of browsers that load
+/// the page, and of the health checks.
 const CONNECTIONS_MAX: usize = 1_000;
 /// How long clients have to answer our Close frames when the node shuts down.
 const GOODBYE: Duration = Duration::from_secs(3);

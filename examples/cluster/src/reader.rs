@@ -19,7 +19,7 @@ use crate::words::LineId;
 const BLOCK: Duration = Duration::from_secs(1);
 /// How long we wait for that answer. Without one, Redis is unreachable.
 const ANSWER: Duration = Duration::from_secs(3);
-/// The most lines of a room that are read at once.
+/// The maximum number of lines of a room that are read at once.
 const LINES: usize = 100;
 
 /// How often the places of members are renewed: several times before they expire.

@@ -12,7 +12,7 @@ use crate::room::{Room, lock};
 use crate::store::{Place, Store};
 use crate::words::{LineId, Refusal, Reply, check_key, check_name, check_text};
 
-/// The most rooms on one node.
+/// The maximum number of rooms on one node.
 const ROOMS_MAX: usize = 100;
 
 #[derive(Debug)]

@@ -260,7 +260,7 @@ impl Receiving {
                         assert_eq!(kind, expected_kind);
                         assert!(expected.starts_with(data), "not a part of the message");
                     } else {
-                        // A broken rule or a Close frame ended it. The codec kept nothing of it.
+                        // A broken rule or a Close frame ended it. The codec kept none of it.
                         assert!(expected.failure.is_some() || expected.close.is_some());
                         check_text(*kind, data);
                     }

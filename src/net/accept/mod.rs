@@ -194,9 +194,9 @@ impl Acceptor {
         self.accept_if(stream, || true).map(|(websocket, request)| (*websocket, request))
     }
 
-    /// As [`accept`](Self::accept), but asks `may_answer` once it is known what to answer. If that
-    /// returns `false`, another thread has answered with 503 and shut our side of the stream down.
-    /// With TLS it could not, because only this thread can write, so the 503 is sent here.
+    /// Like [`accept`](Self::accept), but asks `may_answer` once it is known what to answer. If
+    /// that returns `false`, another thread has answered with 503 and shut our side of the stream
+    /// down. With TLS it could not, because only this thread can write, so the 503 is sent here.
     ///
     /// The result is on the heap, and the steps are separate calls, because the thread of a
     /// connection keeps the pages of its stack that were ever touched.

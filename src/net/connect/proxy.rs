@@ -18,7 +18,7 @@ pub(super) fn from_env() -> Proxies {
     Proxies::from_variables(|name| Some(env::var_os(name)?.to_string_lossy().into_owned()))
 }
 
-/// As [`dial`](dial::dial), but through a proxy, which alone looks up the name of the server of
+/// Like [`dial`](dial::dial), but through a proxy, which alone looks up the name of the server of
 /// `uri`. No bytes beyond the proxy's response were read from the stream.
 pub(super) fn dial(
     proxy: &Proxy,

@@ -18,7 +18,7 @@ struct State {
     latest: Option<Duration>,
 }
 
-/// The most Pings that are remembered, for a peer that answers none.
+/// The maximum number of Pings that are remembered, for a peer that answers none.
 const MAX_PINGS: usize = 16;
 
 impl Latency {

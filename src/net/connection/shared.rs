@@ -237,7 +237,7 @@ impl Shared {
         self.end_with(ABORTED | BROKEN)
     }
 
-    /// As [`abort`](Self::abort), because the peer reads too slowly for a hub.
+    /// Like [`abort`](Self::abort), for a peer that reads too slowly for a hub.
     pub(super) fn abort_as_slow(&self) -> bool {
         self.end_with(ABORTED | BROKEN | SLOW)
     }

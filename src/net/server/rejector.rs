@@ -88,7 +88,7 @@ impl Drop for Rejector {
 }
 
 /// Waits for one client after the other. The first may delay all others, but their deadlines come
-/// nearer in the meantime, and none is closed before its own.
+/// nearer in the meantime, and none is closed before its own deadline.
 fn linger(refused: &Receiver<Refused>) {
     for Refused { stream, deadline } in refused {
         handshake_io::linger(&*stream, deadline);

@@ -32,7 +32,7 @@ struct Piece {
     end: usize,
 }
 
-/// The most plaintext bytes in a record (RFC 8446 §5.1).
+/// The maximum number of plaintext bytes in a record (RFC 8446 §5.1).
 const PIECE_LEN: usize = 16 << 10;
 /// How many bytes are encrypted ahead of the stream: enough to make a system call worthwhile.
 const MAX_LEN: usize = 64 << 10;

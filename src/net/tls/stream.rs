@@ -70,7 +70,7 @@ pub struct TlsStream {
     outgoing: Mutex<Outgoing>,
 }
 
-/// The most bytes that are read ahead of decryption.
+/// The maximum number of bytes that are read ahead of decryption.
 const MAX_INCOMING: usize = 64 << 10;
 
 /// A call that writes to the stream below: one that waits, or one that does not.

@@ -135,7 +135,7 @@ fn with(
     }
 }
 
-/// As [`with`], on a connection for which nothing in particular is asked.
+/// Like [`with`], on a connection for which nothing in particular is asked.
 fn plainly(
     session: &Session,
     body: impl FnOnce(&mut Connection) -> Result<(), Failure>,

@@ -12,7 +12,7 @@ use tightwire::{Client, Error, Message, Operation, Timeouts, WebSocket};
 
 use super::PATIENCE;
 
-/// The most messages of one person that may be unacknowledged.
+/// The maximum number of messages of one person that may be unacknowledged.
 const WINDOW: usize = 4;
 /// How often each person says something new: a little less often than the nodes allow.
 const PACE: Duration = Duration::from_millis(60);

@@ -121,7 +121,7 @@ impl Connection {
         self.write_what_waits()
     }
 
-    /// As [`receive`](Self::receive), for a receiver that found the writer taken at first.
+    /// Like [`receive`](Self::receive), for a receiver that found the writer taken at first.
     fn receive_unencoded(&self, event: &Event) -> bool {
         self.shared.post_answer(event);
         self.write_what_waits()

@@ -47,7 +47,7 @@ impl ReadBuffer {
         self.get_unread().unwrap_or_default()
     }
 
-    /// As [`unread`](Self::unread). It is always `Some`.
+    /// Like [`unread`](Self::unread). It is always `Some`.
     #[inline]
     pub(in crate::net) fn get_unread(&self) -> Option<&[u8]> {
         self.bytes.get(self.start..self.end)

@@ -103,10 +103,10 @@ struct Ending {
     read_len: usize,
 }
 
-/// The most bytes per read of a message that is returned while it arrives.
+/// The maximum number of bytes per read of a message that is returned while it arrives.
 const PIECE_LEN: usize = 16 << 10;
-/// The most bytes of such a message that are decompressed at a time: a decompression bomb makes a
-/// thousand bytes of one.
+/// The maximum number of bytes of such a message that are decompressed at a time: a decompression
+/// bomb makes a thousand bytes of one.
 const DEFLATED_PIECE_LEN: usize = 512;
 
 /// How much of a message may be decoded at once.
@@ -307,7 +307,7 @@ impl Receiver {
         }
     }
 
-    /// As [`recv_by`](Self::recv_by), if the next message is not whole in the read buffer.
+    /// Like [`recv_by`](Self::recv_by), if the next message is not whole in the read buffer.
     #[inline(never)]
     fn recv_or_wait(&mut self, deadline: Deadline) -> Result<Option<Message>, Error> {
         let mut has_waited = false;

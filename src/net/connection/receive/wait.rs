@@ -18,7 +18,8 @@ use crate::net::{Error, Operation};
 /// The timeout of a read that only takes data that has arrived, and the shortest timeout.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// The most bytes read after the deadline of the closing handshake: more than a system buffers.
+/// The maximum number of bytes read after the deadline of the closing handshake: more than a system
+/// buffers.
 const LATE_MAX: usize = 8 << 20;
 /// The least that a read after that deadline counts for: a peer could send byte after byte.
 const LATE_MIN: usize = 32 << 10;

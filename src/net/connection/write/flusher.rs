@@ -22,7 +22,7 @@ use crate::net::connection::shared::Shared;
 
 /// The interval at which the flusher wakes up.
 const TICK: Duration = Duration::from_millis(10);
-/// The most ticks for which a peer that takes nothing is left alone: 160 ms.
+/// The maximum number of ticks for which a peer that takes nothing is left alone: 160 ms.
 const PAUSE_MAX: u32 = 16;
 /// The stack of the flusher, in bytes: the default for a connection of a server, because the
 /// flusher compresses and encrypts as those threads do.

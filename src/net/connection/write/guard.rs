@@ -139,7 +139,7 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
-    /// As [`settle`](Self::settle), if bytes must go out, or if nothing follows any more.
+    /// Like [`settle`](Self::settle), if bytes must go out, or if nothing follows any more.
     #[inline(never)]
     fn settle_rest(&mut self) {
         self.write_due();

@@ -27,7 +27,7 @@ impl Shared {
         guard.act(act)
     }
 
-    /// As [`with_writer`](Self::with_writer), but first waits for a streamed message to end, and
+    /// Like [`with_writer`](Self::with_writer), but first waits for a streamed message to end, and
     /// for room if the peer has not yet taken earlier bytes. All waits share one deadline.
     #[inline(always)]
     pub(super) fn with_writer_between_messages<T>(
@@ -67,7 +67,7 @@ impl Shared {
         self.try_flush_as(ForOthers { wait, ..ForOthers::default() })
     }
 
-    /// As [`try_flush`](Self::try_flush), for a receiver that is about to read. It does not
+    /// Like [`try_flush`](Self::try_flush), for a receiver that is about to read. It does not
     /// continue for threads that broadcast without end, because its peer waits for it to read. It
     /// comes back for the bytes that the peer does not take.
     pub(in crate::net::connection) fn try_flush_and_come_back(&self) -> Result<(), Error> {
@@ -75,7 +75,7 @@ impl Shared {
         self.try_flush_as(ForOthers { is_brief, comes_back: true, ..ForOthers::default() })
     }
 
-    /// As [`try_flush`](Self::try_flush), for a receiver that is about to return to its caller.
+    /// Like [`try_flush`](Self::try_flush), for a receiver that is about to return to its caller.
     pub(in crate::net::connection) fn try_flush_briefly(&self) -> Result<(), Error> {
         self.try_flush_as(ForOthers { is_brief: true, ..ForOthers::default() })
     }

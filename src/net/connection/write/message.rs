@@ -49,8 +49,8 @@ impl WriteGuard<'_> {
         self.write(&[], Wait::Block)
     }
 
-    /// As [`write_message`](Self::write_message), for a message that is not always copied, or that
-    /// is sent in fragments.
+    /// Like [`write_message`](Self::write_message), for a message that is not always copied, or
+    /// that is sent in fragments.
     #[inline(never)]
     fn write_long(&mut self, message: MessageRef<'_>, flush: Flush) -> Result<(), Error> {
         let (kind, payload) = (message.kind(), message.as_bytes());
@@ -90,7 +90,7 @@ impl WriteGuard<'_> {
         self.write_encoded(plain, wait, flush)
     }
 
-    /// As [`write_prepared`](Self::write_prepared), for a connection that cannot send the frame
+    /// Like [`write_prepared`](Self::write_prepared), for a connection that cannot send the frame
     /// unchanged.
     #[inline(never)]
     fn write_anew(

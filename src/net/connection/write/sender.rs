@@ -289,7 +289,7 @@ impl Sender {
         self.shared.close_soon(code.into(), wait);
     }
 
-    /// As [`abort`](Self::abort), because the peer reads too slowly. Returns `false` if the
+    /// Like [`abort`](Self::abort), for a peer that reads too slowly. Returns `false` if the
     /// connection had ended before.
     pub(in crate::net) fn abort_as_slow(&self) -> bool {
         self.shared.abort_as_slow()
