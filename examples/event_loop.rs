@@ -115,7 +115,10 @@ impl Server {
             }
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TICK;
-                self.tick();
+                (0..self.clients.len()).for_each(|at| self.with_client(at, Client::tick));
+                if end.is_none() {
+                    self.accept_all();
+                }
             }
         }
     }
@@ -166,13 +169,6 @@ impl Server {
             *slot = None;
             self.free.push(at);
         }
-    }
-
-    fn tick(&mut self) {
-        for at in 0..self.clients.len() {
-            self.with_client(at, Client::tick);
-        }
-        self.accept_all();
     }
 }
 
