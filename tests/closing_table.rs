@@ -242,7 +242,7 @@ fn assert_is_at(end: &mut Connection, at: At) {
 
 // proves 6455-5.5.1-8, 6455-5.5.1-9, 6455-5.5.1-10, 6455-5.5.1-11, 6455-5.5.1-14, 6455-5.5.2-3
 // proves 6455-5.5.2-4, 6455-5.5.2-5, 6455-5.5.3-5, 6455-6.1-2, 6455-7.1.2-1, 6455-7.1.3-1
-// proves 6455-7.1.7-7, 6455-7.3-3
+// proves 6455-7.1.7-7
 #[test]
 fn every_step_in_every_state_matches_the_table() {
     for role in ROLES {

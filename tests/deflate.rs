@@ -307,7 +307,7 @@ fn without_context_takeover_messages_cannot_refer_to_each_other() {
     assert_eq!(receive(Role::Server, &params, &frames), expected);
 }
 
-// proves 7692-7.2.1-15, 7692-7.2.2-7
+// proves 7692-7.2.1-15
 #[test]
 fn a_hint_that_was_not_accepted_does_not_bind() {
     // A server may keep its window if its response does not repeat the hint.

@@ -262,6 +262,7 @@ fn each_requirement_with_a_test_has_a_violation_that_can_be_applied() {
     for line in table.lines().skip(1) {
         let cells: Vec<_> = line.split('\t').collect();
         let &[rows, file, text, replacement, test] = cells.as_slice() else { panic!("{line}") };
+        assert!(file.starts_with("src/"), "{rows} is about the library, not {file}");
         let source = fs::read_to_string(file).unwrap();
         let count = source.matches(&text.replace("\\n", "\n")).count();
         assert_eq!(count, 1, "{rows}: the text {text:?} in {file}");

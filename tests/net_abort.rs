@@ -79,6 +79,7 @@ fn a_receive_after_an_abort_does_not_wait() {
     assert!(matches!(second, Ok(None)), "{second:?}");
 }
 
+// proves 6455-7.1.1-3
 #[test]
 fn an_abort_ends_a_blocked_send() {
     for role in ROLES {

@@ -346,7 +346,8 @@ fn the_read_buffer_starts_small_and_grows_with_need() {
     assert_eq!(large.calls(), ["read"; 4], "the header takes no read of its own");
 }
 
-// proves 6455-5.5.1-16, 6455-5.5.1-17, 6455-7.1.1-4, 6455-7.1.1-7
+// proves 6455-5.5.1-15, 6455-5.5.1-16, 6455-5.5.1-17, 6455-7.1.1-1, 6455-7.1.1-4, 6455-7.1.1-6,
+// 6455-7.1.1-7, 6455-7.1.2-2
 #[test]
 fn a_server_ends_tcp_after_the_closing_handshake_and_a_client_only_after_the_server() {
     let script = Script::new([masked(0x88, &close_body(1000, ""))]);

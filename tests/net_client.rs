@@ -284,6 +284,7 @@ fn frames_sent_with_the_response_are_not_lost() {
         raw.read_to_end();
     });
     let mut ws = tightwire::connect(&url).unwrap();
+    assert_eq!(ws.state(), State::Open);
     assert_eq!(ws.recv().unwrap(), Some(Message::from("Hello")));
     assert_eq!(ws.recv().unwrap(), Some(Message::Binary(vec![1, 2])));
     drop(ws);

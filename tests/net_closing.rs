@@ -242,7 +242,7 @@ fn a_stream_that_ends_without_close_is_an_error_with_code_1006() {
     }
 }
 
-// proves 6455-7.1.1-3
+// proves 6455-7.3-3
 #[test]
 fn dropping_a_connection_sends_1001_and_ends_tcp() {
     let (url, server) = wire::raw_server(|mut raw| {
@@ -256,7 +256,7 @@ fn dropping_a_connection_sends_1001_and_ends_tcp() {
     assert_eq!(code, close_body(1001, ""));
 }
 
-// proves 6455-5.5.1-13
+// proves 6455-5.5.1-12
 #[test]
 fn a_close_that_arrives_during_a_write_is_answered_after_the_message() {
     let message = vec![1u8; 8 << 20];
@@ -465,7 +465,7 @@ fn bytes_after_a_close_frame_are_discarded_and_cause_no_reset() {
     }
 }
 
-// proves 6455-5.5.1-12, 6455-6.1-3
+// proves 6455-6.1-3
 #[test]
 fn a_close_between_fragments_leaves_the_message_unfinished() {
     let (address, outcomes) = wire::reporting_server(wire::server(), move |ws| {

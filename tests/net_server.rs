@@ -144,6 +144,7 @@ fn on_request_may_accept_refuse_redirect_or_serve_a_page() {
             AcceptOptions::new().header("Set-Cookie", "a=b").header("Set-Cookie", "c=d"),
         ),
         "/health" => Answer::Respond(Response::new(200).with_body("fine")),
+        "/closed" => Answer::Respond(Response::new(403)),
         "/old" => Answer::Respond(Response::new(302).with_header("Location", "/chat").unwrap()),
         "/secret" => {
             Answer::Respond(Response::new(401).with_header("WWW-Authenticate", "Basic").unwrap())
@@ -158,6 +159,7 @@ fn on_request_may_accept_refuse_redirect_or_serve_a_page() {
     assert_eq!(wire::field(&ask("/old"), "Location").as_deref(), Some("/chat"));
     assert_eq!(wire::field(&ask("/secret"), "WWW-Authenticate").as_deref(), Some("Basic"));
     assert_eq!(status(&ask("/secret")), "401");
+    assert_eq!(status(&ask("/closed")), "403");
     assert_eq!(status(&ask("/nothing")), "404");
 
     let mut raw = Raw::connect(address);

@@ -412,7 +412,7 @@ fn a_ping_is_answered_even_after_our_close() {
     }
 }
 
-// proves 6455-5.5.1-8, 6455-5.5.1-12, 6455-6.1-3
+// proves 6455-5.5.1-8, 6455-6.1-3
 #[test]
 fn answering_a_close_abandons_the_message_in_progress() {
     for role in ROLES {
