@@ -238,6 +238,12 @@ fn pings_and_pongs_have_at_most_125_bytes() {
         let mut sender = outbound(role);
         assert_refused(error, |out| sender.encode_ping(&data, out));
         assert_refused(error, |out| sender.encode_pong(&data, out));
+        let mut pending_control = PendingControl::new();
+        pending_control.record_ping(&data);
+        assert_refused(error, |out| sender.encode_pending(&mut pending_control, out));
+        pending_control.record_event(&Event::Ping(data.to_vec()));
+        assert_refused(error, |out| sender.encode_pending(&mut pending_control, out));
+        assert!(pending_control.is_empty());
         for len in [0, 1, 125] {
             let mut out = Vec::new();
             sender.encode_ping(&data[..len], &mut out).unwrap();

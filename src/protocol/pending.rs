@@ -38,7 +38,7 @@ impl PendingControl {
         }
     }
 
-    /// Records a Ping of ours (RFC 6455 §5.5.2).
+    /// Records a Ping of ours (RFC 6455 §5.5.2). At most 125 bytes of data can be sent.
     pub fn record_ping(&mut self, data: &[u8]) {
         self.ping = Some(data.to_vec());
     }

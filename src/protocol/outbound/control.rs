@@ -50,8 +50,9 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// `NoMaskingKey`. The frame that needed the key is lost, and the frames after it stay pending.
-    /// If a Close frame was pending, only a Close frame may be sent from then on.
+    /// `NoMaskingKey`, and `ControlTooLong` for a Ping or a Pong with more than 125 bytes. That
+    /// frame is lost, and the frames after it stay pending. If a Close frame was pending, only a
+    /// Close frame may be sent from then on.
     pub fn encode_pending(
         &mut self,
         pending_control: &mut PendingControl,
@@ -67,11 +68,11 @@ impl Outbound {
             .take()
             .filter(|_| !(self.close_sent && pending_control.close.is_some()));
         if let Some(data) = pong {
-            self.control_unchecked(Opcode::Pong, &data, out)?;
+            self.append_control(Opcode::Pong, &data, out)?;
         }
         let ping = pending_control.ping.take().filter(|_| !self.close_sent);
         if let Some(data) = ping {
-            self.control_unchecked(Opcode::Ping, &data, out)?;
+            self.append_control(Opcode::Ping, &data, out)?;
         }
         if let Some(frame) = pending_control.close.take() {
             if !self.close_sent {
@@ -94,7 +95,7 @@ impl Outbound {
         if let Some(frame) = frame {
             frame.encode(&mut body);
         }
-        self.control_unchecked(Opcode::Close, &body, out)?;
+        self.append_control(Opcode::Close, &body, out)?;
         self.close_sent = true;
         self.stage = Stage::Over;
         Ok(())
@@ -104,18 +105,18 @@ impl Outbound {
         if self.stage == Stage::Over {
             return Err(SendError::Closed);
         }
-        if payload.len() > FrameHeader::MAX_CONTROL_PAYLOAD {
-            return Err(SendError::ControlTooLong { len: payload.len() });
-        }
-        self.control_unchecked(opcode, payload, out)
+        self.append_control(opcode, payload, out)
     }
 
-    fn control_unchecked(
+    fn append_control(
         &self,
         opcode: Opcode,
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        if payload.len() > FrameHeader::MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong { len: payload.len() });
+        }
         self.append(FrameHeader::new(opcode, None, payload.len() as u64), payload, out)
     }
 }
