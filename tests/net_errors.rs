@@ -56,7 +56,7 @@ fn table() -> Vec<(Error, [bool; 3])> {
         (tightwire::ProtocolError::Masked.into(), [no, yes, no]),
         (SendError::Closed.into(), [no, no, no]),
         (SendError::ControlTooLong { len: 126 }.into(), [no, no, no]),
-        (SendError::NoMaskingKey.into(), [no, yes, no]),
+        (SendError::NoMaskingKey.into(), [no, no, no]),
         (Error::Tls("no".into()), [no, yes, no]),
         (Error::TlsUnsupported, [no, yes, no]),
         (tightwire::connect("http://h/").unwrap_err(), [no, yes, no]),
