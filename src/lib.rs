@@ -112,6 +112,7 @@
 #![cfg_attr(not(feature = "tls"), doc = "[`Acceptor::tls`]: #features")]
 #![cfg_attr(not(feature = "tls"), doc = "[`TlsStream`]: #features")]
 // On docs.rs, items show the feature that they need.
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The library does not panic, whatever the input. Tests may.
 #![cfg_attr(
@@ -140,7 +141,7 @@ pub mod frame;
 pub mod guide;
 pub mod handshake;
 #[cfg(any(doc, doctest))]
-/// Calls of tungstenite, of Dart's `WebSocket` and of version 0.1, with their replacements.
+/// Calls of tungstenite, of Dart's `WebSocket` and of early versions, with their replacements.
 ///
 #[doc = include_str!("../docs/migration.md")]
 pub mod migration {}

@@ -33,7 +33,8 @@ pub enum Error {
     ProxyIo(io::Error),
     /// The peer broke the protocol. The connection was failed, and the peer was told why (§7.1.7).
     Protocol(ProtocolError),
-    /// The message or control frame cannot be sent. None of it was written.
+    /// The message or control frame cannot be sent. None of it was written, with one exception: a
+    /// Close frame can interrupt a long message between its fragments.
     Send(SendError),
     /// A deadline passed.
     Timeout(Operation),
@@ -66,14 +67,14 @@ pub enum Operation {
     Queue,
     /// Writing. The unwritten bytes are kept, and the next call that writes continues with them.
     Flush,
-    /// Waiting for the peer's part of the closing handshake. The connection was cut.
+    /// Waiting for the peer's part of the closing handshake. The connection was aborted.
     Close,
-    /// Waiting for any byte of the peer after a Ping. The connection was cut.
+    /// Waiting for any byte of the peer after a Ping. The connection was aborted.
     Pong,
 }
 
 impl Error {
-    /// Whether a deadline passed, of this library or of the operating system.
+    /// Returns whether a deadline passed, of this library or of the operating system.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
@@ -83,7 +84,7 @@ impl Error {
         }
     }
 
-    /// Whether the connection is over, or was never made.
+    /// Returns whether the connection is over, or was never made.
     ///
     /// After any other error the connection continues: you may call again, receive, or send
     /// something else. `Send(Closed)` is not fatal: nothing more can be sent, but messages that the
@@ -102,8 +103,9 @@ impl Error {
         }
     }
 
-    /// Whether it may help to connect again, after a pause and with backoff (§7.2.3), because the
-    /// cause may have gone: the network, the server or a proxy was unreachable, too slow or busy.
+    /// Returns whether it may help to connect again, after a pause and with backoff (§7.2.3),
+    /// because the cause may have gone: the network, the server or a proxy was unreachable, too
+    /// slow or busy.
     ///
     /// After any other error the next attempt would fail in the same way. If the connection ended
     /// without an error, ask [`CloseStatus::may_retry`](crate::CloseStatus::may_retry).

@@ -34,7 +34,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// The default timeouts.
+    /// Creates the default timeouts.
     pub const fn new() -> Self {
         Self {
             connect: Duration::from_secs(10),

@@ -29,7 +29,7 @@ impl Proxies {
 
     /// Reads the proxies from environment variables, whose values `value_of` returns.
     ///
-    /// The first variable counts that is set and not empty:
+    /// The first variable that is set and not empty counts:
     ///
     /// - for `wss:`, of `wss_proxy`, `https_proxy`, `all_proxy`;
     /// - for `ws:`, of `ws_proxy`, `https_proxy`, `http_proxy`, `all_proxy`. RFC 6455 §4.1 prefers

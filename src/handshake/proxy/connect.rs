@@ -16,8 +16,8 @@ const DEFAULT_PORT: u16 = 80;
 /// An HTTP proxy, which opens a tunnel to a server when a client sends `CONNECT` (RFC 6455 §4.1,
 /// RFC 9110 §9.3.6).
 ///
-/// It is parsed from a URI: `http://name:password@host:port`. The name and the password, for Basic
-/// authorization, are optional, and so are the scheme and the port, which is then 80.
+/// It is parsed from a URI: `http://name:password@host:port`. Only the host is mandatory. The name
+/// and the password are for Basic authorization, and the default port is 80.
 ///
 /// ```
 /// use tightwire::handshake::{HeadLimits, Proxy, Response, Uri};

@@ -163,8 +163,8 @@ impl Acceptor {
         self
     }
 
-    /// Sends longer messages in fragments of this many bytes, so that a Ping or Pong need not wait
-    /// for the end of a long message (§5.4). 1 MiB by default.
+    /// Sends messages of more than this many bytes in fragments of this length, so that a Ping or
+    /// Pong need not wait for the end of a long message (§5.4). 1 MiB by default.
     pub const fn fragment_len(mut self, len: usize) -> Self {
         self.options.fragment_len = len;
         self
@@ -256,7 +256,7 @@ impl Acceptor {
     /// Opens a connection on a stream on which another HTTP server answered the opening handshake.
     /// `read_ahead` has the bytes that this server read after the request.
     ///
-    /// [`Upgrade`] finds the answer:
+    /// [`Upgrade`] creates the response:
     ///
     /// ```no_run
     /// use tightwire::Acceptor;

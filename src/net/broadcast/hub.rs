@@ -131,8 +131,8 @@ impl Hub {
         Member { shared: Arc::clone(&self.shared), id }
     }
 
-    /// Sends a message to all members: a `&str` as text, bytes as binary, and a
-    /// [`&Message`](crate::Message) as its own kind.
+    /// Sends a message to all members: a string as text, bytes as binary, and a
+    /// [`Message`](crate::Message) as its own kind.
     ///
     /// Members whose connection is closing or closed leave the hub, and are not counted.
     ///

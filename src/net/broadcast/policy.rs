@@ -14,8 +14,8 @@ pub enum SlowPolicy {
     /// Does not send this message to the member.
     Drop,
     /// Waits until the peer has taken the earlier broadcasts and all of this message. For all slow
-    /// members together, this takes no longer than this duration. After that, as `Drop`. The first
-    /// member that becomes slow during the broadcast may add 10 ms.
+    /// members together, this takes no longer than this duration. After that, it acts as `Drop`.
+    /// The first member that becomes slow during the broadcast may add 10 ms.
     Wait(Duration),
 }
 

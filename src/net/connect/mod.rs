@@ -157,8 +157,8 @@ impl Client {
         self
     }
 
-    /// Sends longer messages in fragments of this many bytes, so that a Ping or Pong need not wait
-    /// for the end of a long message (§5.4). 1 MiB by default.
+    /// Sends messages of more than this many bytes in fragments of this length, so that a Ping or
+    /// Pong need not wait for the end of a long message (§5.4). 1 MiB by default.
     pub const fn fragment_len(mut self, len: usize) -> Self {
         self.options.fragment_len = len;
         self
@@ -216,8 +216,8 @@ impl Client {
     /// Offers to compress messages (RFC 7692 §5). Needs the feature `deflate`. The connection is
     /// opened even if the server does not agree.
     ///
-    /// A further call adds an offer, for servers that cannot accept the earlier ones. The effort of
-    /// compression is taken from the first offer.
+    /// A further call adds an offer, for servers that cannot accept the earlier ones. The level and
+    /// the minimum length are always those of the first offer.
     /// [`WebSocket::negotiated`](crate::WebSocket::negotiated) returns the result.
     ///
     /// ```no_run
@@ -267,7 +267,7 @@ impl Client {
     }
 
     /// Performs the opening handshake on a stream that is connected already, for instance a
-    /// `UnixStream`, or one with TLS. The host and port of the URI only fill the request.
+    /// `UnixStream`, or one with TLS. The URI only fills the request: even `wss:` adds no TLS.
     ///
     /// Another thread can cancel this call by shutting the stream down through another handle. The
     /// call then returns `Io`.

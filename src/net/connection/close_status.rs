@@ -35,7 +35,7 @@ impl CloseStatus {
         CloseCode::new(self.code)
     }
 
-    /// Whether it may help to connect again, after a pause and with backoff (§7.2.3).
+    /// Returns whether it may help to connect again, after a pause and with backoff (§7.2.3).
     ///
     /// This is so if the peer is going away, restarts, is overloaded or has a fault (1001, 1011 to
     /// 1014), or if the connection was lost (1006). Codes of your own protocol, 3000 and above,
@@ -58,7 +58,7 @@ impl CloseStatus {
         self.closed_by
     }
 
-    /// Whether the closing handshake was completed (§7.1.4).
+    /// Returns whether the closing handshake was completed (§7.1.4).
     #[must_use]
     pub const fn was_clean(&self) -> bool {
         self.clean

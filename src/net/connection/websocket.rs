@@ -74,7 +74,8 @@ impl WebSocket {
     /// ([`Timeouts::ping`](crate::Timeouts::ping)). While it waits, the call answers Pings and the
     /// peer's Close frame, and writes fed messages.
     ///
-    /// After `None`, and after an error that ended the connection, it returns `None`.
+    /// Once a call has returned `None`, or an error that ended the connection, further calls return
+    /// `None`.
     ///
     /// # Errors
     ///
@@ -83,9 +84,10 @@ impl WebSocket {
     /// - `Io` if the transport failed or ended without a Close frame (`UnexpectedEof`), or if
     ///   another thread called [`Sender::abort`] (`ConnectionAborted`).
     /// - `SlowPeer` if a [`Hub`](crate::Hub) ended the connection.
-    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping. The connection was cut.
+    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping. The connection was
+    ///   aborted.
     /// - `Timeout(Close)` if the peer does not answer our Close frame in time. The connection was
-    ///   cut.
+    ///   aborted.
     /// - `Timeout(Flush)` if the peer neither reads nor sends for
     ///   [`Timeouts::write`](crate::Timeouts::write). The next call continues.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
@@ -226,7 +228,8 @@ impl WebSocket {
     /// - `Timeout(Flush)` if the peer does not read all of it within
     ///   [`Timeouts::write`](crate::Timeouts::write).
     /// - `Send(Closed)` once the connection has ended.
-    /// - `Io` if the transport failed.
+    /// - `Io` if the transport failed, or [`Sender::abort`] ended the call.
+    /// - `SlowPeer` if a [`Hub`](crate::Hub) ended the connection during the call.
     pub fn flush(&self) -> Result<(), Error> {
         self.sender.flush()
     }
@@ -264,7 +267,7 @@ impl WebSocket {
     /// - `Send(ReasonTooLong)` if the reason has more than 123 bytes, and
     ///   `Send(ForbiddenCloseCode)` if a server passes 1010. Nothing was sent.
     /// - `Timeout(Close)` if the peer does not read or does not answer in time. The connection was
-    ///   cut.
+    ///   aborted.
     /// - `Protocol` if the peer breaks a rule instead of answering.
     /// - `Io` if the transport fails, or another thread calls [`Sender::abort`].
     /// - `SlowPeer` if a [`Hub`](crate::Hub) ends the connection.

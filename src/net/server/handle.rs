@@ -52,8 +52,8 @@ impl ServerHandle {
     /// 1. No more connections are accepted. Handshakes in progress are answered with 503.
     /// 2. Open connections are sent a Close frame with 1001. Their handlers get `None` from `recv`
     ///    when the peer has answered, as if it had closed first.
-    /// 3. Connections that are not over by the deadline are cut, so calls that wait for the peer
-    ///    fail.
+    /// 3. Connections that are not over by the deadline are aborted, so calls that wait for the
+    ///    peer fail.
     /// 4. Handlers that are busy with something else get one more second. There is no way to end
     ///    them.
     ///
@@ -94,7 +94,7 @@ impl ServerHandle {
     ///
     /// # Errors
     ///
-    /// The error of the system when the handle was created.
+    /// The error that the system returned when the handle was created.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.local_addr.map_err(io::Error::from)
     }

@@ -75,7 +75,7 @@ impl Server {
     }
 
     /// Sets how many connections may exist at once, including those in the opening or closing
-    /// handshake. 10 000 by default.
+    /// handshake. 10,000 by default.
     ///
     /// A further connection gets 503, and no thread. With TLS it only sees the end of the stream,
     /// because it could read the answer only after a TLS handshake.

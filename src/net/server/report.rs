@@ -14,7 +14,7 @@ pub struct ShutdownReport {
     pub failed: usize,
     /// Connections that were in the opening handshake, and got 503.
     pub refused: usize,
-    /// Connections that were cut at the deadline.
+    /// Connections that were aborted at the deadline.
     pub aborted: usize,
     /// Handlers that have not returned, although their connections are over.
     pub running: usize,

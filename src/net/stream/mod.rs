@@ -25,8 +25,8 @@ pub(in crate::net) const LINGER_MAX: usize = 4 << 20;
 
 /// A byte stream that one thread may read while another writes: hence `&self`.
 ///
-/// A WebSocket runs on a [`TcpStream`](std::net::TcpStream), on Unix a `UnixStream`, or a type of
-/// your own, for instance around TLS.
+/// A WebSocket runs on a [`TcpStream`](std::net::TcpStream), on Unix also on a `UnixStream`, or on
+/// a type of your own, for instance around TLS.
 ///
 /// # Requirements
 ///
@@ -85,7 +85,8 @@ pub trait Stream: Debug + Send + Sync + 'static {
         self.write(buffer)
     }
 
-    /// Sets how long later reads may wait. It is never called with zero.
+    /// Sets how long later reads may wait. `None` means without a limit. It is never called with
+    /// zero.
     ///
     /// # Errors
     ///
@@ -101,7 +102,8 @@ pub trait Stream: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Sets how long later writes may wait. It is never called with zero.
+    /// Sets how long later writes may wait. `None` means without a limit. It is never called with
+    /// zero.
     ///
     /// # Errors
     ///

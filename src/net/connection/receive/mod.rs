@@ -178,13 +178,14 @@ impl Receiver {
     ///   senders return this.
     /// - `Timeout(Close)` if the peer does not answer our Close frame within
     ///   [`Timeouts::close`](crate::Timeouts). An answer that arrived in time is read, however late
-    ///   the call. The connection was cut.
-    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping. The connection was cut.
-    ///   No such Ping follows our Close frame.
+    ///   the call. The connection was aborted.
+    /// - `Timeout(Pong)` if the peer is silent and does not answer a Ping. The connection was
+    ///   aborted. No such Ping follows our Close frame.
     /// - `Io(ConnectionAborted)` after [`Sender::abort`](crate::Sender::abort), and `SlowPeer` if a
     ///   [`Hub`](crate::Hub) ended the connection.
     ///
-    /// After `None`, and after an error that ended the connection, it returns `None`.
+    /// Once a call has returned `None`, or an error that ended the connection, further calls return
+    /// `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.recv_by(Deadline::never())
     }

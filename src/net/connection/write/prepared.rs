@@ -85,7 +85,7 @@ impl Frame {
 }
 
 impl PreparedMessage {
-    /// Encodes a message: a `&str` as text, bytes as binary, and a [`&Message`](crate::Message) as
+    /// Encodes a message: a string as text, bytes as binary, and a [`Message`](crate::Message) as
     /// its own kind.
     pub fn new(message: impl AsMessage) -> Self {
         let message = message.as_message();

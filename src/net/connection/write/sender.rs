@@ -120,7 +120,8 @@ impl Sender {
     /// - `Timeout(Flush)` if the peer does not read all of it within
     ///   [`Timeouts::write`](crate::Timeouts::write).
     /// - `Send(Closed)` once the connection has ended.
-    /// - `Io` if the transport failed.
+    /// - `Io` if the transport failed, or [`abort`](Self::abort) ended the call.
+    /// - `SlowPeer` if a [`Hub`](crate::Hub) ended the connection during the call.
     pub fn flush(&self) -> Result<(), Error> {
         self.shared.with_writer(|guard| guard.flush())
     }
