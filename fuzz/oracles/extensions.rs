@@ -26,6 +26,12 @@ pub fn check_list(text: &str) {
     assert_eq!(twice, [&list[..], &list].concat());
 }
 
+/// Parses the lists in all fields naively. Each must have an element.
+pub fn naive_lists(fields: &[&str]) -> Option<Vec<Extension>> {
+    let lists: Option<Vec<_>> = fields.iter().map(|text| naive_list(text)).collect();
+    lists.map(|lists| lists.concat())
+}
+
 /// Parses a list naively. A quoted value must be a token after unescaping, so every comma is a
 /// separator.
 fn naive_list(text: &str) -> Option<Vec<Extension>> {
@@ -165,6 +171,19 @@ impl<'a> Params<'a> {
         let hint = hint.map_or(15, |value| value.parse().expect("a number"));
         assert_eq!(bits(answer.client_bits), wish.recv_bits.min(hint));
     }
+}
+
+/// Returns whether these are parameters of a server (RFC 7692 §7.1) whose window is at most this
+/// large. Without the parameter, it has 15 bits.
+pub fn is_answer(extension: &Extension, max_server_bits: u8) -> bool {
+    let bits = |written: Option<Option<&str>>| match written {
+        None => Some(15),
+        Some(value) => value.and_then(|value| value.parse::<u8>().ok()),
+    };
+    Params::read(extension).is_some_and(|params| {
+        bits(params.client_bits).is_some()
+            && bits(params.server_bits).is_some_and(|bits| bits <= max_server_bits)
+    })
 }
 
 /// The settings of one end for permessage-deflate.

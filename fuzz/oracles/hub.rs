@@ -1,5 +1,6 @@
 //! A hub whose members come, go, send, stop reading and close. Each peer must receive broadcasts
-//! in their order, each once, only while it is a member, and as many as the hub reports.
+//! in their order, each once, and only while it is a member. As many members may miss one as the
+//! hub reports, and only slow ones. The end of one connection excuses no loss on another.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -20,6 +21,8 @@ const MAX_CALLS: usize = 40;
 const MAX_CONNECTIONS: usize = 6;
 /// The time for the library's own thread to write the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A member for which this many broadcasts wait is slow.
+const QUEUE_MAX: usize = 16;
 
 /// Input: the policy, and the script of the calls.
 pub fn check(data: &[u8]) {
@@ -36,8 +39,10 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let mut room = Room {
         hub: Hub::new(policy),
         disconnects: policy == SlowPolicy::Disconnect,
+        retries: !matches!(policy, SlowPolicy::Wait(_)),
         connections: Vec::new(),
         messages: Vec::new(),
+        reports: Vec::new(),
         totals: BroadcastReport::default(),
     };
     for _ in 0..MAX_CALLS {
@@ -53,22 +58,43 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
 struct Room {
     hub: Hub,
     disconnects: bool,
+    /// The hub tries for a second before it takes a busy member for a slow one. With no time to
+    /// wait, a thread that is suspended at the wrong moment can make any member miss a broadcast.
+    retries: bool,
     connections: Vec<Connection>,
     /// All broadcasts.
     messages: Vec<Message>,
+    /// The report of each.
+    reports: Vec<BroadcastReport>,
     totals: BroadcastReport,
+}
+
+/// What a connection was when a broadcast began.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Standing {
+    NoMember,
+    Member,
+    /// A member that the hub may find slow.
+    Slow,
 }
 
 struct Connection {
     ws: WebSocket,
     wire: Wire,
     member: Option<Member>,
-    /// For each broadcast, whether this connection was a member.
-    was_member: Vec<bool>,
+    /// For each broadcast.
+    standings: Vec<Standing>,
     /// Messages that its own sender accepted.
     sent: Vec<Message>,
     /// The program closed or aborted it, or the hub disconnected it.
     has_ended: bool,
+    inbound: Inbound,
+    /// How many bytes the peer has decoded.
+    decoded: usize,
+    /// The broadcasts that the peer received, in order.
+    received: Vec<usize>,
+    /// How many of `sent` it received.
+    own: usize,
 }
 
 impl Room {
@@ -120,9 +146,13 @@ impl Room {
             member: Some(self.hub.join(ws.sender())),
             ws,
             wire,
-            was_member: vec![false; self.messages.len()],
+            standings: vec![Standing::NoMember; self.messages.len()],
             sent: Vec::new(),
             has_ended: false,
+            inbound: Inbound::new(Role::Client, Limits::new()),
+            decoded: 0,
+            received: Vec::new(),
+            own: 0,
         });
         Ok(())
     }
@@ -130,53 +160,77 @@ impl Room {
     fn broadcast(&mut self, len: u8, is_long: bool) {
         let len = usize::from(len) * if is_long { 100 } else { 1 };
         let message = numbered('b', self.messages.len(), len);
-        let mut members = 0;
+        let (mut members, mut slow) = (0, 0);
         for connection in &mut self.connections {
             connection.wire.rearm();
-            let is_open = connection.ws.state() == State::Open;
-            connection.was_member.push(connection.member.is_some() && is_open);
-            members += usize::from(connection.member.is_some() && is_open);
+            let standing = connection.standing(&self.messages, self.retries);
+            members += u64::from(standing != Standing::NoMember);
+            slow += u64::from(standing == Standing::Slow);
+            connection.standings.push(standing);
         }
-        assert_eq!(self.hub.len(), members, "the hub counts its members");
+        assert_eq!(self.hub.len() as u64, members, "the hub counts its members");
         let report = self.hub.broadcast(&message);
         self.messages.push(message);
-        let sum = report.delivered + report.dropped + report.disconnected;
-        assert_eq!(sum, members as u64, "{report:?} for {members} members");
+        let lost = report.dropped + report.disconnected;
+        assert_eq!(report.delivered + lost, members, "{report:?} for {members} members");
+        assert!(lost <= slow, "{report:?}, but only {slow} can be slow");
         assert!(report.disconnected == 0 || self.disconnects, "{report:?}");
         assert!(report.dropped == 0 || !self.disconnects, "{report:?}");
+        self.reports.push(report);
         self.totals.delivered += report.delivered;
         self.totals.dropped += report.dropped;
         self.totals.disconnected += report.disconnected;
         assert_eq!(self.hub.totals(), self.totals);
+        let mut disconnected = 0;
         for connection in &mut self.connections {
-            connection.has_ended |= connection.ws.state() != State::Open;
+            if !connection.has_ended && connection.ws.state() != State::Open {
+                assert_eq!(connection.standings.last(), Some(&Standing::Slow), "disconnected");
+                connection.has_ended = true;
+                disconnected += 1;
+            }
         }
+        assert!(disconnected <= report.disconnected, "{report:?} for {disconnected} connections");
     }
 
     /// Every peer reads again. What the library accepted must arrive.
-    fn finish(&self) {
+    fn finish(&mut self) {
         for connection in &self.connections {
             connection.wire.state().writes.clear();
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut received = 0;
-            let mut is_complete = true;
-            for connection in &self.connections {
+            for connection in &mut self.connections {
                 connection.wire.rearm();
                 let _ = connection.ws.flush();
-                let (broadcasts, own) = connection.check(&self.messages);
-                received += broadcasts as u64;
-                is_complete &= connection.has_ended || own == connection.sent.len();
+                connection.read(&self.messages);
             }
-            assert!(received <= self.totals.delivered, "more than the hub reported");
-            let may_lack = self.connections.iter().any(|connection| connection.has_ended);
-            if is_complete && (may_lack || received == self.totals.delivered) {
+            let mut live = self.connections.iter().filter(|connection| !connection.has_ended);
+            let is_complete = live.all(|connection| connection.own == connection.sent.len())
+                && (0..self.messages.len()).all(|number| self.has_arrived(number));
+            if is_complete {
                 return;
             }
-            assert!(Instant::now() < deadline, "{received} of {:?} arrived", self.totals);
+            assert!(Instant::now() < deadline, "something of {:?} did not arrive", self.reports);
             thread::yield_now();
         }
+    }
+
+    /// Returns whether a broadcast has arrived everywhere, except at connections that have ended,
+    /// and at the number of slow members that the hub reported.
+    fn has_arrived(&self, number: usize) -> bool {
+        let report = self.reports[number];
+        let has = |connection: &&Connection| connection.received.contains(&number);
+        let received = self.connections.iter().filter(has).count() as u64;
+        assert!(received <= report.delivered, "broadcast {number}: {received} of {report:?}");
+        let mut missing = 0;
+        for connection in self.connections.iter().filter(|connection| !connection.has_ended) {
+            match connection.standings[number] {
+                Standing::Member if !has(&connection) => return false,
+                Standing::Slow => missing += u64::from(!has(&connection)),
+                _ => {}
+            }
+        }
+        missing <= report.dropped
     }
 }
 
@@ -189,34 +243,42 @@ impl Connection {
                 self.sent.push(message);
             }
             Err(tightwire::Error::Timeout(tightwire::Operation::Queue)) => {}
-            Err(error) => {
-                assert_ne!(self.ws.state(), State::Open, "{error:?}");
-                self.has_ended = true;
-            }
+            Err(error) => assert!(self.has_ended, "{error:?}"),
         }
     }
 
-    /// Checks what the peer received, and counts broadcasts and the connection's own messages.
-    fn check(&self, messages: &[Message]) -> (usize, usize) {
-        let written = self.wire.state().written.clone();
-        let mut inbound = Inbound::new(Role::Client, Limits::new());
+    /// Returns what the connection is to a broadcast that begins now. A broadcast waits until the
+    /// peer has it, so the inbox of a member holds no more than the peer lacks.
+    fn standing(&mut self, messages: &[Message], retries: bool) -> Standing {
+        if self.member.is_none() || self.ws.state() != State::Open {
+            return Standing::NoMember;
+        }
+        self.read(messages);
+        let next = self.received.last().map_or(0, |last| last + 1);
+        let later = self.standings[next..].iter();
+        let waiting = later.filter(|standing| **standing != Standing::NoMember).count();
+        if waiting >= QUEUE_MAX || !retries { Standing::Slow } else { Standing::Member }
+    }
+
+    /// Checks what the peer has received since the last call.
+    fn read(&mut self, messages: &[Message]) {
+        let written = self.wire.state().written[self.decoded..].to_vec();
+        self.decoded += written.len();
         let mut input = written.as_slice();
-        let (mut next, mut broadcasts, mut own) = (0, 0, 0);
-        while let Some(event) = inbound.next_event(&mut input).expect("the frames are right") {
+        while let Some(event) = self.inbound.next_event(&mut input).expect("the frames are right") {
             let Event::Message(message) = event else { continue };
             if message.as_bytes().first() == Some(&b's') {
-                assert_eq!(self.sent.get(own), Some(&message), "not what was sent next");
-                own += 1;
+                assert_eq!(self.sent.get(self.own), Some(&message), "not what was sent next");
+                self.own += 1;
                 continue;
             }
             // A broadcast that was dropped leaves a gap.
+            let next = self.received.last().map_or(0, |last| last + 1);
             let place = messages[next..].iter().position(|sent| *sent == message);
             let place = next + place.expect("a broadcast that was not sent, or came before");
-            assert!(self.was_member[place], "a broadcast to a connection that was no member");
-            next = place + 1;
-            broadcasts += 1;
+            assert_ne!(self.standings[place], Standing::NoMember, "a broadcast to no member");
+            self.received.push(place);
         }
-        (broadcasts, own)
     }
 }
 

@@ -24,4 +24,5 @@ mod endpoint;
 mod extensions;
 mod frames;
 mod heads;
+mod reading;
 mod reference;

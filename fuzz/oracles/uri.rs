@@ -91,7 +91,7 @@ fn read_server(server: &str) -> Option<(&str, &str)> {
 
 /// Returns whether a text has only letters, digits, the punctuation that RFC 3986 allows
 /// everywhere, `more`, and percent-encoded octets.
-fn is_made_of(text: &str, more: &str) -> bool {
+pub fn is_made_of(text: &str, more: &str) -> bool {
     let mut pieces = text.split('%');
     let first = pieces.next().unwrap_or_default();
     let is_plain = |piece: &str| {
