@@ -107,7 +107,7 @@ fn reply_of_type(ws: &mut WebSocket, kind: &str) -> Value {
     let begun = Instant::now();
     loop {
         let reply = next_reply(ws);
-        // The server repeats the latency for ever, so silence cannot end the loop.
+        // The server repeats the latency forever, so silence cannot end the loop.
         assert!(begun.elapsed() < PATIENCE, "no {kind}, but {reply}");
         if reply["type"] == kind {
             return reply;

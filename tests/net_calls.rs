@@ -373,7 +373,7 @@ fn a_trickling_write_ends_at_its_deadline() {
     let ws = script.impatient_server();
     let outcome = ws.send(vec![0; 1000]);
     assert!(matches!(outcome, Err(Error::Timeout(Operation::Flush))), "{outcome:?}");
-    assert_eq!(script.written().len(), 1, "not byte after byte for ever");
+    assert_eq!(script.written().len(), 1, "not byte after byte forever");
 }
 
 /// Each header announces 1 TiB, and only a few bytes of its payload arrive.

@@ -369,7 +369,7 @@ fn a_write_to_a_peer_that_does_not_read_times_out_and_resumes_later() {
     let message = vec![3u8; 32 << 20];
     assert!(matches!(ws.send(&message), Err(Error::Timeout(Operation::Flush))));
     assert!(matches!(ws.send("not accepted"), Err(Error::Timeout(Operation::Queue))));
-    assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Flush))), "it would wait for ever");
+    assert!(matches!(ws.recv(), Err(Error::Timeout(Operation::Flush))), "it would wait forever");
 
     let reader = thread::spawn(move || {
         let (first, payload) = raw.read_frame();

@@ -1,5 +1,5 @@
 //! Tests both directions at once: a sender never blocks a receiver, a receiver never blocks a
-//! sender, and no thread waits for ever.
+//! sender, and no thread waits forever.
 
 #[cfg(feature = "tls")]
 #[path = "wire/tls.rs"]

@@ -154,7 +154,7 @@ pub(super) fn read_some(
     deadline: Deadline,
     buffer: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    // On the heap, because the stack of a connection's thread would keep the space for ever.
+    // On the heap, because the stack of a connection's thread would keep the space forever.
     let start = buffer.len();
     buffer.resize(start + READ_LEN, 0);
     let outcome = loop {

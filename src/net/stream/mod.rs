@@ -31,7 +31,7 @@ pub(in crate::net) const LINGER_MAX: usize = 4 << 20;
 /// # Requirements
 ///
 /// - **Both directions at once.** A read must not wait for a write in progress, nor a write for a
-///   read. Otherwise two peers that both send could block each other for ever. At any moment at
+///   read. Otherwise two peers that both send could block each other forever. At any moment at
 ///   most one thread reads and at most one writes. Any thread may call [`shutdown`](Self::shutdown)
 ///   and set a timeout.
 /// - **A write may take fewer bytes** than it was given. It waits for room until the write timeout

@@ -37,7 +37,7 @@ const PIECE_LEN: usize = 16 << 10;
 /// How many bytes are encrypted ahead of the stream: enough to make a system call worthwhile.
 const MAX_LEN: usize = 64 << 10;
 /// The capacity that is kept when all records are written, so that a large write does not hold
-/// memory for ever.
+/// memory forever.
 const KEEP_LEN: usize = 4 << 10;
 
 impl Outgoing {

@@ -228,7 +228,7 @@ impl Writer {
         }
     }
 
-    /// Frees memory beyond this length, so that a large burst does not hold it for ever.
+    /// Frees memory beyond this length, so that a large burst does not hold it forever.
     fn shrink(&mut self, max_len: usize) {
         if self.pending.capacity() > max_len {
             self.pending.shrink_to(max_len.min(FLUSH_AT));
