@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::Failure;
+use crate::checks::CHECKS;
 use crate::peer::{Role, variable};
 
 /// A check that is known to fail.
@@ -35,6 +36,9 @@ impl Known {
             let fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
             let [peer, role, check, fault, section, what] = <[String; 6]>::try_from(fields)
                 .map_err(|_| format!("known.tsv: six fields are needed: {line}"))?;
+            if CHECKS.iter().all(|known| known.name != check) {
+                return Err(format!("known.tsv: there is no check {check}"));
+            }
             Ok(Entry { peer, role, check, fault, section, what })
         });
         entries.collect::<Result<_, Failure>>().map(Self)

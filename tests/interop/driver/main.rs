@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         Some("--write") => report::print(&names).and_then(|ok| report::write().map(|()| ok)),
         Some(other) => Err(format!("there is no option {other}")),
     };
+    // A check that did not end still holds the programs of its peer.
+    process::kill_all();
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -256,8 +256,12 @@ fn listen(acceptor: Acceptor) -> io::Result<(SocketAddr, Receiver<Opened>)> {
 fn await_listener(port: u16, program: &mut Program) -> Result<(), Failure> {
     let begin = Instant::now();
     while begin.elapsed() < START {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Ok(());
+        // Without a listener, a socket can connect to itself, because the port is one of those from
+        // which the system takes the port of a client.
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
+            if stream.local_addr().ok() != stream.peer_addr().ok() {
+                return Ok(());
+            }
         }
         if program.has_ended() {
             let _ = program.wait(EXIT);
