@@ -69,7 +69,7 @@ struct Room {
     totals: BroadcastReport,
 }
 
-/// What a connection was when a broadcast began.
+/// The standing of a connection when a broadcast began.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Standing {
     NoMember,

@@ -37,7 +37,7 @@ impl Known {
             let [peer, role, check, fault, section, what] = <[String; 6]>::try_from(fields)
                 .map_err(|_| format!("known.tsv: six fields are needed: {line}"))?;
             if CHECKS.iter().all(|known| known.name != check) {
-                return Err(format!("known.tsv: there is no check {check}"));
+                return Err(format!("known.tsv names the check {check}, which does not exist"));
             }
             Ok(Entry { peer, role, check, fault, section, what })
         });

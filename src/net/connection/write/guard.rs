@@ -343,8 +343,8 @@ impl WriteGuard<'_> {
         }
     }
 
-    /// Returns the error of a frame that could not be encoded after a part of the message, or an
-    /// answer, was due. Without a masking key neither can be completed, so the connection ends.
+    /// Returns the error of a frame that the connection cannot do without: an answer to the peer, a
+    /// broadcast, or the next fragment of a message. Without a masking key, the connection ends.
     pub(super) fn fail_to_encode(&self, error: SendError) -> Error {
         if error != SendError::NoMaskingKey {
             return error.into();
